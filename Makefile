@@ -1,0 +1,103 @@
+# kohl: `make` builds library and command, `make check` tests them.  `make help` lists the rest.
+#
+#   MODE=release|debug|asan|tsan   chooses flags and the folder build/MODE (default release)
+#   CC=clang-14                    any C11 compiler with GNU extensions
+
+MODE ?= release
+B := build/$(MODE)
+CC ?= cc
+PYTHON ?= /usr/bin/python3
+
+# One short line per file; V=1 shows the commands.
+say = $(if $(V),,@echo "  $1";)
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Werror
+BASE := -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -ffp-contract=off -fno-math-errno -fPIC -fvisibility=hidden -I. -Iinclude $(WARN)
+OPT_release := -O2 -g -DNDEBUG
+OPT_debug := -O0 -g
+OPT_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+OPT_tsan := -O1 -g -fsanitize=thread
+CFLAGS_ALL := $(BASE) $(OPT_$(MODE)) $(CFLAGS)
+LDFLAGS_ALL := $(filter -fsanitize%,$(OPT_$(MODE))) $(LDFLAGS)
+LIBS := -lpthreadpool -lcyaml -lyaml -ljpeg -lpng -lz -lm -lpthread
+
+# The last word of a file's name sets its instruction set; everything else is baseline.
+ISA_avx2 := -mavx2 -mfma
+ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mprefer-vector-width=512
+isa = $(ISA_$(lastword $(subst _, ,$(basename $(notdir $1)))))
+
+LIB_ROOMS := kernels/core $(filter-out kernels/core,$(patsubst %/,%,$(sort $(dir $(wildcard kernels/*/*.c))))) nn nn/models datasets convert train infer
+LIB_SRC := $(foreach d,$(LIB_ROOMS),$(wildcard $d/*.c))
+CLI_SRC := $(wildcard cli/*.c)
+CHECK_SRC := $(wildcard tests/kernelcheck/*.c)
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+UNIT_HELP_SRC := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
+obj = $(patsubst %.c,$B/obj/%.o,$1)
+UNIT_BIN := $(patsubst tests/unit/%.c,$B/unit/%,$(UNIT_SRC))
+
+.PHONY: all lib check test asan tsan install-deps clean help unit fuzz
+all: $B/kohl $B/kernelcheck $B/libkohl.so
+
+help:
+	@echo "make              library and command: build/release/{kohl,kernelcheck,libkohl.a,libkohl.so}"
+	@echo "make MODE=debug   the same without optimisation, in build/debug"
+	@echo "make check        installs missing Debian packages, builds, runs every test"
+	@echo "make test         the tests alone, packages being there"
+	@echo "make asan, tsan   the unit tests and kernelcheck under the sanitizers"
+	@echo "make fuzz         builds the fuzz targets of tests/fuzz with clang"
+	@echo "make install-deps installs the Debian packages"
+
+$B/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC $<) $(CC) $(CFLAGS_ALL) $(call isa,$<) -MMD -MP -c $< -o $@
+
+$B/libkohl.a: $(call obj,$(LIB_SRC))
+	@rm -f $@
+	$(call say,AR $@) $(AR) rcs $@ $^
+
+$B/libkohl.so: $(call obj,$(LIB_SRC)) libkohl.map
+	$(call say,LD $@) $(CC) -shared -Wl,-soname,libkohl.so.0 -Wl,--version-script=libkohl.map -Wl,--no-undefined $(LDFLAGS_ALL) $(filter %.o,$^) $(LIBS) -o $@
+
+$B/kohl: $(call obj,$(CLI_SRC)) $B/libkohl.a
+	$(call say,LD $@) $(CC) $(LDFLAGS_ALL) $^ $(LIBS) -o $@
+
+$B/kernelcheck: $(call obj,$(CHECK_SRC)) $B/libkohl.a
+	$(call say,LD $@) $(CC) $(LDFLAGS_ALL) $^ $(LIBS) -o $@
+
+$B/unit/%: $B/obj/tests/unit/%.o $(call obj,$(UNIT_HELP_SRC)) $B/libkohl.a
+	@mkdir -p $(@D)
+	$(call say,LD $@) $(CC) $(LDFLAGS_ALL) $^ $(LIBS) $$(pkg-config --libs check) -o $@
+
+unit: $(UNIT_BIN)
+
+install-deps:
+	@.ci/install-deps
+
+check: install-deps
+	@$(MAKE) --no-print-directory test
+
+test: all unit
+	@MODE=$(MODE) PYTHON=$(PYTHON) CC="$(CC)" tests/run
+
+asan:
+	@$(MAKE) --no-print-directory MODE=asan all unit
+	@MODE=asan PYTHON=$(PYTHON) CC="$(CC)" tests/run unit kernelcheck errors
+
+tsan:
+	@$(MAKE) --no-print-directory MODE=tsan all unit
+	@MODE=tsan PYTHON=$(PYTHON) CC="$(CC)" tests/run unit kernelcheck
+
+# Fuzz targets: libFuzzer, NDEBUG, ASan and UBSan; run as build/fuzz/<name> -max_total_time=60 tests/fuzz/corpus/<name>
+FUZZ_CC ?= clang-14
+FUZZ_FLAGS := $(BASE) -O1 -g -DNDEBUG -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+FUZZ_BIN := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+build/fuzz/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC $<) $(FUZZ_CC) $(FUZZ_FLAGS) $(call isa,$<) -MMD -MP -c $< -o $@
+build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o $(patsubst %.c,build/fuzz/obj/%.o,$(LIB_SRC))
+	$(call say,LD $@) $(FUZZ_CC) -fsanitize=fuzzer,address,undefined $^ $(LIBS) -o $@
+fuzz: $(FUZZ_BIN)
+
+clean:
+	rm -rf build
+
+-include $(shell find build -name '*.d' 2>/dev/null)

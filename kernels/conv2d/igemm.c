@@ -1,0 +1,321 @@
+/* The implicit GEMM's driver: panels, packing, pointer tables and the split into units of work. */
+#include "kernels/conv2d/igemm.h"
+
+#include <string.h>
+
+enum {
+  LINE = 64,
+  TABLE_BYTES = 64 << 10,  /* of a worker's pointer tables: they share L2 with a panel and the pixels */
+  TILES = 32,              /* of a strip, at most */
+  MOST_UNITS = 64,         /* per worker, in the search for a split */
+  PACK = 32,               /* taps and channels of a block of weights that is packed at once */
+  MERGE_FLOATS = 64,       /* a filter row of at most so many floats is treated as one tap */
+  CHUNK_BYTES = 512 << 10, /* a longer panel of a 1x1 filter is cut along its chain, to stay in L2 */
+};
+
+/* Filters k0 to k0 + channels - 1, all of one group and one destination. */
+typedef struct {
+  size_t wei; /* floats before it in the packed weights */
+  int k0, channels, dst, dst_c, group;
+} panel;
+
+/* What follows from the desc; no memory of its own. */
+typedef struct {
+  const kohl_igemm_isa *isa;
+  const kohl_conv2d_desc *d;
+  size_t c_group, taps, run; /* run: channels, or channels of a whole filter row where merged */
+  bool merged;
+  size_t panels, depth; /* depth: r*s*c_group */
+  size_t most_tiles;    /* of a strip */
+  size_t zeros;         /* bytes of the zero pixel */
+  size_t table, copies; /* bytes per worker */
+} shape;
+
+/* The split of one run. */
+typedef struct {
+  size_t pixels, tiles, strips, blocks;
+  bool strip_major; /* units go through the blocks of one strip first */
+} split;
+
+static size_t round_up(size_t x, size_t to) { return (x + to - 1) / to * to; }
+
+/* The next number to try after x: half as much again, a multiple of `of`, then `last`, then beyond. */
+static size_t grow(size_t x, size_t of, size_t last) {
+  if (x == last) return last + 1;
+  size_t next = round_up(x + (x + 1) / 2, of);
+  return next < last ? next : last;
+}
+
+static size_t panel_width(const kohl_igemm_isa *isa, int channels) {
+  return (size_t)isa->lanes * (channels > isa->lanes ? 2 : 1);
+}
+
+/* Steps from one panel to the next; begins with a zeroed one.  False at the end, when p->wei is the floats of all. */
+static bool next_panel(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, panel *p) {
+  int k_group = d->k / d->groups;
+  p->wei += (size_t)d->r * d->s * (d->c / d->groups) * (p->channels ? panel_width(isa, p->channels) : 0);
+  p->k0 += p->channels;
+  p->dst_c += p->channels;
+  if (p->k0 == d->k) return false;
+  if (p->dst_c == d->dst_k[p->dst]) {
+    p->dst++;
+    p->dst_c = 0;
+  }
+  p->group = p->k0 / k_group;
+  int left = (p->group + 1) * k_group - p->k0, room = d->dst_k[p->dst] - p->dst_c;
+  p->channels = 2 * isa->lanes;
+  if (left < p->channels) p->channels = left;
+  if (room < p->channels) p->channels = room;
+  return true;
+}
+
+static shape shape_of(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d) {
+  shape s = {.isa = isa, .d = d, .c_group = (size_t)(d->c / d->groups), .taps = (size_t)d->r * d->s};
+  s.depth = s.taps * s.c_group;
+  s.run = s.c_group;
+  /* A filter row over packed pixels is one run of floats in memory, so few channels need few pointers. */
+  s.merged =
+      d->s > 1 && d->groups == 1 && d->dilation_w == 1 && d->src_stride == d->c && s.c_group * d->s <= MERGE_FLOATS;
+  if (s.merged) {
+    s.taps = (size_t)d->r;
+    s.run = s.c_group * d->s;
+  }
+  for (panel p = {0}; next_panel(isa, d, &p);) s.panels++;
+  size_t tile = s.taps * isa->rows * sizeof(float *);
+  s.most_tiles = TABLE_BYTES / tile;
+  if (s.most_tiles > TILES) s.most_tiles = TILES;
+  if (s.most_tiles < 1) s.most_tiles = 1;
+  s.table = round_up(s.most_tiles * tile, LINE);
+  s.copies = s.merged ? round_up(s.most_tiles * s.taps * isa->rows * s.run * sizeof(float), LINE) : 0;
+  s.zeros = round_up((s.merged ? s.run : (size_t)d->c) * sizeof(float), LINE);
+  return s;
+}
+
+/* Cycles of a unit, roughly: the multiply-adds (two vectors a cycle), fetching its panels and pixels from L3 at 32
+ * bytes a cycle where the unit before had others, the pointers, and claiming it. */
+static double unit_cost(const shape *s, size_t tiles, size_t panels, bool new_panels, bool new_pixels) {
+  double rows = s->isa->rows, lanes = s->isa->lanes;
+  double cost = (double)tiles * panels * rows * s->depth + 400 + (double)tiles * rows * (10 + 2.0 * s->taps);
+  if (new_panels) cost += (double)panels * s->depth * 2 * lanes * sizeof(float) / 32;
+  if (new_pixels) cost += (double)tiles * rows * s->d->c * sizeof(float) / 32;
+  return cost;
+}
+
+/* Tries strips and blocks, each by growing steps, for the shortest time of the slowest worker.  A quarter of a unit
+ * is added because the workers do not end together.  The larger operand is gone through once: where it is the
+ * pixels, units go through the blocks of a strip before the next strip. */
+static split split_of(const shape *s, size_t workers) {
+  const kohl_conv2d_desc *d = s->d;
+  split u = {.pixels = (size_t)d->n * d->p * d->q, .strips = 1, .blocks = 1};
+  u.tiles = (u.pixels + s->isa->rows - 1) / s->isa->rows;
+  if (!u.tiles) return u;
+  u.strip_major = (double)d->n * d->h * d->w * d->c > (double)d->k * s->depth;
+  const size_t fewest = (u.tiles + s->most_tiles - 1) / s->most_tiles;
+  double best = 0;
+  for (size_t blocks = 1; blocks <= s->panels; blocks = grow(blocks, 1, s->panels)) {
+    for (size_t strips = fewest; strips <= u.tiles; strips = grow(strips, workers, u.tiles)) {
+      size_t units = strips * blocks, rounds = (units + workers - 1) / workers;
+      size_t tiles = (u.tiles + strips - 1) / strips, panels = (s->panels + blocks - 1) / blocks;
+      double cost = unit_cost(s, tiles, panels, !u.strip_major || blocks > 1, u.strip_major || strips > 1);
+      double time = cost * (rounds + (workers > 1 ? 0.25 : 0));
+      if (best == 0 || time < best) {
+        best = time;
+        u.strips = strips;
+        u.blocks = blocks;
+      }
+      if (units > MOST_UNITS * workers) break;
+    }
+  }
+  return u;
+}
+
+const char *kohl_igemm_accepts(const void *desc) {
+  const kohl_conv2d_desc *d = desc;
+  return d->pool ? "no fused pool" : kohl_conv2d_check(d);
+}
+
+size_t kohl_igemm_packed_size(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d) {
+  panel p = {0};
+  while (next_panel(isa, d, &p)) continue;
+  return p.wei * sizeof(float);
+}
+
+void kohl_igemm_pack(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, const float *wei, float *packed) {
+  size_t depth = (size_t)d->r * d->s * (d->c / d->groups);
+  for (panel p = {0}; next_panel(isa, d, &p);) {
+    size_t width = panel_width(isa, p.channels);
+    float *to = packed + p.wei;
+    if ((size_t)p.channels < width) memset(to, 0, depth * width * sizeof *to);
+    for (size_t i0 = 0; i0 < depth; i0 += PACK) { /* a transpose by blocks that fit in L1 */
+      size_t i1 = depth - i0 < PACK ? depth : i0 + PACK;
+      for (int k = 0; k < p.channels; k++) {
+        const float *from = wei + (p.k0 + k) * depth;
+        for (size_t i = i0; i < i1; i++) to[i * width + k] = from[i];
+      }
+    }
+  }
+}
+
+/* The workspace: the panels, the zero pixel, then each worker's pointer tables and copies. */
+static size_t shared_bytes(const shape *s) { return round_up(s->panels * sizeof(panel), LINE) + s->zeros; }
+
+size_t kohl_igemm_workspace_size(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, size_t workers) {
+  shape s = shape_of(isa, d);
+  return shared_bytes(&s) + workers * (s.table + s.copies);
+}
+
+size_t kohl_igemm_tasks(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, size_t workers) {
+  shape s = shape_of(isa, d);
+  split u = split_of(&s, workers);
+  return u.tiles ? u.strips * u.blocks : 0;
+}
+
+typedef struct {
+  shape s;
+  split u;
+  const kohl_args *args;
+  const panel *panels;
+  const float *zeros;
+  char *scratch; /* of worker 0 */
+} state;
+
+/* An output pixel, and the input pixel under the filter's first tap. */
+typedef struct {
+  int n, p, q, y, x;
+} corner;
+
+static corner corner_of(const kohl_conv2d_desc *d, size_t pixel) {
+  size_t row = pixel / d->q;
+  int p = (int)(row % d->p), q = (int)(pixel % d->q);
+  return (corner){(int)(row / d->p), p, q, p * d->stride_h - d->pad_top, q * d->stride_w - d->pad_left};
+}
+
+static void next_corner(const kohl_conv2d_desc *d, corner *at) {
+  at->x += d->stride_w;
+  if (++at->q < d->q) return;
+  at->q = 0;
+  at->x = -d->pad_left;
+  at->y += d->stride_h;
+  if (++at->p < d->p) return;
+  at->p = 0;
+  at->y = -d->pad_top;
+  at->n++;
+}
+
+/* Pointers of one pixel, one per tap, `rows` apart. */
+static void point(const state *st, const corner *at, const float **table) {
+  const kohl_conv2d_desc *d = st->s.d;
+  const float *src = (const float *)st->args->in[CONV2D_SRC] + (size_t)at->n * d->h * d->w * d->src_stride;
+  const int rows = st->s.isa->rows;
+  for (int r = 0, y = at->y; r < d->r; r++, y += d->dilation_h) {
+    const float *line = y >= 0 && y < d->h ? src + (size_t)y * d->w * d->src_stride : NULL;
+    for (int s = 0, x = at->x; s < d->s; s++, x += d->dilation_w, table += rows) {
+      *table = line && x >= 0 && x < d->w ? line + (size_t)x * d->src_stride : st->zeros;
+    }
+  }
+}
+
+/* The same where a filter row is one tap.  A row that sticks out of the picture is copied between zeros. */
+static void point_merged(const state *st, const corner *at, const float **table, float *copy) {
+  const kohl_conv2d_desc *d = st->s.d;
+  const float *src = (const float *)st->args->in[CONV2D_SRC] + (size_t)at->n * d->h * d->w * d->c;
+  const int rows = st->s.isa->rows, before = at->x < 0 ? -at->x : 0,
+            after = at->x + d->s > d->w ? at->x + d->s - d->w : 0;
+  for (int r = 0, y = at->y; r < d->r; r++, y += d->dilation_h, table += rows, copy += rows * st->s.run) {
+    if (y < 0 || y >= d->h || before + after >= d->s) {
+      *table = st->zeros;
+      continue;
+    }
+    const float *line = src + ((size_t)y * d->w + at->x + before) * d->c;
+    if (before + after == 0) {
+      *table = line;
+      continue;
+    }
+    memset(copy, 0, st->s.run * sizeof *copy);
+    memcpy(copy + (size_t)before * d->c, line, (size_t)(d->s - before - after) * d->c * sizeof *copy);
+    *table = copy;
+  }
+}
+
+static size_t first_pixel(const split *u, size_t tile) { return tile * u->pixels / u->tiles; }
+
+/* Fills a worker's tables for tiles tile to stop - 1. */
+static void point_tiles(const state *st, size_t tile, size_t stop, const float **table, float *copies) {
+  const shape *s = &st->s;
+  size_t rows = (size_t)s->isa->rows;
+  corner at = corner_of(s->d, first_pixel(&st->u, tile));
+  for (; tile < stop; tile++, table += s->taps * rows) {
+    size_t pixels = first_pixel(&st->u, tile + 1) - first_pixel(&st->u, tile);
+    for (size_t i = 0; i < pixels; i++, next_corner(s->d, &at)) {
+      if (s->merged) {
+        point_merged(st, &at, table + i, copies + i * s->run);
+      } else {
+        point(st, &at, table + i);
+      }
+    }
+    if (s->merged) copies += s->taps * rows * s->run;
+  }
+}
+
+/* All tiles of a strip times one panel. */
+static void multiply(const state *st, const panel *p, size_t tile, size_t stop, const float *const *table) {
+  const shape *s = &st->s;
+  const kohl_conv2d_desc *d = s->d;
+  const float *bia = st->args->in[CONV2D_BIA], *add = st->args->in[CONV2D_ADD];
+  size_t width = panel_width(s->isa, p->channels), chunk = s->run, stride = (size_t)d->dst_stride[p->dst];
+  if (s->taps == 1 && !d->add && stop - tile > 1 && s->run * width * sizeof(float) > CHUNK_BYTES) {
+    chunk = CHUNK_BYTES / sizeof(float) / width;
+  }
+  for (size_t c = 0; c < s->run; c += chunk) {
+    for (size_t t = tile; t < stop; t++) {
+      size_t pixel = first_pixel(&st->u, t);
+      kohl_igemm_call call = {
+          .pixel = table + (t - tile) * s->taps * s->isa->rows,
+          .taps = s->taps,
+          .skip = p->group * s->c_group + c,
+          .run = s->run - c < chunk ? s->run - c : chunk,
+          .wei = (const float *)st->args->in[CONV2D_WEI] + p->wei + c * width,
+          .rows = (int)(first_pixel(&st->u, t + 1) - pixel),
+          .channels = p->channels,
+          .resume = c > 0,
+          .last = s->run - c <= chunk,
+          .relu = d->activation == KOHL_ACTIVATION_RELU,
+          .bia = d->bias ? bia + p->k0 : NULL,
+          .add = d->add ? add + pixel * d->add_stride + p->k0 : NULL,
+          .dst = (float *)st->args->out[CONV2D_DST + p->dst] + pixel * stride + p->dst_c,
+          .add_stride = (size_t)d->add_stride,
+          .dst_stride = stride,
+      };
+      s->isa->micro(&call);
+    }
+  }
+}
+
+/* One strip of tiles times one block of panels. */
+static void unit(void *context, size_t index, size_t worker) {
+  const state *st = context;
+  const split *u = &st->u;
+  size_t strip = u->strip_major ? index / u->blocks : index % u->strips;
+  size_t block = u->strip_major ? index % u->blocks : index / u->strips;
+  size_t tile = strip * u->tiles / u->strips, stop = (strip + 1) * u->tiles / u->strips;
+  char *scratch = st->scratch + worker * (st->s.table + st->s.copies);
+  const float **table = (const float **)scratch;
+  point_tiles(st, tile, stop, table, (float *)(scratch + st->s.table));
+  size_t p = block * st->s.panels / u->blocks, end = (block + 1) * st->s.panels / u->blocks;
+  for (; p < end; p++) multiply(st, &st->panels[p], tile, stop, table);
+}
+
+void kohl_igemm_run(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, const kohl_args *args,
+                    kohl_threads *threads) {
+  state st = {.s = shape_of(isa, d), .args = args};
+  st.u = split_of(&st.s, kohl_threads_count(threads));
+  if (!st.u.tiles) return;
+  panel *panels = args->workspace, p = {0};
+  for (size_t i = 0; next_panel(isa, d, &p); i++) panels[i] = p;
+  char *zeros = (char *)args->workspace + shared_bytes(&st.s) - st.s.zeros;
+  memset(zeros, 0, st.s.zeros);
+  st.panels = panels;
+  st.zeros = (const float *)zeros;
+  st.scratch = zeros + st.s.zeros;
+  kohl_parallel(threads, unit, &st, st.u.strips * st.u.blocks);
+}

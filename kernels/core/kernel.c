@@ -1,0 +1,81 @@
+/* The list of ops, and the choice of a kernel. */
+#include "kernels/core/kernel.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define OP(name, idea) extern const kohl_op kohl_##name##_op;
+#include "kernels/ops.def"
+#undef OP
+
+const kohl_op *const kohl_ops[] = {
+#define OP(name, idea) &kohl_##name##_op,
+#include "kernels/ops.def"
+#undef OP
+};
+const size_t kohl_op_count = sizeof kohl_ops / sizeof *kohl_ops;
+
+const kohl_op *kohl_op_find(const char *name) {
+  for (size_t i = 0; i < kohl_op_count; i++) {
+    if (!strcmp(kohl_ops[i]->name, name)) return kohl_ops[i];
+  }
+  return NULL;
+}
+
+const char *kohl_direction_name(kohl_direction direction) {
+  static const char *const names[] = {"fwd", "dgrad", "wgrad"};
+  return names[direction];
+}
+
+const char *kohl_accuracy_name(kohl_accuracy accuracy) {
+  static const char *const names[] = {"CHAIN", "WINOGRAD", "BF16"};
+  return names[accuracy];
+}
+
+const char *kohl_dtype_name(kohl_dtype dtype) { return dtype == KOHL_U8 ? "u8" : "f32"; }
+
+const char *kohl_kind_name(kohl_kind kind) {
+  static const char *const names[] = {"kernel", "step", "baseline"};
+  return names[kind];
+}
+
+const char *kohl_kernel_refusal(const kohl_context *ctx, const kohl_kernel *kernel, const void *desc) {
+  if (kernel->needs & ~ctx->caps) return "this CPU level has not got what it needs";
+  if (ctx->exact && kernel->accuracy != KOHL_ACCURACY_CHAIN) return "not of accuracy class CHAIN, which --exact asks for";
+  return kernel->code->accepts(desc);
+}
+
+/* Finds "op_direction=id" in the context's impl list; true and the id's extent when it is there. */
+static bool impl_named(const kohl_context *ctx, const kohl_op *op, kohl_direction direction, const char **id, size_t *length) {
+  char key[64];
+  int n = snprintf(key, sizeof key, "%s_%s=", op->name, kohl_direction_name(direction));
+  for (const char *at = ctx->impl; n > 0 && *at;) {
+    size_t entry = strcspn(at, ",");
+    if (entry > (size_t)n && !strncmp(at, key, (size_t)n)) {
+      *id = at + n;
+      *length = entry - (size_t)n;
+      return true;
+    }
+    at += entry + (at[entry] == ',');
+  }
+  return false;
+}
+
+const kohl_kernel *kohl_kernel_choose(kohl_context *ctx, const kohl_op *op, kohl_direction direction, const void *desc) {
+  const char *id = NULL;
+  size_t length = 0, used = 0;
+  bool named = impl_named(ctx, op, direction, &id, &length);
+  char why[KOHL_ERROR_TEXT / 2] = "";
+  for (size_t i = 0; i < op->count; i++) {
+    const kohl_kernel *kernel = &op->kernels[i];
+    if (kernel->direction != direction) continue;
+    if (named ? strlen(kernel->id) != length || strncmp(kernel->id, id, length) : kernel->kind != KOHL_KIND_KERNEL) continue;
+    const char *refusal = kohl_kernel_refusal(ctx, kernel, desc);
+    if (!refusal) return kernel;
+    if (used < sizeof why) used += (size_t)snprintf(why + used, sizeof why - used, "%s%s: %s", used ? "; " : "", kernel->id, refusal);
+  }
+  if (!used) snprintf(why, sizeof why, named ? "no kernel has that name" : "the list has no kernel for this direction");
+  kohl_fail(ctx, KOHL_USAGE, "%s %s%s%.*s: %s", op->name, kohl_direction_name(direction), named ? " " : "", (int)length,
+            named ? id : "", why);
+  return NULL;
+}

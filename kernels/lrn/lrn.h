@@ -1,0 +1,31 @@
+/* lrn: local response normalisation across channels (Krizhevsky et al., 2012).
+ *
+ *   dst[pixel, c] = src[pixel, c] * (bias + alpha * sum_{j = c - size/2 .. c + size/2} src[pixel, j]^2)^-beta
+ *
+ * Channels outside 0 .. c-1 do not count.  alpha is applied as it stands: Caffe and PyTorch divide theirs by size
+ * first, TensorFlow does not, and whoever makes the desc has done so where it is due.
+ *
+ * Accuracy class CHAIN: sum = 0, then sum = fma(src, src, sum), j ascending; base = fma(alpha, sum, bias);
+ * dst = src * kohl_powf(base, -beta). */
+#ifndef KOHL_KERNELS_LRN_LRN_H
+#define KOHL_KERNELS_LRN_LRN_H
+
+#include "kernels/core/pixels.h"
+
+typedef struct kohl_lrn_desc {
+  int n, pixels, c;           /* n pictures of pixels = h*w pixels with c channels */
+  int src_stride, dst_stride; /* floats from one pixel to the next, >= c */
+  int size;                   /* channels of a window, odd */
+  float alpha, beta, bias;    /* bias is k of the paper */
+} kohl_lrn_desc;
+
+/* kohl_args of fwd */
+enum { LRN_SRC }; /* in: pixels */
+enum { LRN_DST }; /* out: pixels; not src */
+
+/* NULL, or what is wrong with the desc. */
+const char *kohl_lrn_check(const kohl_lrn_desc *d);
+
+extern const kohl_op kohl_lrn_op;
+
+#endif

@@ -1,0 +1,192 @@
+/* The list of kernels that resize pictures, the check of a desc, and the weights that all of them use. */
+#include "kernels/resize/resize.h"
+
+#include <math.h>
+
+#define KERNEL(...) KOHL_DECLARE_KERNEL(resize, __VA_ARGS__)
+#include "kernels/resize/resize.def"
+#undef KERNEL
+
+static const kohl_kernel table[] = {
+#define KERNEL(...) KOHL_TABLE_KERNEL(resize, __VA_ARGS__)
+#include "kernels/resize/resize.def"
+#undef KERNEL
+};
+KOHL_DEFINE_OP(resize, table)
+
+static const double pi = 3.14159265358979323846;
+
+/* Where the whole result may end: trunc(resize * long / short) of a picture of one row. */
+enum { FULL_SIDE = 1 << 30 };
+
+kohl_resize_desc kohl_resize_whole(int h, int w, int c, int p, int q, kohl_filter filter) {
+  return (kohl_resize_desc){1, h, w, c, p, q, p, q, 0, 0, w * c, q * c, filter};
+}
+
+const char *kohl_resize_check(const kohl_resize_desc *d) {
+  if (d->n < 0 || d->h < 1 || d->w < 1 || d->p < 1 || d->q < 1) return "a size is below 1";
+  if (d->h > KOHL_RESIZE_SIDE || d->w > KOHL_RESIZE_SIDE || d->p > KOHL_RESIZE_SIDE || d->q > KOHL_RESIZE_SIDE) {
+    return "a side is above 32768";
+  }
+  if (d->c < 1 || d->c > 4) return "channels are not 1 to 4";
+  if (d->p_full > FULL_SIDE || d->q_full > FULL_SIDE) return "a side of the whole result is above 2^30";
+  if (d->top < 0 || d->left < 0 || d->top > d->p_full - d->p || d->left > d->q_full - d->q) {
+    return "the window is not inside the whole result";
+  }
+  if (d->src_row < d->w * d->c || d->dst_row < d->q * d->c) return "a row's distance is below its bytes";
+  if ((int)d->filter < 0 || d->filter >= (kohl_filter)KOHL_FILTERS) return "no such filter";
+  return NULL;
+}
+
+static double support_of(kohl_filter filter) {
+  static const double supports[KOHL_FILTERS] = {0.5, 0.5, 1.0, 2.0, 3.0};
+  return supports[filter];
+}
+
+static double sinc(double x) { return x == 0.0 ? 1.0 : sin(x * pi) / (x * pi); }
+
+static double bicubic(double x) {
+  const double a = -0.5;
+  x = fabs(x);
+  if (x < 1.0) return ((a + 2.0) * x - (a + 3.0)) * x * x + 1;
+  return x < 2.0 ? (((x - 5) * x + 8) * x - 4) * a : 0.0;
+}
+
+static double weigh(kohl_filter filter, double x) {
+  switch (filter) {
+    case KOHL_FILTER_BILINEAR: return fabs(x) < 1.0 ? 1.0 - fabs(x) : 0.0;
+    case KOHL_FILTER_BICUBIC: return bicubic(x);
+    case KOHL_FILTER_LANCZOS: return x >= -3.0 && x < 3.0 ? sinc(x) * sinc(x / 3) : 0.0;
+    case KOHL_FILTER_BOX:
+    case KOHL_FILTER_NEAREST: break;
+  }
+  return x > -0.5 && x <= 0.5 ? 1.0 : 0.0;
+}
+
+/* One side of a desc: in pixels become full, of which out from `start` are wanted. */
+typedef struct {
+  int in, full, out, start;
+  kohl_filter filter;
+} side;
+
+static side side_across(const kohl_resize_desc *d) { return (side){d->w, d->q_full, d->q, d->left, d->filter}; }
+static side side_down(const kohl_resize_desc *d) { return (side){d->h, d->p_full, d->p, d->top, d->filter}; }
+
+static bool side_copies(const side *s) { return s->in == s->full || s->filter == KOHL_FILTER_NEAREST; }
+
+static double side_scale(const side *s) { return (double)s->in / s->full; }
+static double side_stretch(const side *s) { return side_scale(s) < 1.0 ? 1.0 : side_scale(s); }
+
+static int side_taps(const side *s) {
+  if (side_copies(s)) return 1;
+  double taps = ceil(support_of(s->filter) * side_stretch(s)) * 2 + 1;
+  return taps < s->in ? (int)taps : s->in;
+}
+
+/* The source pixels that output x (counted in the whole result) of a side with weights reads. */
+static void side_bounds(const side *s, int x, int *from, int *count) {
+  double support = support_of(s->filter) * side_stretch(s), centre = (x + 0.5) * side_scale(s);
+  int first = (int)(centre - support + 0.5), end = (int)(centre + support + 0.5);
+  *from = first < 0 ? 0 : first;
+  *count = (end > s->in ? s->in : end) - *from;
+}
+
+static int32_t to_fixed(double weight) {
+  double scaled = weight * (1 << KOHL_RESIZE_BITS);
+  return (int32_t)(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
+}
+
+/* Nearest pixels: the centres are a running sum, since that is what Pillow rounds. */
+static void axis_nearest(const side *s, kohl_resize_axis *axis) {
+  double scale = side_scale(s), centre = scale * 0.5;
+  for (int x = 0; x < s->start + s->out; x++, centre += scale) {
+    if (x < s->start) continue;
+    int from = (int)centre;
+    axis->from[x - s->start] = from < s->in ? from : s->in - 1;
+  }
+}
+
+static void axis_weights(const side *s, kohl_resize_axis *axis, double *row) {
+  double inverse = 1.0 / side_stretch(s), scale = side_scale(s);
+  for (int x = 0; x < s->out; x++) {
+    double centre = (x + s->start + 0.5) * scale, sum = 0.0;
+    int from, count;
+    side_bounds(s, x + s->start, &from, &count);
+    for (int t = 0; t < count; t++) {
+      row[t] = weigh(s->filter, (t + from - centre + 0.5) * inverse);
+      sum += row[t];
+    }
+    int32_t *weight = axis->weight + (size_t)x * (size_t)axis->taps;
+    for (int t = 0; t < axis->taps; t++) weight[t] = t < count ? to_fixed(sum != 0.0 ? row[t] / sum : row[t]) : 0;
+    axis->from[x] = from;
+    axis->count[x] = count;
+  }
+}
+
+static void axis_fill(const side *s, kohl_resize_axis *axis, double *row) {
+  if (!axis->copy) {
+    axis_weights(s, axis, row);
+    return;
+  }
+  for (int x = 0; x < s->out; x++) {
+    axis->from[x] = x + s->start;
+    axis->count[x] = 1;
+    axis->weight[x] = 1 << KOHL_RESIZE_BITS;
+  }
+  if (s->filter == KOHL_FILTER_NEAREST) axis_nearest(s, axis);
+}
+
+/* The rows of src that the window reads; the bounds grow with the output row. */
+static void rows_needed(const side *s, int *first, int *rows) {
+  if (side_copies(s)) {
+    *first = 0;
+    *rows = s->in;
+    return;
+  }
+  int last, count, ignored;
+  side_bounds(s, s->start, first, &ignored);
+  side_bounds(s, s->start + s->out - 1, &last, &count);
+  *rows = last + count - *first;
+}
+
+/* The workspace's parts, each rounded up to 64 bytes: a row of doubles, the two axes, the middle. */
+static size_t part(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+static size_t axis_bytes(const side *s) {
+  size_t out = (size_t)s->out;
+  return 2 * part(out * sizeof(int32_t)) + part(out * (size_t)side_taps(s) * sizeof(int32_t));
+}
+
+static size_t row_bytes(const side *across, const side *down) {
+  int a = side_taps(across), b = side_taps(down);
+  return part((size_t)(a > b ? a : b) * sizeof(double));
+}
+
+size_t kohl_resize_workspace(const void *desc, size_t workers) {
+  (void)workers;
+  const kohl_resize_desc *d = desc;
+  side across = side_across(d), down = side_down(d);
+  int first, rows;
+  rows_needed(&down, &first, &rows);
+  size_t middle = (size_t)d->n * (size_t)rows * (size_t)d->q * (size_t)d->c;
+  if (d->filter == KOHL_FILTER_NEAREST) middle = 0;
+  return row_bytes(&across, &down) + axis_bytes(&across) + axis_bytes(&down) + part(middle);
+}
+
+/* Points an axis at its memory and fills it; returns the byte after it. */
+static uint8_t *axis_place(const side *s, uint8_t *at, double *row, kohl_resize_axis *axis) {
+  size_t step = part((size_t)s->out * sizeof(int32_t));
+  *axis = (kohl_resize_axis){side_taps(s), side_copies(s), (int32_t *)at, (int32_t *)(at + step),
+                             (int32_t *)(at + 2 * step)};
+  axis_fill(s, axis, row);
+  return at + axis_bytes(s);
+}
+
+void kohl_resize_plan_make(const kohl_resize_desc *d, void *workspace, kohl_resize_plan *plan) {
+  side across = side_across(d), down = side_down(d);
+  double *row = workspace;
+  uint8_t *at = (uint8_t *)workspace + row_bytes(&across, &down);
+  at = axis_place(&across, at, row, &plan->across);
+  plan->middle = axis_place(&down, at, row, &plan->down);
+  rows_needed(&down, &plan->first_row, &plan->rows);
+}

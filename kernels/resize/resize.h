@@ -1,0 +1,67 @@
+/* resize: pictures of bytes resampled with the exact arithmetic of Pillow (checked against 9.4, byte for byte).
+ *
+ * Separable: first along rows to q columns, only for the source rows that the second pass reads, rounded to
+ * bytes; then along columns to p rows.  A side that keeps its size is copied.  Along a side of `in` pixels that
+ * becomes `full`, with scale = in / full, stretch = max(1, scale) and S = support * stretch (support: box 0.5,
+ * bilinear 1, bicubic 2 with a = -0.5, lanczos 3), output x is the sum over i in [xmin, xmax) of src[i] * weight:
+ *
+ *   centre = (x + 0.5) * scale    xmin = max(0, trunc(centre - S + 0.5))    xmax = min(in, trunc(centre + S + 0.5))
+ *   weight = f((i - centre + 0.5) / stretch), divided by the sum of the weights, all in double, then rounded to
+ *   22 fractional bits, half away from zero;   byte = clamp((2^21 + sum) >> 22, 0, 255)
+ *
+ * nearest: src[trunc(centre)], the centres added up from scale / 2 in steps of scale, in one pass.
+ *
+ * Accuracy class CHAIN: the sums are exact integers, so that every kernel gives the same bytes.  The weights come
+ * from resize.c, one text for all kernels. */
+#ifndef KOHL_KERNELS_RESIZE_RESIZE_H
+#define KOHL_KERNELS_RESIZE_RESIZE_H
+
+#include "kernels/core/kernel.h"
+#include "kernels/picture/preprocessing.h"
+
+enum { KOHL_RESIZE_SIDE = 32768, KOHL_RESIZE_BITS = 22 };
+
+typedef struct kohl_resize_desc {
+  int n, h, w, c;     /* src: n pictures of h x w pixels with 1 to 4 channels, sides to 32,768 */
+  int p, q;           /* dst: p rows of q pixels: a window of the whole result */
+  int p_full, q_full; /* the size of the whole result; p and q where all of it is wanted */
+  int top, left;      /* the window's first row and column; 0 where all of it is wanted */
+  int src_row, dst_row; /* bytes from one row to the next, >= w * c and >= q * c; pictures follow each other */
+  kohl_filter filter;
+} kohl_resize_desc;
+
+/* kohl_args of fwd: src u8 [n][h][src_row], dst u8 [n][p][dst_row]; bytes of dst beyond q * c stay as they are. */
+enum { RESIZE_SRC }; /* in */
+enum { RESIZE_DST }; /* out */
+
+/* The desc of one whole picture without gaps between rows. */
+kohl_resize_desc kohl_resize_whole(int h, int w, int c, int p, int q, kohl_filter filter);
+
+/* NULL, or what is wrong with the desc. */
+const char *kohl_resize_check(const kohl_resize_desc *d);
+
+/* One side's weights: output i is the sum over t < count[i] of src[from[i] + t] * weight[i * taps + t].  count is
+ * 1 to taps, from + count stays inside the source.  copy: weights are all one, output i is src[from[i]]. */
+typedef struct kohl_resize_axis {
+  int taps;
+  bool copy;
+  int32_t *from, *count, *weight;
+} kohl_resize_axis;
+
+/* What the passes of a desc share.  Rows first_row to first_row + rows - 1 of src are those that dst needs;
+ * middle is u8 [n][rows][q * c], the result of the first pass. */
+typedef struct kohl_resize_plan {
+  kohl_resize_axis across, down;
+  int first_row, rows;
+  uint8_t *middle;
+} kohl_resize_plan;
+
+/* Bytes of workspace that kohl_resize_plan_make needs, the same for every kernel. */
+size_t kohl_resize_workspace(const void *desc, size_t workers);
+
+/* Lays the plan out in workspace and works out the weights. */
+void kohl_resize_plan_make(const kohl_resize_desc *d, void *workspace, kohl_resize_plan *plan);
+
+extern const kohl_op kohl_resize_op;
+
+#endif

@@ -1,0 +1,131 @@
+/* Pass 7 of the plan: strides into the descs, a kernel for each step, buffers for weights and workspace. */
+#include <string.h>
+
+#include "kernels/core/alloc.h"
+#include "nn/plan_passes.h"
+
+static int stride(const kohl_plan *plan, int buffer) { return buffer < 0 ? 0 : kohl_buffer_stride(plan, buffer); }
+
+static void conv2d_strides(const kohl_plan *plan, const kohl_step *step, kohl_conv2d_desc *d) {
+  d->src_stride = stride(plan, step->in[CONV2D_SRC]);
+  for (int i = 0; i < d->dsts; i++) d->dst_stride[i] = stride(plan, step->out[CONV2D_DST + i]);
+  d->add_stride = stride(plan, step->in[CONV2D_ADD]);
+}
+
+/* Every desc with strides takes them from the buffers of its arguments, in both directions. */
+static void set_strides(const kohl_plan *plan, kohl_step *step) {
+  int src = stride(plan, step->in[0]), dst = stride(plan, step->out[0]);
+  bool forward = step->direction == KOHL_FWD;
+  if (step->op == &kohl_conv2d_op) {
+    conv2d_strides(plan, step, &step->desc.conv2d);
+  } else if (step->op == &kohl_dense_op) {
+    step->desc.dense.src_stride = step->desc.dense.c;
+    step->desc.dense.dst_stride = step->desc.dense.k;
+    if (forward) step->desc.dense.src_stride = src, step->desc.dense.dst_stride = dst;
+  } else if (step->op == &kohl_pool_op) {
+    step->desc.pool.src_stride = src, step->desc.pool.dst_stride = dst;
+  } else if (step->op == &kohl_adaptive_pool_op) {
+    step->desc.adaptive_pool.src_stride = src, step->desc.adaptive_pool.dst_stride = dst;
+  } else if (step->op == &kohl_batchnorm_op) {
+    step->desc.batchnorm.src_stride = src, step->desc.batchnorm.dst_stride = dst;
+  } else if (step->op == &kohl_activation_op) {
+    step->desc.activation.src_stride = forward ? src : dst, step->desc.activation.dst_stride = forward ? dst : src;
+  } else if (step->op == &kohl_softmax_op) {
+    step->desc.softmax.src_stride = src, step->desc.softmax.dst_stride = dst;
+  } else if (step->op == &kohl_concat_op) {
+    step->desc.concat.src_stride = src, step->desc.concat.dst_stride = dst;
+  } else if (step->op == &kohl_add_op) {
+    step->desc.add.a_stride = src, step->desc.add.b_stride = stride(plan, step->in[ADD_B]),
+    step->desc.add.dst_stride = dst;
+  } else if (step->op == &kohl_lrn_op) {
+    step->desc.lrn.src_stride = src, step->desc.lrn.dst_stride = dst;
+  }
+}
+
+/* Gives a fused pool back to its own step. */
+static bool undo_pool(kohl_plan *plan, size_t index) {
+  kohl_step *step = &plan->steps[index];
+  if (step->op != &kohl_conv2d_op || !step->desc.conv2d.pool) return false;
+  for (size_t i = 0; i < plan->step_count; i++) {
+    kohl_step *pool = &plan->steps[i];
+    if (pool->op != &kohl_pool_op || pool->absorbed_by != (int)index) continue;
+    pool->absorbed_by = -1;
+    step->desc.conv2d.pool = false;
+    step->out[0] = pool->in[POOL_SRC];
+    step->node = plan->graph->nodes[pool->node].inputs[0];
+    char *word = strstr(step->fused, "pool");
+    if (word) *(word > step->fused ? word - 1 : word) = 0;
+    return true;
+  }
+  return false;
+}
+
+static kohl_status choose_kernel(kohl_context *ctx, kohl_plan *plan, size_t index) {
+  kohl_step *step = &plan->steps[index];
+  do {
+    set_strides(plan, step);
+    step->kernel = kohl_kernel_choose(ctx, step->op, step->direction, &step->desc);
+  } while (!step->kernel && undo_pool(plan, index));
+  if (step->kernel) return KOHL_OK;
+  const kohl_node *node = &plan->graph->nodes[step->node];
+  kohl_fail_prefix(ctx, "layer '%s' (%s)", node->name, kohl_layer_name(node->layer));
+  return KOHL_USAGE;
+}
+
+static kohl_status add_weights(kohl_context *ctx, kohl_plan *plan, size_t index) {
+  const kohl_kernel_code *code = plan->steps[index].kernel->code;
+  const kohl_desc *desc = &plan->steps[index].desc;
+  const kohl_op *op = plan->steps[index].op;
+  kohl_status status = KOHL_OK;
+  int wei = -1, bia = -1;
+  if (plan->steps[index].direction != KOHL_FWD) return KOHL_OK; /* gradients read params themselves */
+  if (op == &kohl_conv2d_op || op == &kohl_dense_op) {
+    bool conv = op == &kohl_conv2d_op;
+    size_t count =
+        conv ? (size_t)desc->conv2d.k * desc->conv2d.r * desc->conv2d.s * (desc->conv2d.c / desc->conv2d.groups)
+             : (size_t)desc->dense.k * desc->dense.c;
+    size_t bytes = code->packed_size ? code->packed_size(desc) : count * sizeof(float);
+    status = kohl_plan_add_floats(ctx, plan, 0, &wei);
+    if (status != KOHL_OK) return status;
+    plan->buffers[wei].bytes = bytes;
+    if (conv ? desc->conv2d.bias : desc->dense.bias) {
+      status = kohl_plan_add_floats(ctx, plan, (size_t)(conv ? desc->conv2d.k : desc->dense.k), &bia);
+    }
+  } else if (op == &kohl_batchnorm_op) {
+    status = kohl_plan_add_floats(ctx, plan, (size_t)desc->batchnorm.c, &wei);
+    if (status == KOHL_OK) status = kohl_plan_add_floats(ctx, plan, (size_t)desc->batchnorm.c, &bia);
+  } else {
+    return KOHL_OK;
+  }
+  plan->steps[index].in[1] = wei; /* CONV2D_WEI, DENSE_WEI, BATCHNORM_SCALE */
+  plan->steps[index].in[2] = bia; /* CONV2D_BIA, DENSE_BIA, BATCHNORM_SHIFT */
+  return status;
+}
+
+static kohl_status add_scratch(kohl_context *ctx, kohl_plan *plan, size_t index) {
+  const kohl_step *step = &plan->steps[index];
+  size_t bytes = step->kernel->code->workspace_size
+                     ? step->kernel->code->workspace_size(&step->desc, kohl_threads_count(ctx->threads))
+                     : 0;
+  if (!bytes) return KOHL_OK;
+  int scratch;
+  kohl_status status = kohl_plan_add_buffer(ctx, plan, KOHL_BUFFER_SCRATCH, &scratch);
+  if (status != KOHL_OK) return status;
+  plan->buffers[scratch].bytes = bytes;
+  plan->steps[index].scratch = scratch;
+  return KOHL_OK;
+}
+
+_Static_assert(CONV2D_WEI == 1 && DENSE_WEI == 1 && BATCHNORM_SCALE == 1, "weights are the second input of every op");
+_Static_assert(CONV2D_BIA == 2 && DENSE_BIA == 2 && BATCHNORM_SHIFT == 2, "bias is the third input of every op");
+
+kohl_status kohl_plan_choose(kohl_context *ctx, kohl_plan *plan) {
+  kohl_status status = KOHL_OK;
+  for (size_t i = 0; i < plan->step_count && status == KOHL_OK; i++) {
+    if (plan->steps[i].absorbed_by >= 0) continue;
+    status = choose_kernel(ctx, plan, i);
+    if (status == KOHL_OK) status = add_weights(ctx, plan, i);
+    if (status == KOHL_OK) status = add_scratch(ctx, plan, i);
+  }
+  return status;
+}

@@ -1,0 +1,78 @@
+/* A model: graph, weights, class labels, task and preprocessing, in one .safetensors file.
+ *
+ * The file's metadata key `kohl` holds a JSON object {"format", "graph", "labels", "task", "preprocessing",
+ * "provenance"}; the tensors are named "<node>.<suffix>" (nn/graph.h), f32, filters krsc, dense [out,in].
+ * Opening maps the file and reads the header; a tensor's CRC32C is checked when it is first packed.
+ * An opened model is immutable and may be shared between threads; one that is being built belongs to its builder. */
+#ifndef KOHL_NN_MODEL_H
+#define KOHL_NN_MODEL_H
+
+#include "kernels/picture/preprocessing.h"
+#include "nn/graph.h"
+#include "nn/safetensors.h"
+
+typedef enum kohl_model_task {
+  KOHL_TASK_NONE,       /* a base without a head: features only */
+  KOHL_TASK_ONE_LABEL,  /* softmax, the most probable class */
+  KOHL_TASK_MANY_LABELS /* sigmoid, a threshold per label */
+} kohl_model_task;
+
+typedef struct kohl_weight {
+  char *name; /* "<node>.<suffix>" */
+  int node;
+  kohl_weight_spec spec;
+  const float *data; /* spec.count floats: in the mapped file, or `owned` */
+  float *owned;      /* NULL when data is mapped */
+  long file_index;   /* of the tensor in the file, -1 when owned */
+} kohl_weight;
+
+struct kohl_model {
+  char *path; /* for error texts; "" when built in memory */
+  kohl_graph *graph;
+  kohl_weight *weights; /* in graph order */
+  size_t weight_count;
+  char **labels; /* label_count class names in the order of the outputs; the last node's channels, or 0 */
+  size_t label_count;
+  kohl_model_task task;
+  kohl_preprocessing preprocessing;
+  char *provenance; /* a JSON object as text: source, digest, recipe, metrics; "{}" when unknown */
+  kohl_safetensors *file;
+};
+
+/* A model of a graph (taken over: freed with the model, even when this fails) with no weights yet. */
+kohl_status kohl_model_create(kohl_context *ctx, kohl_graph *graph, kohl_model **out);
+
+/* Opens a model file.  Everything wrong is KOHL_BAD_INPUT naming the file, the tensor or field and both values. */
+kohl_status kohl_model_open(kohl_context *ctx, const char *path, kohl_model **out);
+void kohl_model_destroy(kohl_context *ctx, kohl_model *model);
+
+/* The weight of a node by suffix, or NULL. */
+kohl_weight *kohl_model_weight(const kohl_model *model, int node, const char *suffix);
+
+/* Gives a weight memory of its own, zeroed, to be filled by the caller: weight->owned. */
+kohl_status kohl_weight_own(kohl_context *ctx, kohl_weight *weight);
+
+/* Checks a weight: it has data, its CRC32C agrees. */
+kohl_status kohl_weight_verify(kohl_context *ctx, const kohl_model *model, const kohl_weight *weight);
+
+/* Checks every weight (CRC32C, finite values); `kohl verify`. */
+kohl_status kohl_model_verify(kohl_context *ctx, const kohl_model *model);
+
+/* Replaces the labels by copies.  Their number must equal the channels of the last node, or be 0. */
+kohl_status kohl_model_set_labels(kohl_context *ctx, kohl_model *model, const char *const *labels, size_t count);
+
+/* Replaces the provenance text, which must be a JSON object. */
+kohl_status kohl_model_set_provenance(kohl_context *ctx, kohl_model *model, const char *json);
+
+/* A new model of a part of another: graph is a result of kohl_graph_cut, _rest or _append (taken over); weights are
+ * found by name in `first`, then in `second` (may be NULL), and copied.  Labels, task and preprocessing are not. */
+kohl_status kohl_model_assemble(kohl_context *ctx, kohl_graph *graph, const kohl_model *first, const kohl_model *second,
+                                kohl_model **out);
+
+/* "none", "one_label", "many_labels". */
+const char *kohl_model_task_name(kohl_model_task task);
+
+/* Writes the file: temporary file, CRCs, fsync, rename, fsync of the folder; the old file stays on any error. */
+kohl_status kohl_model_save(kohl_context *ctx, const kohl_model *model, const char *path);
+
+#endif

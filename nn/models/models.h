@@ -1,0 +1,47 @@
+/* The architectures that can be built by name: models.def is the list.
+ *
+ * A graph from here has no weights.  Layer names are Keras's, whatever format the weights come from, so that
+ * --until, --features and recipes say the same for all of them.  With a top the last node is the softmax and
+ * graph->base_output is the layer before the head; without one the last node is that layer and base_output is -1. */
+#ifndef KOHL_NN_MODELS_MODELS_H
+#define KOHL_NN_MODELS_MODELS_H
+
+#include "nn/graph.h"
+
+enum { KOHL_HEAD_LAYERS = 4 };
+
+/* What differs between publications of one architecture.  Start from kohl_arch_options_default. */
+typedef struct kohl_arch_options {
+  int height, width;  /* of the input in pixels; 0: the architecture's own size */
+  int classes;        /* 0: no top */
+  bool count_padding; /* average pools: divide by the whole window (torchvision), not by the valid cells (Keras) */
+  bool ceil_pools;    /* squeezenet: pools round their output size up (torchvision) */
+  float epsilon;      /* of every batch-norm */
+  bool gamma;         /* batch-norm has a gamma */
+  float dropout;      /* in the classifier; 0: no such layer */
+  int head_widths[KOHL_HEAD_LAYERS];  /* inception_v3: hidden dense layers (relu) before the classes */
+  float head_rates[KOHL_HEAD_LAYERS]; /* dropout after each of them; 0: none */
+  int head_count;                     /* how many, 0 to KOHL_HEAD_LAYERS */
+} kohl_arch_options;
+
+typedef struct kohl_arch {
+  const char *name;
+  int size; /* side of the input it was published with */
+  kohl_arch_options options;
+  const char *idea;
+} kohl_arch;
+
+/* The i-th architecture of the list, or NULL after the last one.  Constant memory. */
+const kohl_arch *kohl_arch_at(size_t i);
+
+/* The architecture of a name; an unknown one is KOHL_USAGE listing the known ones. */
+kohl_status kohl_arch_find(kohl_context *ctx, const char *name, const kohl_arch **out);
+
+/* Keras's publication with 1,000 classes.  An unknown name gives the defaults that all have in common. */
+kohl_arch_options kohl_arch_options_default(const char *arch);
+
+/* Builds and infers a graph, the caller's until kohl_graph_destroy.  options may be NULL: the defaults.  A size that
+ * is too small names the layer that does not fit; options out of range name the option. */
+kohl_status kohl_arch_build(kohl_context *ctx, const char *arch, const kohl_arch_options *options, kohl_graph **out);
+
+#endif

@@ -1,0 +1,56 @@
+/* A session: the arena of one plan, its packed weights, and the running of its steps.
+ *
+ * Belongs to one thread at a time; the model may be shared.  After creation a run allocates nothing. */
+#ifndef KOHL_NN_SESSION_H
+#define KOHL_NN_SESSION_H
+
+#include "nn/model.h"
+#include "nn/plan.h"
+
+struct kohl_session {
+  kohl_context *ctx;        /* borrowed */
+  const kohl_model *model;  /* borrowed */
+  kohl_plan *plan;
+  char *arena;
+  kohl_args *args;          /* per step, resolved to addresses */
+  double *seconds;          /* per step, of the last run when timed; else NULL */
+  int64_t step_number;      /* training: counts kohl_session_backward, for messages */
+};
+
+/* Plans, allocates the arena and packs the weights (checking their CRC32C). */
+kohl_status kohl_session_create(kohl_context *ctx, const kohl_model *model, const kohl_plan_options *options,
+                                kohl_session **out);
+void kohl_session_destroy(kohl_session *session);
+
+/* Where the caller writes the input: batch x h x w x c floats, NHWC.  The session's memory. */
+float *kohl_session_input(kohl_session *session);
+
+/* Runs the forward pass on the first n pictures of the input, 0 <= n <= batch.  Between layers the context's cancel
+ * callback is asked. */
+kohl_status kohl_session_run(kohl_session *session, int n);
+
+/* Copies node's output of the last run for n pictures, dense NHWC, to out (n*h*w*c floats).  node must be the last
+ * node or a tap. */
+kohl_status kohl_session_output(const kohl_session *session, int node, int n, float *out);
+
+/* Switches the timing of steps on: kohl_session.seconds then holds each step's last time. */
+kohl_status kohl_session_time_steps(kohl_session *session);
+
+/* Training.  Labels (int32), class weights (float, one per class) and draws (uint64: the position of each sample in
+ * the epoch's list) are written by the caller before a run; losses (float per sample, weighted, undivided) are read
+ * after it.  All are the session's memory. */
+int32_t *kohl_session_labels(kohl_session *session);
+float *kohl_session_class_weights(kohl_session *session);
+uint64_t *kohl_session_draws(kohl_session *session);
+const float *kohl_session_losses(const kohl_session *session);
+float *kohl_session_params(kohl_session *session, size_t *count);
+const float *kohl_session_gradients(const kohl_session *session, size_t *count);
+
+/* Forward and backward on n samples: afterwards gradients() are those of the mean (see divide_by_weights) loss.
+ * epoch keys dropout.  Weights are packed anew from params first. */
+kohl_status kohl_session_backward(kohl_session *session, int n, uint32_t epoch);
+
+/* Copies params into the model's weights of the same nodes (each gets memory of its own). */
+kohl_status kohl_session_store_params(kohl_session *session, kohl_model *model);
+
+#endif
