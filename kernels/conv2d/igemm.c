@@ -239,18 +239,50 @@ static void point_merged(const state *st, const corner *at, const float **table,
 
 static size_t first_pixel(const split *u, size_t tile) { return tile * u->pixels / u->tiles; }
 
+/* Whether the whole filter lies on the picture. */
+static bool inside(const kohl_conv2d_desc *d, const corner *at) {
+  return at->y >= 0 && at->x >= 0 && at->y + (d->r - 1) * d->dilation_h < d->h &&
+         at->x + (d->s - 1) * d->dilation_w < d->w;
+}
+
+/* The table of one tile of which no filter leaves the picture: the same steps from tap to tap for every pixel. */
+static void point_inside(const shape *s, const float *src, corner at, size_t pixels, const float **table) {
+  const kohl_conv2d_desc *d = s->d;
+  const size_t stride = (size_t)d->src_stride;
+  for (size_t i = 0; i < pixels; i++, next_corner(d, &at)) {
+    table[i] = src + (((size_t)at.n * d->h + at.y) * d->w + at.x) * stride;
+  }
+  const float **to = table;
+  for (int r = 0; r < d->r; r++) {
+    for (int tap = 0; tap < (s->merged ? 1 : d->s); tap++, to += s->isa->rows) {
+      size_t step = ((size_t)r * d->dilation_h * d->w + (size_t)tap * d->dilation_w) * stride;
+      if (step) {
+        for (size_t i = 0; i < pixels; i++) to[i] = table[i] + step;
+      }
+    }
+  }
+}
+
 /* Fills a worker's tables for tiles tile to stop - 1. */
 static void point_tiles(const state *st, size_t tile, size_t stop, const float **table, float *copies) {
   const shape *s = &st->s;
-  size_t rows = (size_t)s->isa->rows;
+  const size_t rows = (size_t)s->isa->rows;
   corner at = corner_of(s->d, first_pixel(&st->u, tile));
   for (; tile < stop; tile++, table += s->taps * rows) {
     size_t pixels = first_pixel(&st->u, tile + 1) - first_pixel(&st->u, tile);
-    for (size_t i = 0; i < pixels; i++, next_corner(s->d, &at)) {
-      if (s->merged) {
-        point_merged(st, &at, table + i, copies + i * s->run);
-      } else {
-        point(st, &at, table + i);
+    const corner first = at;
+    bool all = true;
+    for (size_t i = 0; i < pixels; i++, next_corner(s->d, &at)) all = all && inside(s->d, &at);
+    if (all) {
+      point_inside(s, st->args->in[CONV2D_SRC], first, pixels, table);
+    } else {
+      at = first;
+      for (size_t i = 0; i < pixels; i++, next_corner(s->d, &at)) {
+        if (s->merged) {
+          point_merged(st, &at, table + i, copies + i * s->run);
+        } else {
+          point(st, &at, table + i);
+        }
       }
     }
     if (s->merged) copies += s->taps * rows * s->run;

@@ -38,8 +38,8 @@ static const uint32_t table[8][256] = {
     ROW(0x493c7d27, 0x9278fa4e, 0x211d826d, 0x423b04da, 0x847609b4, 0x0d006599, 0x1a00cb32, 0x34019664),
 };
 
-uint32_t kohl_crc32c_portable(uint32_t crc, const void* data, size_t bytes) {
-  const unsigned char* at = data;
+uint32_t kohl_crc32c_portable(uint32_t crc, const void *data, size_t bytes) {
+  const unsigned char *at = data;
   crc = ~crc;
   for (; bytes >= 8; bytes -= 8, at += 8) {
     uint32_t low, high;
@@ -55,8 +55,8 @@ uint32_t kohl_crc32c_portable(uint32_t crc, const void* data, size_t bytes) {
 
 #if defined(__x86_64__)
 /* One chain of 8-byte steps: three cycles each, which is faster than memory is read in practice. */
-__attribute__((target("sse4.2"))) static uint32_t crc32c_sse42(uint32_t crc, const void* data, size_t bytes) {
-  const unsigned char* at = data;
+__attribute__((target("sse4.2"))) static uint32_t crc32c_sse42(uint32_t crc, const void *data, size_t bytes) {
+  const unsigned char *at = data;
   uint64_t sum = (uint32_t)~crc;
   for (; bytes >= 8; bytes -= 8, at += 8) {
     uint64_t word;
@@ -68,7 +68,7 @@ __attribute__((target("sse4.2"))) static uint32_t crc32c_sse42(uint32_t crc, con
 }
 #endif
 
-uint32_t kohl_crc32c(uint32_t crc, const void* data, size_t bytes) {
+uint32_t kohl_crc32c(uint32_t crc, const void *data, size_t bytes) {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("sse4.2")) return crc32c_sse42(crc, data, bytes);
 #endif

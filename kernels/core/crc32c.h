@@ -10,9 +10,9 @@
 
 /* The checksum of what crc already covers followed by bytes bytes at data (any alignment; NULL with 0 bytes).
  * Start with 0: kohl_crc32c(kohl_crc32c(0, a, m), b, n) is the checksum of a and b together.  Any thread. */
-uint32_t kohl_crc32c(uint32_t crc, const void* data, size_t bytes);
+uint32_t kohl_crc32c(uint32_t crc, const void *data, size_t bytes);
 
 /* The same number without the processor's instruction, for the test that compares the two. */
-uint32_t kohl_crc32c_portable(uint32_t crc, const void* data, size_t bytes);
+uint32_t kohl_crc32c_portable(uint32_t crc, const void *data, size_t bytes);
 
 #endif

@@ -15,7 +15,7 @@ typedef struct kohl_arch_options {
   int height, width;  /* of the input in pixels; 0: the architecture's own size */
   int classes;        /* 0: no top */
   bool count_padding; /* average pools: divide by the whole window (torchvision), not by the valid cells (Keras) */
-  bool ceil_pools;    /* squeezenet: pools round their output size up (torchvision) */
+  bool ceil_pools;    /* squeezenet1_1: pools round their output size up (torchvision) */
   float epsilon;      /* of every batch-norm */
   bool gamma;         /* batch-norm has a gamma */
   float dropout;      /* in the classifier; 0: no such layer */

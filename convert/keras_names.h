@@ -1,0 +1,40 @@
+/* Tensor names as Keras writes them, "<layer>/<kind>" with an optional ":0", sorted for finding.
+ *
+ * Layers that Keras numbers by itself (conv2d, dense) may begin anywhere in a file that was saved again; they are
+ * renamed to what the network calls them.  Not here: shapes and values (keras_match.h, values.h). */
+#ifndef KOHL_CONVERT_KERAS_NAMES_H
+#define KOHL_CONVERT_KERAS_NAMES_H
+
+#include "convert/presets.h"
+#include "nn/safetensors.h"
+
+typedef struct kohl_keras_tensor {
+  const kohl_tensor_info *info; /* the file's; info->name is the name there */
+  char *layer;                  /* after renaming; owned; the whole name when kind is NULL */
+  const char *kind;             /* "kernel", "bias", ...; NULL: not a Keras name */
+  bool used;                    /* by keras_match */
+} kohl_keras_tensor;
+
+typedef struct kohl_keras_names {
+  kohl_keras_tensor *tensors; /* by layer, then kind */
+  size_t count;
+} kohl_keras_names;
+
+/* Names of all tensors of a file, which must outlive them.  need_head: a head of other layers than the preset's is an
+ * error.  KOHL_BAD_INPUT: two tensors with one meaning, layers whose numbers allow no order.  Fill *names with zeros
+ * before; end with kohl_keras_names_free, also after a failure. */
+kohl_status kohl_keras_names_read(kohl_context *ctx, const char *path, const kohl_safetensors *file, const char *arch,
+                                  const kohl_preset *preset, bool need_head, kohl_keras_names *names);
+void kohl_keras_names_free(kohl_context *ctx, kohl_keras_names *names);
+
+/* The tensor of a layer, or NULL. */
+kohl_keras_tensor *kohl_keras_names_find(const kohl_keras_names *names, const char *layer, const char *kind);
+
+/* The number of a layer called "<prefix>" (0) or "<prefix>_<number>", or -1. */
+int kohl_keras_number(const char *layer, const char *prefix);
+
+/* Keras's word for a model file's ("weight" is "kernel"), and all words in one text for messages. */
+const char *kohl_keras_kind(const char *suffix);
+#define KOHL_KERAS_KINDS "kernel, bias, gamma, beta, moving_mean or moving_variance"
+
+#endif
