@@ -4,10 +4,12 @@
 #include <string.h>
 
 static void swap(char *a, char *b, size_t size) {
-  for (size_t i = 0; i < size; i++) {
-    char old = a[i];
-    a[i] = b[i];
-    b[i] = old;
+  char old[64];
+  for (size_t n; size > 0; size -= n, a += n, b += n) {
+    n = size < sizeof old ? size : sizeof old;
+    memcpy(old, a, n);
+    memcpy(a, b, n);
+    memcpy(b, old, n);
   }
 }
 
