@@ -32,6 +32,7 @@ CHECK_SRC := $(wildcard tests/kernelcheck/*.c)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_HELP_SRC := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
 obj = $(patsubst %.c,$B/obj/%.o,$1)
+ORACLE_BIN := $(patsubst tests/oracle/%.c,$B/oracle/%,$(wildcard tests/oracle/*.c))
 UNIT_BIN := $(patsubst tests/unit/%.c,$B/unit/%,$(UNIT_SRC))
 
 .PHONY: all lib check test asan tsan install-deps clean help unit fuzz
@@ -67,7 +68,11 @@ $B/unit/%: $B/obj/tests/unit/%.o $(call obj,$(UNIT_HELP_SRC)) $B/libkohl.a
 	@mkdir -p $(@D)
 	$(call say,LD $@) $(CC) $(LDFLAGS_ALL) $^ $(LIBS) $$(pkg-config --libs check) -o $@
 
-unit: $(UNIT_BIN)
+$B/oracle/%: $B/obj/tests/oracle/%.o $B/libkohl.a
+	@mkdir -p $(@D)
+	$(call say,LD $@) $(CC) $(LDFLAGS_ALL) $^ $(LIBS) -o $@
+
+unit: $(UNIT_BIN) $(ORACLE_BIN)
 
 install-deps:
 	@.ci/install-deps

@@ -90,7 +90,7 @@ kohl_status kohl_safetensors_verify(kohl_context *ctx, const kohl_safetensors *f
 
 /* Copies a tensor of F32, F16, BF16 or F64 to count floats (KOHL_USAGE unless count is its number of elements).  Exact,
  * but F64 is rounded to nearest, and a finite one beyond the largest float is KOHL_BAD_INPUT.  Other dtypes are
- * KOHL_BAD_INPUT.  info must be the file's. */
+ * KOHL_BAD_INPUT.  info must be the file's, or a copy narrowed to part of its data. */
 kohl_status kohl_safetensors_read_f32(kohl_context *ctx, const kohl_safetensors *file, const kohl_tensor_info *info,
                                       float *out, size_t count);
 

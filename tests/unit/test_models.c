@@ -1,0 +1,329 @@
+/* The networks of nn/models against published parameter totals, layer tables and sizes. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/models/models.h"
+
+static kohl_context *ctx;
+
+static void setup(void) { ck_assert_int_eq(kohl_context_create(NULL, &ctx), KOHL_OK); }
+static void teardown(void) { kohl_context_destroy(ctx); }
+
+static kohl_graph *build(const char *arch, const kohl_arch_options *options) {
+  kohl_graph *graph;
+  kohl_status status = kohl_arch_build(ctx, arch, options, &graph);
+  ck_assert_msg(status == KOHL_OK, "%s: %s", arch, kohl_context_error(ctx));
+  return graph;
+}
+
+static size_t parameters(const kohl_graph *graph) {
+  size_t total = 0;
+  for (size_t i = 0; i < graph->count; i++) {
+    kohl_weight_spec specs[KOHL_NODE_WEIGHTS];
+    int count = kohl_node_weights(graph, &graph->nodes[i], specs);
+    for (int k = 0; k < count; k++) total += specs[k].count;
+  }
+  return total;
+}
+
+static const kohl_node *node(const kohl_graph *graph, const char *name) {
+  int index = kohl_graph_find(graph, name);
+  ck_assert_msg(index >= 0, "no layer %s", name);
+  return &graph->nodes[index];
+}
+
+static void expect_shape(const kohl_graph *graph, const char *name, int h, int w, int c) {
+  kohl_shape shape = node(graph, name)->shape;
+  ck_assert_msg(shape.h == h && shape.w == w && shape.c == c, "%s is %dx%dx%d, expected %dx%dx%d", name, shape.h,
+                shape.w, shape.c, h, w, c);
+}
+
+static void expect_inputs(const kohl_graph *graph, const char *name, const char *inputs) {
+  char text[256] = "";
+  const kohl_node *n = node(graph, name);
+  for (int i = 0; i < n->input_count; i++) {
+    if (i) strcat(text, " ");
+    strcat(text, graph->nodes[n->inputs[i]].name);
+  }
+  ck_assert_str_eq(text, inputs);
+}
+
+/* Totals stated by Keras and torchvision for the published files. */
+START_TEST(parameter_totals) {
+  static const struct {
+    const char *arch;
+    int classes;
+    bool gamma;
+    size_t total;
+  } cases[] = {
+      {"vgg16", 1000, false, 138357544},
+      {"vgg19", 1000, false, 143667240},
+      {"vgg16", 0, false, 14714688},
+      {"vgg19", 0, false, 20024384},
+      {"inception_v3", 0, false, 21802784},
+      {"inception_v3", 1000, false, 23851784},
+      {"inception_v3", 1000, true, 23869000},
+      {"squeezenet1_1", 1000, false, 1235496},
+      {"squeezenet1_1", 0, false, 1235496 - 513000},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    kohl_arch_options options = kohl_arch_options_default(cases[i].arch);
+    options.classes = cases[i].classes;
+    options.gamma = cases[i].gamma;
+    kohl_graph *graph = build(cases[i].arch, &options);
+    ck_assert_msg(parameters(graph) == cases[i].total, "%s with %d classes: %zu parameters, expected %zu",
+                  cases[i].arch, cases[i].classes, parameters(graph), cases[i].total);
+    ck_assert_int_eq(graph->base_output >= 0, cases[i].classes > 0);
+    kohl_graph_destroy(ctx, graph);
+  }
+}
+END_TEST
+
+/* The 94 convolutions in creation order: rows, columns, input and output channels, stride, valid or same. */
+static const struct {
+  int rows, columns, in, out, stride;
+  char padding;
+} convs[94] = {
+    {3, 3, 3, 32, 2, 'v'},     {3, 3, 32, 32, 1, 'v'},    {3, 3, 32, 64, 1, 's'},    {1, 1, 64, 80, 1, 'v'},
+    {3, 3, 80, 192, 1, 'v'},   {1, 1, 192, 64, 1, 's'},   {1, 1, 192, 48, 1, 's'},   {5, 5, 48, 64, 1, 's'},
+    {1, 1, 192, 64, 1, 's'},   {3, 3, 64, 96, 1, 's'},    {3, 3, 96, 96, 1, 's'},    {1, 1, 192, 32, 1, 's'},
+    {1, 1, 256, 64, 1, 's'},   {1, 1, 256, 48, 1, 's'},   {5, 5, 48, 64, 1, 's'},    {1, 1, 256, 64, 1, 's'},
+    {3, 3, 64, 96, 1, 's'},    {3, 3, 96, 96, 1, 's'},    {1, 1, 256, 64, 1, 's'},   {1, 1, 288, 64, 1, 's'},
+    {1, 1, 288, 48, 1, 's'},   {5, 5, 48, 64, 1, 's'},    {1, 1, 288, 64, 1, 's'},   {3, 3, 64, 96, 1, 's'},
+    {3, 3, 96, 96, 1, 's'},    {1, 1, 288, 64, 1, 's'},   {3, 3, 288, 384, 2, 'v'},  {1, 1, 288, 64, 1, 's'},
+    {3, 3, 64, 96, 1, 's'},    {3, 3, 96, 96, 2, 'v'},    {1, 1, 768, 192, 1, 's'},  {1, 1, 768, 128, 1, 's'},
+    {1, 7, 128, 128, 1, 's'},  {7, 1, 128, 192, 1, 's'},  {1, 1, 768, 128, 1, 's'},  {7, 1, 128, 128, 1, 's'},
+    {1, 7, 128, 128, 1, 's'},  {7, 1, 128, 128, 1, 's'},  {1, 7, 128, 192, 1, 's'},  {1, 1, 768, 192, 1, 's'},
+    {1, 1, 768, 192, 1, 's'},  {1, 1, 768, 160, 1, 's'},  {1, 7, 160, 160, 1, 's'},  {7, 1, 160, 192, 1, 's'},
+    {1, 1, 768, 160, 1, 's'},  {7, 1, 160, 160, 1, 's'},  {1, 7, 160, 160, 1, 's'},  {7, 1, 160, 160, 1, 's'},
+    {1, 7, 160, 192, 1, 's'},  {1, 1, 768, 192, 1, 's'},  {1, 1, 768, 192, 1, 's'},  {1, 1, 768, 160, 1, 's'},
+    {1, 7, 160, 160, 1, 's'},  {7, 1, 160, 192, 1, 's'},  {1, 1, 768, 160, 1, 's'},  {7, 1, 160, 160, 1, 's'},
+    {1, 7, 160, 160, 1, 's'},  {7, 1, 160, 160, 1, 's'},  {1, 7, 160, 192, 1, 's'},  {1, 1, 768, 192, 1, 's'},
+    {1, 1, 768, 192, 1, 's'},  {1, 1, 768, 192, 1, 's'},  {1, 7, 192, 192, 1, 's'},  {7, 1, 192, 192, 1, 's'},
+    {1, 1, 768, 192, 1, 's'},  {7, 1, 192, 192, 1, 's'},  {1, 7, 192, 192, 1, 's'},  {7, 1, 192, 192, 1, 's'},
+    {1, 7, 192, 192, 1, 's'},  {1, 1, 768, 192, 1, 's'},  {1, 1, 768, 192, 1, 's'},  {3, 3, 192, 320, 2, 'v'},
+    {1, 1, 768, 192, 1, 's'},  {1, 7, 192, 192, 1, 's'},  {7, 1, 192, 192, 1, 's'},  {3, 3, 192, 192, 2, 'v'},
+    {1, 1, 1280, 320, 1, 's'}, {1, 1, 1280, 384, 1, 's'}, {1, 3, 384, 384, 1, 's'},  {3, 1, 384, 384, 1, 's'},
+    {1, 1, 1280, 448, 1, 's'}, {3, 3, 448, 384, 1, 's'},  {1, 3, 384, 384, 1, 's'},  {3, 1, 384, 384, 1, 's'},
+    {1, 1, 1280, 192, 1, 's'}, {1, 1, 2048, 320, 1, 's'}, {1, 1, 2048, 384, 1, 's'}, {1, 3, 384, 384, 1, 's'},
+    {3, 1, 384, 384, 1, 's'},  {1, 1, 2048, 448, 1, 's'}, {3, 3, 448, 384, 1, 's'},  {1, 3, 384, 384, 1, 's'},
+    {3, 1, 384, 384, 1, 's'},  {1, 1, 2048, 192, 1, 's'}};
+
+START_TEST(inception_convs) {
+  kohl_graph *graph = build("inception_v3", NULL);
+  int found = 0;
+  for (size_t i = 0; i < graph->count; i++) {
+    const kohl_node *n = &graph->nodes[i];
+    if (n->layer != KOHL_LAYER_conv2d) continue;
+    char name[32];
+    snprintf(name, sizeof name, "conv2d_%d", found + 1);
+    ck_assert_str_eq(n->name, name);
+    ck_assert_int_lt(found, 94);
+    ck_assert_int_eq(n->params.kernel[0], convs[found].rows);
+    ck_assert_int_eq(n->params.kernel[1], convs[found].columns);
+    ck_assert_int_eq(graph->nodes[n->inputs[0]].shape.c, convs[found].in);
+    ck_assert_int_eq(n->params.filters, convs[found].out);
+    ck_assert_int_eq(n->params.stride[0], convs[found].stride);
+    ck_assert_int_eq(n->params.stride[1], convs[found].stride);
+    ck_assert_int_eq(n->params.padding, convs[found].padding == 'v' ? KOHL_PADDING_VALID : KOHL_PADDING_SAME_UPPER);
+    ck_assert(!n->params.bias);
+    ck_assert_int_eq(n->params.activation, KOHL_ACTIVATION_NONE);
+    found++;
+  }
+  ck_assert_int_eq(found, 94);
+  kohl_graph_destroy(ctx, graph);
+}
+END_TEST
+
+START_TEST(inception_shapes) {
+  kohl_graph *graph = build("inception_v3", NULL);
+  static const struct {
+    const char *name;
+    int side, c;
+  } mixed[] = {{"mixed0", 35, 256}, {"mixed1", 35, 288}, {"mixed2", 35, 288},  {"mixed3", 17, 768},
+               {"mixed4", 17, 768}, {"mixed5", 17, 768}, {"mixed6", 17, 768},  {"mixed7", 17, 768},
+               {"mixed8", 8, 1280}, {"mixed9", 8, 2048}, {"mixed10", 8, 2048}, {"max_pooling2d_2", 35, 192}};
+  for (size_t i = 0; i < sizeof mixed / sizeof mixed[0]; i++)
+    expect_shape(graph, mixed[i].name, mixed[i].side, mixed[i].side, mixed[i].c);
+  expect_shape(graph, "avg_pool", 1, 1, 2048);
+  expect_shape(graph, "probabilities", 1, 1, 1000);
+  expect_inputs(graph, "mixed0", "activation_6 activation_8 activation_11 activation_12");
+  expect_inputs(graph, "mixed3", "activation_27 activation_30 max_pooling2d_3");
+  expect_inputs(graph, "mixed8", "activation_72 activation_76 max_pooling2d_4");
+  expect_inputs(graph, "mixed9_0", "activation_79 activation_80");
+  expect_inputs(graph, "concatenate_1", "activation_83 activation_84");
+  expect_inputs(graph, "mixed9", "activation_77 mixed9_0 concatenate_1 activation_85");
+  expect_inputs(graph, "mixed10", "activation_86 mixed9_1 concatenate_2 activation_94");
+  expect_inputs(graph, "average_pooling2d_9", "mixed9");
+  expect_inputs(graph, "conv2d_42", "mixed4");
+  ck_assert_str_eq(graph->nodes[graph->base_output].name, "mixed10");
+  ck_assert_int_eq(kohl_graph_find(graph, "average_pooling2d_10"), -1);
+  ck_assert(!node(graph, "batch_normalization_94")->params.gamma);
+  ck_assert(node(graph, "batch_normalization_94")->params.epsilon == 1e-3f);
+  ck_assert(!node(graph, "average_pooling2d_1")->params.count_padding);
+  kohl_graph_destroy(ctx, graph);
+}
+END_TEST
+
+START_TEST(inception_options) {
+  kohl_arch_options options = kohl_arch_options_default("inception_v3");
+  options.classes = 5;
+  options.count_padding = options.gamma = true;
+  options.epsilon = 1e-5f;
+  options.head_count = 2;
+  options.head_widths[0] = 256;
+  options.head_widths[1] = 128;
+  options.head_rates[0] = 0.5f;
+  options.head_rates[1] = 0.25f;
+  kohl_graph *graph = build("inception_v3", &options);
+  /* The base (with gamma) and the three dense layers. */
+  ck_assert_uint_eq(parameters(graph), 21802784 + 17216 + 558085);
+  expect_inputs(graph, "dense_1", "avg_pool");
+  expect_inputs(graph, "dropout_1", "dense_1");
+  expect_inputs(graph, "dense_2", "dropout_1");
+  expect_inputs(graph, "dense_3", "dropout_2");
+  expect_inputs(graph, "probabilities", "dense_3");
+  ck_assert_int_eq(node(graph, "dense_2")->params.activation, KOHL_ACTIVATION_RELU);
+  ck_assert_int_eq(node(graph, "dense_3")->params.activation, KOHL_ACTIVATION_NONE);
+  ck_assert(node(graph, "dropout_2")->params.rate == 0.25f);
+  ck_assert(node(graph, "average_pooling2d_9")->params.count_padding);
+  ck_assert(node(graph, "batch_normalization_1")->params.epsilon == 1e-5f);
+  kohl_graph_destroy(ctx, graph);
+}
+END_TEST
+
+START_TEST(vgg_layers) {
+  kohl_graph *graph = build("vgg19", NULL);
+  expect_shape(graph, "block1_pool", 112, 112, 64);
+  expect_shape(graph, "block3_conv4", 56, 56, 256);
+  expect_shape(graph, "block5_pool", 7, 7, 512);
+  expect_shape(graph, "flatten", 1, 1, 25088);
+  expect_shape(graph, "probabilities", 1, 1, 1000);
+  expect_inputs(graph, "block5_pool", "block5_conv4");
+  ck_assert_int_eq(node(graph, "fc2")->params.activation, KOHL_ACTIVATION_RELU);
+  ck_assert_int_eq(node(graph, "predictions")->params.activation, KOHL_ACTIVATION_NONE);
+  ck_assert_int_eq(node(graph, "block1_conv1")->params.activation, KOHL_ACTIVATION_RELU);
+  ck_assert_str_eq(graph->nodes[graph->base_output].name, "block5_pool");
+  ck_assert_str_eq(graph->nodes[0].name, "input");
+  kohl_graph_destroy(ctx, graph);
+  kohl_arch_options options = kohl_arch_options_default("vgg16");
+  options.classes = 0;
+  options.height = 64;
+  options.width = 96;
+  graph = build("vgg16", &options);
+  ck_assert_str_eq(graph->nodes[graph->count - 1].name, "block5_pool");
+  expect_shape(graph, "block5_pool", 2, 3, 512);
+  ck_assert_int_eq(kohl_graph_find(graph, "block3_conv4"), -1);
+  kohl_graph_destroy(ctx, graph);
+}
+END_TEST
+
+START_TEST(squeezenet_layers) {
+  kohl_graph *graph = build("squeezenet1_1", NULL);
+  expect_shape(graph, "relu_conv1", 113, 113, 64);
+  expect_shape(graph, "pool1", 56, 56, 64);
+  expect_shape(graph, "pool3", 27, 27, 128);
+  expect_shape(graph, "pool5", 13, 13, 256);
+  expect_shape(graph, "fire9/concat", 13, 13, 512);
+  expect_shape(graph, "loss", 1, 1, 1000);
+  expect_inputs(graph, "fire2/concat", "fire2/relu_expand1x1 fire2/relu_expand3x3");
+  expect_inputs(graph, "fire2/expand3x3", "fire2/relu_squeeze1x1");
+  expect_inputs(graph, "conv10", "drop9");
+  expect_inputs(graph, "global_average_pooling2d_1", "relu_conv10");
+  ck_assert_str_eq(graph->nodes[graph->base_output].name, "fire9/concat");
+  kohl_graph_destroy(ctx, graph);
+  kohl_arch_options options = kohl_arch_options_default("squeezenet1_1");
+  options.height = options.width = 224;
+  options.ceil_pools = true; /* torchvision at 224: 111, 55, 27, 13; without ceil the last one would be 13 as well */
+  graph = build("squeezenet1_1", &options);
+  expect_shape(graph, "pool1", 55, 55, 64);
+  expect_shape(graph, "pool3", 27, 27, 128);
+  expect_shape(graph, "pool5", 13, 13, 256);
+  ck_assert(node(graph, "pool1")->params.ceil);
+  kohl_graph_destroy(ctx, graph);
+  options.height = options.width = 225; /* conv1 112; ceil 56, 28, 14 where rounding down gives 55, 27, 13 */
+  graph = build("squeezenet1_1", &options);
+  expect_shape(graph, "pool5", 14, 14, 256);
+  kohl_graph_destroy(ctx, graph);
+}
+END_TEST
+
+static void expect_failure(const char *arch, const kohl_arch_options *options, kohl_status status, const char *text) {
+  kohl_graph *graph = (kohl_graph *)&graph;
+  ck_assert_int_eq(kohl_arch_build(ctx, arch, options, &graph), status);
+  ck_assert_ptr_null(graph);
+  ck_assert_msg(strstr(kohl_context_error(ctx), text), "'%s' does not contain '%s'", kohl_context_error(ctx), text);
+}
+
+START_TEST(smallest_sizes) {
+  static const struct {
+    const char *arch;
+    int least;
+    const char *layer;
+  } cases[] = {{"vgg19", 32, "block5_pool"}, {"inception_v3", 75, "conv2d_72"}, {"squeezenet1_1", 31, "pool5"}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    kohl_arch_options options = kohl_arch_options_default(cases[i].arch);
+    options.classes = 0;
+    options.height = options.width = cases[i].least;
+    kohl_graph_destroy(ctx, build(cases[i].arch, &options));
+    options.width--;
+    expect_failure(cases[i].arch, &options, KOHL_BAD_INPUT, cases[i].layer);
+  }
+}
+END_TEST
+
+START_TEST(refused_options) {
+  expect_failure("vgg13", NULL, KOHL_USAGE,
+                 "unknown architecture 'vgg13', expected one of vgg16, vgg19, inception_v3, squeezenet1_1");
+  kohl_arch_options options = kohl_arch_options_default("inception_v3");
+  options.classes = -1;
+  expect_failure("inception_v3", &options, KOHL_USAGE, "option classes: value -1");
+  options = kohl_arch_options_default("inception_v3");
+  options.head_count = KOHL_HEAD_LAYERS + 1;
+  expect_failure("inception_v3", &options, KOHL_USAGE, "option head_count: value 5");
+  options.head_count = 1;
+  expect_failure("inception_v3", &options, KOHL_BAD_INPUT, "layer 'dense_1'");
+  options = kohl_arch_options_default("vgg16");
+  options.width = -3;
+  expect_failure("vgg16", &options, KOHL_USAGE, "option size: value 0x-3");
+}
+END_TEST
+
+START_TEST(the_list) {
+  size_t count = 0;
+  for (const kohl_arch *arch; (arch = kohl_arch_at(count)); count++) {
+    const kohl_arch *found;
+    ck_assert_int_eq(kohl_arch_find(ctx, arch->name, &found), KOHL_OK);
+    ck_assert_ptr_eq(found, arch);
+    kohl_graph *graph = build(arch->name, NULL);
+    ck_assert_str_eq(graph->arch, arch->name);
+    ck_assert_int_eq(graph->nodes[0].shape.h, arch->size);
+    ck_assert_int_eq(graph->nodes[graph->count - 1].layer, KOHL_LAYER_softmax);
+    kohl_graph_destroy(ctx, graph);
+  }
+  ck_assert_uint_ge(count, 4);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("models");
+  TCase *tests = tcase_create("models");
+  tcase_add_checked_fixture(tests, setup, teardown);
+  tcase_add_test(tests, parameter_totals);
+  tcase_add_test(tests, inception_convs);
+  tcase_add_test(tests, inception_shapes);
+  tcase_add_test(tests, inception_options);
+  tcase_add_test(tests, vgg_layers);
+  tcase_add_test(tests, squeezenet_layers);
+  tcase_add_test(tests, smallest_sizes);
+  tcase_add_test(tests, refused_options);
+  tcase_add_test(tests, the_list);
+  suite_add_tcase(suite, tests);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_NORMAL);
+  int failures = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failures != 0;
+}
