@@ -22,6 +22,8 @@ const char *kohl_conv2d_check(const kohl_conv2d_desc *d) {
   if (d->stride_h < 1 || d->stride_w < 1 || d->dilation_h < 1 || d->dilation_w < 1)
     return "a stride or dilation is below 1";
   if (d->pad_top < 0 || d->pad_left < 0 || d->pad_bottom < 0 || d->pad_right < 0) return "a padding is negative";
+  int64_t height = (int64_t)d->h + d->pad_top + d->pad_bottom, width = (int64_t)d->w + d->pad_left + d->pad_right;
+  if (height > 1 << 30 || width > 1 << 30) return "a padded side is above 2^30";
   if (d->groups < 1 || d->c % d->groups || d->k % d->groups) return "groups do not divide the channels";
   if (d->p != kohl_conv2d_out(d->h, d->r, d->stride_h, d->dilation_h, d->pad_top, d->pad_bottom) ||
       d->q != kohl_conv2d_out(d->w, d->s, d->stride_w, d->dilation_w, d->pad_left, d->pad_right) || d->p < 1 ||

@@ -190,9 +190,11 @@ static corner corner_of(const kohl_conv2d_desc *d, size_t pixel) {
   return (corner){(int)(row / d->p), p, q, p * d->stride_h - d->pad_top, q * d->stride_w - d->pad_left};
 }
 
-static void next_corner(const kohl_conv2d_desc *d, corner *at) {
-  at->x += d->stride_w;
-  if (++at->q < d->q) return;
+/* Goes on by count pixels, at most to the first one of the next row. */
+static void go_on(const kohl_conv2d_desc *d, corner *at, size_t count) {
+  at->q += (int)count;
+  at->x += (int)count * d->stride_w;
+  if (at->q < d->q) return;
   at->q = 0;
   at->x = -d->pad_left;
   at->y += d->stride_h;
@@ -200,6 +202,12 @@ static void next_corner(const kohl_conv2d_desc *d, corner *at) {
   at->p = 0;
   at->y = -d->pad_top;
   at->n++;
+}
+
+/* How many of so many pixels are in the row of `at`. */
+static size_t in_row(const kohl_conv2d_desc *d, const corner *at, size_t pixels) {
+  size_t left = (size_t)(d->q - at->q);
+  return pixels < left ? pixels : left;
 }
 
 /* Pointers of one pixel, one per tap, `rows` apart. */
@@ -239,45 +247,36 @@ static void point_merged(const state *st, const corner *at, const float **table,
 
 static size_t first_pixel(const split *u, size_t tile) { return tile * u->pixels / u->tiles; }
 
-/* Whether the whole filter lies on the picture. */
-static bool inside(const kohl_conv2d_desc *d, const corner *at) {
-  return at->y >= 0 && at->x >= 0 && at->y + (d->r - 1) * d->dilation_h < d->h &&
-         at->x + (d->s - 1) * d->dilation_w < d->w;
-}
-
-/* The table of one tile of which no filter leaves the picture: the same steps from tap to tap for every pixel. */
-static void point_inside(const shape *s, const float *src, corner at, size_t pixels, const float **table) {
+/* The table of a tile of which no filter leaves the picture: the same steps from tap to tap for every pixel.  False
+ * when one does. */
+static bool point_inside(const shape *s, const float *src, corner at, size_t pixels, const float **table) {
   const kohl_conv2d_desc *d = s->d;
   const size_t stride = (size_t)d->src_stride;
-  for (size_t i = 0; i < pixels; i++, next_corner(d, &at)) {
-    table[i] = src + (((size_t)at.n * d->h + at.y) * d->w + at.x) * stride;
+  for (size_t i = 0, count; i < pixels; i += count) {
+    count = in_row(d, &at, pixels - i);
+    int last = at.x + ((int)count - 1) * d->stride_w + (d->s - 1) * d->dilation_w;
+    if (at.y < 0 || at.x < 0 || at.y + (d->r - 1) * d->dilation_h >= d->h || last >= d->w) return false;
+    const float *pixel = src + (((size_t)at.n * d->h + at.y) * d->w + at.x) * stride;
+    for (size_t j = 0; j < count; j++) table[i + j] = pixel + j * d->stride_w * stride;
+    go_on(d, &at, count);
   }
-  const float **to = table;
-  for (int r = 0; r < d->r; r++) {
-    for (int tap = 0; tap < (s->merged ? 1 : d->s); tap++, to += s->isa->rows) {
-      size_t step = ((size_t)r * d->dilation_h * d->w + (size_t)tap * d->dilation_w) * stride;
-      if (step) {
-        for (size_t i = 0; i < pixels; i++) to[i] = table[i] + step;
-      }
-    }
+  const float **to = table + s->isa->rows;
+  for (size_t tap = 1, across = s->merged ? 1 : (size_t)d->s; tap < s->taps; tap++, to += s->isa->rows) {
+    size_t step = (tap / across * d->dilation_h * d->w + tap % across * d->dilation_w) * stride;
+    for (size_t i = 0; i < pixels; i++) to[i] = table[i] + step;
   }
+  return true;
 }
 
 /* Fills a worker's tables for tiles tile to stop - 1. */
 static void point_tiles(const state *st, size_t tile, size_t stop, const float **table, float *copies) {
   const shape *s = &st->s;
   const size_t rows = (size_t)s->isa->rows;
-  corner at = corner_of(s->d, first_pixel(&st->u, tile));
   for (; tile < stop; tile++, table += s->taps * rows) {
-    size_t pixels = first_pixel(&st->u, tile + 1) - first_pixel(&st->u, tile);
-    const corner first = at;
-    bool all = true;
-    for (size_t i = 0; i < pixels; i++, next_corner(s->d, &at)) all = all && inside(s->d, &at);
-    if (all) {
-      point_inside(s, st->args->in[CONV2D_SRC], first, pixels, table);
-    } else {
-      at = first;
-      for (size_t i = 0; i < pixels; i++, next_corner(s->d, &at)) {
+    size_t first = first_pixel(&st->u, tile), pixels = first_pixel(&st->u, tile + 1) - first;
+    corner at = corner_of(s->d, first);
+    if (!point_inside(s, st->args->in[CONV2D_SRC], at, pixels, table)) {
+      for (size_t i = 0; i < pixels; i++, go_on(s->d, &at, 1)) {
         if (s->merged) {
           point_merged(st, &at, table + i, copies + i * s->run);
         } else {

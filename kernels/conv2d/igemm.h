@@ -16,26 +16,26 @@
 
 /* One tile times one panel (or one chunk of its chain). */
 typedef struct kohl_igemm_call {
-  const float* const* pixel; /* [taps][isa rows]: each pixel's first channel under each tap */
+  const float *const *pixel; /* [taps][isa rows]: each pixel's first channel under each tap */
   size_t taps;
   size_t skip;       /* channels before the first one of this call, for every pointer */
   size_t run;        /* channels per tap */
-  const float* wei;  /* [taps][run][vectors * isa lanes] */
-  const float* next; /* weights that will be wanted after this call; only prefetched, may be NULL */
+  const float *wei;  /* [taps][run][vectors * isa lanes] */
+  const float *next; /* weights that will be wanted after this call; only prefetched, may be NULL */
   int rows;          /* pixels of this tile, 1 to isa rows */
   int channels;      /* of this panel, 1 to 2 * isa lanes */
   bool resume;       /* the chain goes on from dst instead of from 0 */
   bool last;         /* the chain ends here: bias, addend and activation follow */
   bool relu;
   const float *bia, *add; /* of the panel's first channel; NULL: none */
-  float* dst;             /* first pixel, first channel */
+  float *dst;             /* first pixel, first channel */
   size_t add_stride, dst_stride;
 } kohl_igemm_call;
 
 typedef struct kohl_igemm_isa {
   int rows;  /* most pixels of a tile */
   int lanes; /* floats of a vector; a panel is two vectors wide, or one where 'lanes' channels or fewer are left */
-  void (*micro)(const kohl_igemm_call* call);
+  void (*micro)(const kohl_igemm_call *call);
 } kohl_igemm_isa;
 
 extern const kohl_igemm_isa kohl_igemm_avx2, kohl_igemm_avx512;
@@ -43,13 +43,13 @@ extern const kohl_igemm_isa kohl_igemm_avx2, kohl_igemm_avx512;
 /* The five members of a kernel.  Packed weights are [panel][r*s*c/groups][one or two vectors], the last lanes of
  * a panel filled with zeros; a panel begins at each destination and each group.  Packed weights and workspace
  * want an alignment of 64.  The workspace does not depend on the batch. */
-const char* kohl_igemm_accepts(const void* desc);
-size_t kohl_igemm_packed_size(const kohl_igemm_isa* isa, const kohl_conv2d_desc* d);
-void kohl_igemm_pack(const kohl_igemm_isa* isa, const kohl_conv2d_desc* d, const float* wei, float* packed);
-size_t kohl_igemm_workspace_size(const kohl_igemm_isa* isa, const kohl_conv2d_desc* d, size_t workers);
-void kohl_igemm_run(const kohl_igemm_isa* isa, const kohl_conv2d_desc* d, const kohl_args* args, kohl_threads* threads);
+const char *kohl_igemm_accepts(const void *desc);
+size_t kohl_igemm_packed_size(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d);
+void kohl_igemm_pack(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, const float *wei, float *packed);
+size_t kohl_igemm_workspace_size(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, size_t workers);
+void kohl_igemm_run(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, const kohl_args *args, kohl_threads *threads);
 
 /* Independent units of work that run makes for that many workers. */
-size_t kohl_igemm_tasks(const kohl_igemm_isa* isa, const kohl_conv2d_desc* d, size_t workers);
+size_t kohl_igemm_tasks(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, size_t workers);
 
 #endif

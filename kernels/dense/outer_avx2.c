@@ -3,7 +3,7 @@
 
 #include "kernels/dense/outer.h"
 
-enum { ROWS = 6, LANES = 8, AHEAD = 16 };
+enum { ROWS = 6, LANES = 8, AHEAD = 6 };
 
 /* whole: all 16 columns are there; else the missing ones are neither read nor written. */
 static inline __attribute__((always_inline)) void tile(const kohl_outer_call *call, const int rows, const bool whole) {
@@ -22,7 +22,8 @@ static inline __attribute__((always_inline)) void tile(const kohl_outer_call *ca
   for (size_t t = call->depth; t > 0; t--, at += a_step, b += b_step) {
     __m256 b0 = whole ? _mm256_loadu_ps(b) : _mm256_maskload_ps(b, mask0);
     __m256 b1 = whole ? _mm256_loadu_ps(b + LANES) : _mm256_maskload_ps(b + LANES, mask1);
-    /* Rows of b are far apart, where no hardware prefetcher follows. */
+    /* Rows of b are far apart, where no hardware prefetcher follows.  AHEAD stays below the ways of L1: at a power
+     * of two apart they share a set. */
     _mm_prefetch((const char *)(b + AHEAD * b_step), _MM_HINT_T0);
 #pragma GCC unroll 6
     for (int i = 0; i < rows; i++) {
@@ -48,7 +49,8 @@ static inline __attribute__((always_inline)) void tile(const kohl_outer_call *ca
   static void part_##rows(const kohl_outer_call *call) { tile(call, rows, false); } \
   static void whole_##rows(const kohl_outer_call *call) { tile(call, rows, true); }
 TILE(1)
-TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
+TILE(2)
+TILE(3) TILE(4) TILE(5) TILE(6)
 
     static void micro(const kohl_outer_call *call) {
 #define PAIR(rows) \

@@ -22,10 +22,10 @@
 enum { KOHL_RESIZE_SIDE = 32768, KOHL_RESIZE_BITS = 22 };
 
 typedef struct kohl_resize_desc {
-  int n, h, w, c;     /* src: n pictures of h x w pixels with 1 to 4 channels, sides to 32,768 */
-  int p, q;           /* dst: p rows of q pixels: a window of the whole result */
-  int p_full, q_full; /* the size of the whole result; p and q where all of it is wanted */
-  int top, left;      /* the window's first row and column; 0 where all of it is wanted */
+  int n, h, w, c;       /* src: n pictures of h x w pixels with 1 to 4 channels, sides to 32,768 */
+  int p, q;             /* dst: p rows of q pixels: a window of the whole result */
+  int p_full, q_full;   /* the size of the whole result; p and q where all of it is wanted */
+  int top, left;        /* the window's first row and column; 0 where all of it is wanted */
   int src_row, dst_row; /* bytes from one row to the next, >= w * c and >= q * c; pictures follow each other */
   kohl_filter filter;
 } kohl_resize_desc;

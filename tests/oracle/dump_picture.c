@@ -19,8 +19,8 @@ typedef struct {
 static bool parse(const char *line, request *r) {
   int rgb[3];
   memset(r, 0, sizeof *r);
-  if (sscanf(line, "%15s %15s %d %d %d %lf %d %d %d %4095[^\n]", r->mode, r->filter, &r->fit.w, &r->fit.h, &r->fit.resize,
-             &r->fit.fraction, &rgb[0], &rgb[1], &rgb[2], r->path) != 10) {
+  if (sscanf(line, "%15s %15s %d %d %d %lf %d %d %d %4095[^\n]", r->mode, r->filter, &r->fit.w, &r->fit.h,
+             &r->fit.resize, &r->fit.fraction, &rgb[0], &rgb[1], &rgb[2], r->path) != 10) {
     return false;
   }
   for (int c = 0; c < 3; c++) r->fit.background[c] = (uint8_t)rgb[c];

@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """Compares kohl's decoding and fitting with Pillow, byte for byte.
 
-    pillow.py path/to/dump_picture [path/to/shared/data]
+    pillow.py BUILD [path/to/shared/data]
+
+BUILD is the built folder, as build/release; its oracle/dump_picture is what is compared.
 
 Prints TAP lines; exits 1 when one is "not ok", 77 where Pillow is missing.  Real pictures (hieroglyphs,
 egyptian_artifacts) are compared where the data folder is there; the others are made here from fixed seeds.
@@ -260,7 +262,7 @@ def real(program, data):
 
 
 def main():
-    program = sys.argv[1]
+    program = os.path.join(sys.argv[1], "oracle", "dump_picture")
     data = sys.argv[2] if len(sys.argv) > 2 else "../shared/data"
     with tempfile.TemporaryDirectory() as folder:
         pngs, jpegs = make_pngs(folder), make_jpegs(folder)

@@ -1,0 +1,19 @@
+/* A picture made into the numbers that a network reads, as its model file says (kernels/picture/preprocessing.h). */
+#ifndef KOHL_DATASETS_PREPARE_H
+#define KOHL_DATASETS_PREPARE_H
+
+#include "datasets/fit.h"
+
+/* NULL, or what is wrong: a fit that cannot be, a scale or mean that is not finite, a std that is 0 or less. */
+const char *kohl_preprocessing_check(const kohl_preprocessing *pre);
+
+/* Floats of one prepared picture: fit.h * fit.w * 3. */
+size_t kohl_prepare_floats(const kohl_preprocessing *pre);
+
+/* dst[fit.h][fit.w][3] = the picture fitted and normalised.  KOHL_USAGE when the check objects. */
+kohl_status kohl_prepare(kohl_context *ctx, const kohl_preprocessing *pre, const kohl_picture *picture, float *dst);
+
+/* The same from a file; KOHL_BAD_INPUT with a text that begins with the path when it is no good picture. */
+kohl_status kohl_prepare_file(kohl_context *ctx, const kohl_preprocessing *pre, const char *path, float *dst);
+
+#endif

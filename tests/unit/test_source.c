@@ -1,0 +1,537 @@
+/* Lists of samples: CSV files of every bad kind, folders, splits, and batches with bad pictures in them. */
+#include <check.h>
+#include <png.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "datasets/batch.h"
+#include "datasets/split.h"
+
+static kohl_context *context;
+static char folder[64];
+static char warnings[65536];
+
+static void gather(kohl_log_level level, const char *text, void *user) {
+  (void)user;
+  if (level != KOHL_LOG_WARNING) return;
+  strncat(warnings, text, sizeof warnings - strlen(warnings) - 2);
+  strcat(warnings, "\n");
+}
+
+static void setup(void) {
+  kohl_context_options options = kohl_context_options_default();
+  options.threads = 3;
+  options.log = gather;
+  ck_assert_int_eq(kohl_context_create(&options, &context), KOHL_OK);
+  strcpy(folder, "/tmp/kohl_test_source_XXXXXX");
+  ck_assert_ptr_nonnull(mkdtemp(folder));
+  warnings[0] = 0;
+}
+
+static void teardown(void) {
+  char command[128];
+  snprintf(command, sizeof command, "rm -rf %s", folder);
+  ck_assert_int_eq(system(command), 0);
+  kohl_context_destroy(context);
+}
+
+static const char *in_folder(const char *name) {
+  static char path[512];
+  snprintf(path, sizeof path, "%s/%s", folder, name);
+  return path;
+}
+
+static void store(const char *name, const char *bytes, size_t length) {
+  FILE *file = fopen(in_folder(name), "wb");
+  ck_assert_ptr_nonnull(file);
+  ck_assert_uint_eq(fwrite(bytes, 1, length, file), length);
+  fclose(file);
+}
+
+static void make_folder(const char *name) { ck_assert_int_eq(mkdir(in_folder(name), 0777), 0); }
+
+static void store_png(const char *name, uint8_t grey) {
+  png_image image = {.version = PNG_IMAGE_VERSION, .width = 3, .height = 2, .format = PNG_FORMAT_GRAY};
+  uint8_t pixels[6];
+  memset(pixels, grey, sizeof pixels);
+  ck_assert_int_ne(png_image_write_to_file(&image, in_folder(name), 0, pixels, 3, NULL), 0);
+}
+
+/* What a CSV in memory gives: its samples as "path:label:split;...", or its error without the name. */
+static const char *csv_read(const char *bytes, size_t length, const kohl_source_options *options) {
+  static char text[4096];
+  char *copy = malloc(length ? length : 1); /* its own memory, so that a byte too far is seen */
+  memcpy(copy, bytes, length);
+  kohl_csv *csv;
+  kohl_samples samples;
+  ck_assert_int_eq(kohl_csv_open_memory(context, "t.csv", copy, length, &csv), KOHL_OK);
+  if (kohl_samples_from_csv(context, csv, NULL, options, &samples) == KOHL_OK) {
+    size_t used = 0;
+    for (size_t i = 0; i < samples.count; i++) {
+      const kohl_sample *s = &samples.sample[i];
+      used += (size_t)snprintf(text + used, sizeof text - used, "%s:%s:%s;", s->path, samples.classes[s->label],
+                               kohl_split_name((kohl_split)s->split));
+    }
+    for (size_t i = 1; i < samples.class_count && !options; i++) {
+      ck_assert_int_lt(strcmp(samples.classes[i - 1], samples.classes[i]), 0);
+    }
+  } else {
+    ck_assert_int_eq(strncmp(kohl_context_error(context), "t.csv: ", 7), 0);
+    snprintf(text, sizeof text, "%s", kohl_context_error(context) + 7);
+  }
+  kohl_samples_free(context, &samples);
+  kohl_csv_close(context, csv);
+  free(copy);
+  return text;
+}
+#define CSV(literal) csv_read(literal, sizeof literal - 1, NULL)
+
+START_TEST(csv_that_is_good) {
+  ck_assert_str_eq(CSV("path,label\na.jpg,x\n"), "a.jpg:x:unset;");
+  ck_assert_str_eq(CSV("\n\r\npath,label\na.jpg,x\n"), "a.jpg:x:unset;");
+  ck_assert_str_eq(CSV("path,label\na.jpg,x"), "a.jpg:x:unset;");
+  ck_assert_str_eq(CSV("\xef\xbb\xbfpath,label\r\na.jpg,x\r\n"), "a.jpg:x:unset;");
+  ck_assert_str_eq(CSV("Class,n,FILE\nz,1,a\ny,2,b\nz,3,c\n"), "a:z:unset;b:y:unset;c:z:unset;");
+  ck_assert_str_eq(CSV("image,category\n\"a,\"\"b\"\".jpg\",\"x\ny\"\n\n\r\nc,x\n"),
+                   "a,\"b\".jpg:x\ny:unset;c:x:unset;");
+  ck_assert_str_eq(CSV("path,label,split\na,x,train\nb,x,val\nc,x,Valid\nd,x,validation\ne,x,test\n"),
+                   "a:x:train;b:x:validation;c:x:validation;d:x:validation;e:x:test;");
+  ck_assert_str_eq(CSV("path,label,upstream_split\na,x,test\n"), "a:x:test;");
+  ck_assert_str_eq(CSV("path,label,a_split,split\na,x,?,test\n"), "a:x:test;");
+  ck_assert_str_eq(CSV("path,label\n\xc3\xa9.png,\xf0\x9f\x98\x80\n"), "\xc3\xa9.png:\xf0\x9f\x98\x80:unset;");
+  kohl_source_options fold = {.split_column = "fold"};
+  static const char text[] = "path,label,split,fold\na,x,bad,test\n";
+  ck_assert_str_eq(csv_read(text, sizeof text - 1, &fold), "a:x:test;");
+}
+END_TEST
+
+START_TEST(csv_that_is_bad) {
+  ck_assert_str_eq(CSV(""), "empty file, expected a header row");
+  ck_assert_str_eq(CSV("path,label\n"), "no pictures in it");
+  ck_assert_str_eq(CSV("name,label\na,x\n"), "line 1: no column named path, file, filename or image");
+  ck_assert_str_eq(CSV("path,name\na,x\n"), "line 1: no column named label, class or category");
+  ck_assert_str_eq(CSV("path,path,label\na,b,x\n"), "line 1: two columns named 'path'");
+  ck_assert_str_eq(CSV("path,label\na,x\nb\n"), "line 3: 1 fields, expected 2 as in the header");
+  ck_assert_str_eq(CSV("path,label\na,x,y\n"), "line 2: 3 fields, expected 2 as in the header");
+  ck_assert_str_eq(CSV("path,label\na,\n"), "line 2: the label is empty");
+  ck_assert_str_eq(CSV("path,label\n,x\n"), "line 2: the path is empty");
+  ck_assert_str_eq(CSV("path,label\na,x\n\"b,x\n"), "line 3: a quote is opened and never closed");
+  ck_assert_str_eq(CSV("path,label\na\"b,x\n"), "line 2: a quote inside a field that is not quoted");
+  ck_assert_str_eq(CSV("path,label\n\"a\"b,x\n"), "line 2: text behind a closing quote");
+  ck_assert_str_eq(CSV("path,label\na,x\rb,x\r"), "line 2: a carriage return that no line feed follows");
+  ck_assert_str_eq(CSV("path,label\n\"a\nb\",x\nc\0d,x\n"), "line 4: a NUL byte; is the file UTF-16? Expected UTF-8");
+  ck_assert_str_eq(CSV("path,label\n\"c\0d\",x\n"), "line 2: a NUL byte; is the file UTF-16? Expected UTF-8");
+  ck_assert_str_eq(CSV("path,label\na,\xe9t\xe9\n"), "line 2: text that is not UTF-8");
+  ck_assert_str_eq(CSV("path,label\na,\xc3\n"), "line 2: text that is not UTF-8");
+  ck_assert_str_eq(CSV("path,label,split\na,x,train\nb,x,dev\n"),
+                   "line 3: split 'dev', expected train, val, valid, validation or test");
+  ck_assert_str_eq(CSV("path,label,a_split,b_split\na,x,train,test\n"),
+                   "line 1: columns 'a_split' and 'b_split' both end in _split, expected one to be asked for");
+  kohl_source_options fold = {.split_column = "fold"};
+  ck_assert_str_eq(csv_read("path,label\na,x\n", 15, &fold), "line 1: no column named 'fold'");
+  static const char *const known[] = {"y", "x"};
+  kohl_source_options given = {.classes = known, .class_count = 2};
+  ck_assert_str_eq(csv_read("path,label\na,x\nb,z\n", 19, &given), "line 3: class 'z', expected one of: y, x");
+}
+END_TEST
+
+START_TEST(csv_with_a_long_line) {
+  size_t length = 3 << 20;
+  char *text = malloc(length);
+  memset(text, 'a', length);
+  memcpy(text, "path,label\n", 11);
+  ck_assert_str_eq(csv_read(text, length, NULL), "line 2: a record of more than 1048576 bytes");
+  memset(text + 11, ',', length - 11);
+  ck_assert_str_eq(csv_read(text, length, NULL), "line 2: a record of more than 1048576 bytes");
+  text[11] = '"';
+  memset(text + 12, '\n', length - 12);
+  ck_assert_ptr_nonnull(strstr(csv_read(text, length, NULL), "a record of more than 1048576 bytes"));
+  free(text);
+}
+END_TEST
+
+START_TEST(utf8) {
+  static const char *const good[] = {
+      "", "abc", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xf4\x8f\xbf\xbf"};
+  static const char *const bad[] = {"\x80",         "\xc0\x80",         "\xc1\xbf",         "\xc2",     "\xe0\x9f\xbf",
+                                    "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80", "\xe2\x82"};
+  for (size_t i = 0; i < sizeof good / sizeof *good; i++) ck_assert(kohl_utf8_valid(good[i], strlen(good[i])));
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) ck_assert(!kohl_utf8_valid(bad[i], strlen(bad[i])));
+}
+END_TEST
+
+/* Rows enough that the reader's window ends at every place of a row, CRLF and quotes among them. */
+START_TEST(csv_over_the_window) {
+  FILE *file = fopen(in_folder("big.csv"), "wb");
+  fputs("path,label\r\n", file);
+  for (int i = 0; i < 40000; i++) fprintf(file, "\"p,%d\",c%d\r\n%s", i, i % 10, i % 3 ? "" : "\r\n");
+  fclose(file);
+  kohl_samples samples;
+  ck_assert_msg(kohl_samples_open(context, in_folder("big.csv"), NULL, &samples) == KOHL_OK, "%s",
+                kohl_context_error(context));
+  ck_assert_uint_eq(samples.count, 40000);
+  ck_assert_uint_eq(samples.class_count, 10);
+  for (int i = 0; i < 40000; i++) {
+    char want[128];
+    snprintf(want, sizeof want, "%s/p,%d", folder, i);
+    ck_assert_str_eq(samples.sample[i].path, want);
+    ck_assert_int_eq(samples.sample[i].label, i % 10);
+  }
+  kohl_samples_free(context, &samples);
+}
+END_TEST
+
+static void open_fails(const char *name, const char *why) {
+  kohl_samples samples;
+  ck_assert_int_eq(kohl_samples_open(context, in_folder(name), NULL, &samples), KOHL_BAD_INPUT);
+  ck_assert_msg(strstr(kohl_context_error(context), why) != NULL, "'%s'", kohl_context_error(context));
+  ck_assert_uint_eq(samples.count, 0);
+  kohl_samples_free(context, &samples);
+}
+
+START_TEST(folder_per_class) {
+  make_folder("set");
+  open_fails("set", "no folders in it, expected one per class, or a labels.csv");
+  make_folder("set/b");
+  open_fails("set", "set/b: no .jpg, .jpeg or .png file in the folder of this class");
+  make_folder("set/b/deep");
+  make_folder("set/a");
+  make_folder("set/.hidden");
+  make_folder("set/Z");
+  store_png("set/b/2.PNG", 1);
+  store_png("set/b/deep/1.jpeg", 1);
+  store_png("set/b/10.png", 1);
+  store_png("set/a/x.JPG", 1);
+  store_png("set/Z/y.png", 1);
+  store_png("set/a/.y.png", 1);
+  store("set/a/notes.txt", "x", 1);
+  store("set/readme", "x", 1);
+  make_folder("set/a/folder.jpg");
+  ck_assert_int_eq(mkfifo(in_folder("set/a/fifo.png"), 0666), 0);
+  ck_assert_int_eq(symlink("loop.jpg", in_folder("set/a/loop.jpg")), 0);
+  ck_assert_int_eq(symlink("..", in_folder("set/a/up")), 0);
+  store("set/a/\xff.png", "x", 1);
+  kohl_samples samples;
+  ck_assert_msg(kohl_samples_open(context, in_folder("set/"), NULL, &samples) == KOHL_OK, "%s",
+                kohl_context_error(context));
+  static const char *const want[] = {"set/Z/y.png", "set/a/x.JPG", "set/b/10.png", "set/b/2.PNG", "set/b/deep/1.jpeg"};
+  static const int labels[] = {0, 1, 2, 2, 2};
+  ck_assert_uint_eq(samples.class_count, 3);
+  ck_assert_str_eq(samples.classes[0], "Z");
+  ck_assert_str_eq(samples.classes[2], "b");
+  ck_assert_uint_eq(samples.count, 5);
+  for (size_t i = 0; i < 5; i++) {
+    ck_assert_str_eq(samples.sample[i].path, in_folder(want[i]));
+    ck_assert_int_eq(samples.sample[i].label, labels[i]);
+  }
+  ck_assert_uint_eq(samples.other_files, 7); /* notes.txt, readme, up, folder.jpg, fifo.png, loop.jpg, \xff.png */
+  ck_assert_ptr_nonnull(strstr(warnings, "folder.jpg: a folder"));
+  ck_assert_ptr_nonnull(strstr(warnings, "fifo.png: a FIFO"));
+  ck_assert_ptr_nonnull(strstr(warnings, "loop.jpg: Too many levels"));
+  ck_assert_ptr_nonnull(strstr(warnings, "\xff.png: the name is not UTF-8"));
+  kohl_samples_free(context, &samples);
+
+  static const char *const known[] = {"b", "a", "c"};
+  kohl_source_options given = {.classes = known, .class_count = 3};
+  ck_assert_int_eq(kohl_samples_open(context, in_folder("set"), &given, &samples), KOHL_BAD_INPUT);
+  ck_assert_ptr_nonnull(strstr(kohl_context_error(context), "class folder 'Z', expected one of: b, a, c"));
+  ck_assert_int_eq(unlink(in_folder("set/Z/y.png")), 0);
+  ck_assert_int_eq(rmdir(in_folder("set/Z")), 0);
+  ck_assert_int_eq(kohl_samples_open(context, in_folder("set"), &given, &samples), KOHL_OK);
+  ck_assert_int_eq(samples.sample[0].label, 1);
+  ck_assert_int_eq(samples.sample[1].label, 0);
+  kohl_samples_free(context, &samples);
+}
+END_TEST
+
+START_TEST(folder_with_labels_csv) {
+  static const char text[] = "file,class,upstream_split\nq/1.png,x,train\nq/2.png,y,test\n";
+  store("labels.csv", text, sizeof text - 1);
+  kohl_samples samples;
+  ck_assert_int_eq(kohl_samples_open(context, folder, NULL, &samples), KOHL_OK);
+  ck_assert_str_eq(samples.sample[0].path, in_folder("q/1.png"));
+  ck_assert_int_eq(samples.sample[1].split, KOHL_SPLIT_TEST);
+  kohl_samples_free(context, &samples);
+  open_fails("nothing", "cannot be opened: No such file or directory");
+}
+END_TEST
+
+/* A list in memory: count[c] samples of class c. */
+static void make_samples(const int *count, int classes, kohl_samples *out) {
+  size_t room = 1 << 16;
+  char *text = malloc(room);
+  size_t used = (size_t)snprintf(text, room, "path,label\n");
+  for (int c = 0; c < classes; c++) {
+    for (int i = 0; i < count[c]; i++) used += (size_t)snprintf(text + used, room - used, "/c%d/%d.png,c%d\n", c, i, c);
+  }
+  kohl_csv *csv;
+  ck_assert_int_eq(kohl_csv_open_memory(context, "t.csv", text, used, &csv), KOHL_OK);
+  ck_assert_int_eq(kohl_samples_from_csv(context, csv, NULL, NULL, out), KOHL_OK);
+  kohl_csv_close(context, csv);
+  free(text);
+}
+
+static size_t count_of(const kohl_samples *s, int label, kohl_split split) {
+  size_t count = 0;
+  for (size_t i = 0; i < s->count; i++) count += s->sample[i].label == label && s->sample[i].split == split;
+  return count;
+}
+
+START_TEST(split_is_stratified) {
+  static const int counts[] = {1, 2, 3, 10, 99, 100};
+  /* floor(n/6 + .5) and floor(n/10 + .5), one left for training */
+  static const size_t validation[] = {0, 0, 1, 2, 17, 17}, test[] = {0, 0, 0, 1, 10, 10};
+  kohl_samples a, b, c;
+  make_samples(counts, 6, &a);
+  make_samples(counts, 6, &b);
+  make_samples(counts, 6, &c);
+  ck_assert_int_eq(kohl_samples_split(context, &a, 42, 1.0 / 6, 0.1), KOHL_OK);
+  ck_assert_int_eq(kohl_samples_split(context, &b, 42, 1.0 / 6, 0.1), KOHL_OK);
+  ck_assert_int_eq(kohl_samples_split(context, &c, 43, 1.0 / 6, 0.1), KOHL_OK);
+  size_t differ = 0;
+  for (int k = 0; k < 6; k++) {
+    ck_assert_uint_eq(count_of(&a, k, KOHL_SPLIT_VALIDATION), validation[k]);
+    ck_assert_uint_eq(count_of(&a, k, KOHL_SPLIT_TEST), test[k]);
+    ck_assert_uint_eq(count_of(&a, k, KOHL_SPLIT_TRAIN), (size_t)counts[k] - validation[k] - test[k]);
+  }
+  for (size_t i = 0; i < a.count; i++) {
+    ck_assert_uint_eq(a.sample[i].split, b.sample[i].split);
+    differ += a.sample[i].split != c.sample[i].split;
+  }
+  ck_assert_uint_gt(differ, 20);
+  /* A class's split does not depend on the other classes' sizes. */
+  static const int fewer[] = {1, 2, 3, 5, 99, 40};
+  kohl_samples d;
+  make_samples(fewer, 6, &d);
+  ck_assert_int_eq(kohl_samples_split(context, &d, 42, 1.0 / 6, 0.1), KOHL_OK);
+  for (size_t i = 0; i < 99; i++) ck_assert_uint_eq(a.sample[16 + i].split, d.sample[11 + i].split);
+  ck_assert_int_eq(kohl_samples_split(context, &d, 42, 0.5, 0.5), KOHL_USAGE);
+  ck_assert_int_eq(kohl_samples_split(context, &d, 42, -0.1, 0.5), KOHL_USAGE);
+  kohl_samples_free(context, &a);
+  kohl_samples_free(context, &b);
+  kohl_samples_free(context, &c);
+  kohl_samples_free(context, &d);
+}
+END_TEST
+
+START_TEST(small_classes_keep_one_in_training) {
+  static const int counts[] = {1, 2, 3, 4};
+  kohl_samples s;
+  make_samples(counts, 4, &s);
+  ck_assert_int_eq(kohl_samples_split(context, &s, 1, 0.49, 0.5), KOHL_OK);
+  for (int k = 0; k < 4; k++) ck_assert_uint_ge(count_of(&s, k, KOHL_SPLIT_TRAIN), 1);
+  kohl_samples_free(context, &s);
+}
+END_TEST
+
+START_TEST(given_splits_are_kept) {
+  static const int counts[] = {10, 10};
+  kohl_samples s;
+  make_samples(counts, 2, &s);
+  for (size_t i = 0; i < 20; i++) s.sample[i].split = i % 10 < 2 ? KOHL_SPLIT_TEST : KOHL_SPLIT_TRAIN;
+  ck_assert_int_eq(kohl_samples_split(context, &s, 1, 0.25, 0.25), KOHL_OK);
+  for (int k = 0; k < 2; k++) {
+    ck_assert_uint_eq(count_of(&s, k, KOHL_SPLIT_TEST), 2);       /* none drawn: all samples had a split */
+    ck_assert_uint_eq(count_of(&s, k, KOHL_SPLIT_VALIDATION), 2); /* floor(8 / 4 + .5) out of training */
+  }
+  for (size_t i = 0; i < 20; i++) ck_assert_int_eq(s.sample[i].split == KOHL_SPLIT_TEST, i % 10 < 2);
+  /* Now there is a validation part, so that nothing moves. */
+  uint8_t before[20];
+  for (size_t i = 0; i < 20; i++) before[i] = s.sample[i].split;
+  ck_assert_int_eq(kohl_samples_split(context, &s, 9, 0.5, 0.25), KOHL_OK);
+  for (size_t i = 0; i < 20; i++) ck_assert_uint_eq(s.sample[i].split, before[i]);
+  kohl_samples_free(context, &s);
+}
+END_TEST
+
+START_TEST(written_lists_are_read_again) {
+  make_folder("set");
+  make_folder("set/a, \"b\"");
+  make_folder("set/c");
+  store_png("set/a, \"b\"/1\n2.png", 1);
+  store_png("set/a, \"b\"/2.png", 1);
+  store_png("set/c/3.png", 1);
+  kohl_samples s, t;
+  ck_assert_int_eq(kohl_samples_open(context, in_folder("set"), NULL, &s), KOHL_OK);
+  for (size_t i = 0; i < 3; i++) s.sample[i].split = i ? KOHL_SPLIT_TRAIN : KOHL_SPLIT_TEST;
+  char path[128];
+  snprintf(path, sizeof path, "%s/out.csv", folder);
+  for (kohl_split split = KOHL_SPLIT_UNSET; split <= KOHL_SPLIT_TRAIN; split++) {
+    ck_assert_int_eq(kohl_samples_write_csv(context, &s, split, path), KOHL_OK);
+    ck_assert_int_eq(kohl_samples_open(context, path, NULL, &t), KOHL_OK);
+    size_t from = split == KOHL_SPLIT_TRAIN;
+    ck_assert_uint_eq(t.count, 3 - from);
+    for (size_t i = 0; i < t.count; i++) {
+      ck_assert_str_eq(t.sample[i].path, s.sample[i + from].path);
+      ck_assert_str_eq(t.classes[t.sample[i].label], s.classes[s.sample[i + from].label]);
+      ck_assert_uint_eq(t.sample[i].split, split == KOHL_SPLIT_UNSET ? s.sample[i].split : KOHL_SPLIT_UNSET);
+    }
+    kohl_samples_free(context, &t);
+  }
+  ck_assert_int_eq(kohl_samples_write_csv(context, &s, KOHL_SPLIT_UNSET, in_folder("no/where.csv")), KOHL_BAD_INPUT);
+  ck_assert_int_eq(kohl_samples_write_csv(context, &s, KOHL_SPLIT_UNSET, "/dev/full"), KOHL_NO_RESOURCE);
+  kohl_samples_free(context, &s);
+}
+END_TEST
+
+START_TEST(bad_pictures_stop_nothing) {
+  make_folder("set");
+  make_folder("set/a");
+  for (int i = 0; i < 12; i++) {
+    char name[32];
+    snprintf(name, sizeof name, "set/a/%02d.png", i);
+    if (i % 5 == 3) {
+      store(name, "no picture", 10);
+    } else {
+      store_png(name, (uint8_t)(10 * i));
+    }
+  }
+  kohl_samples s;
+  ck_assert_int_eq(kohl_samples_open(context, in_folder("set"), NULL, &s), KOHL_OK);
+  kohl_preprocessing pre = kohl_preprocessing_default();
+  pre.fit.w = 5;
+  pre.fit.h = 4;
+  pre.scale = 1.0f;
+  size_t indices[14];
+  for (size_t i = 0; i < 14; i++) indices[i] = i < 12 ? 11 - i : 3; /* the third is bad and comes three times */
+  float dst[14][4 * 5 * 3];
+  bool ok[14];
+  for (int round = 0; round < 2; round++) {
+    memset(dst, 0x7f, sizeof dst);
+    ck_assert_int_eq(kohl_batch_load(context, &s, &pre, indices, 14, &dst[0][0], ok), KOHL_OK);
+    for (size_t i = 0; i < 14; i++) {
+      bool bad = indices[i] % 5 == 3;
+      ck_assert_int_eq(ok[i], !bad);
+      for (size_t j = 0; j < 60; j++) ck_assert_float_eq(dst[i][j], bad ? 0.0f : 10.0f * (float)indices[i]);
+    }
+  }
+  ck_assert_uint_eq(s.bad, 2);
+  char want[512];
+  size_t used = (size_t)snprintf(want, sizeof want, "bad picture, skipped: %s", in_folder("set/a/08.png"));
+  used += (size_t)snprintf(want + used, sizeof want - used, ": not a JPEG or PNG: begins with the bytes 6e 6f 20 70\n");
+  used += (size_t)snprintf(want + used, sizeof want - used, "bad picture, skipped: %s", in_folder("set/a/03.png"));
+  snprintf(want + used, sizeof want - used, ": not a JPEG or PNG: begins with the bytes 6e 6f 20 70\n");
+  ck_assert_str_eq(warnings, want);
+  pre.std[1] = 0.0f;
+  ck_assert_int_eq(kohl_batch_load(context, &s, &pre, indices, 14, &dst[0][0], ok), KOHL_USAGE);
+  kohl_samples_free(context, &s);
+}
+END_TEST
+
+/* An allocator that refuses from its nth request on. */
+typedef struct {
+  long left, live;
+} meter;
+
+static void *metered_allocate(size_t bytes, void *user) {
+  meter *m = user;
+  if (m->left-- <= 0) return NULL;
+  m->live++;
+  return aligned_alloc(64, (bytes + 63) / 64 * 64);
+}
+
+static void metered_release(void *memory, void *user) {
+  if (memory) ((meter *)user)->live--;
+  free(memory);
+}
+
+/* A folder listed, split, written, read again and loaded. */
+static kohl_status everything(kohl_context *ctx, const char *set, const char *csv) {
+  kohl_samples s, t = {0};
+  kohl_preprocessing pre = kohl_preprocessing_default();
+  static const size_t indices[3] = {0, 1, 2};
+  static float dst[3 * 6 * 6 * 3];
+  bool ok[3];
+  pre.fit = (kohl_fit){KOHL_FIT_LETTERBOX, KOHL_FILTER_LANCZOS, 6, 6, 0, 0, {0, 0, 0}};
+  kohl_status status = kohl_samples_open(ctx, set, NULL, &s);
+  if (status == KOHL_OK) status = kohl_samples_split(ctx, &s, 1, 0.3, 0.1);
+  if (status == KOHL_OK) status = kohl_samples_write_csv(ctx, &s, KOHL_SPLIT_UNSET, csv);
+  if (status == KOHL_OK) status = kohl_samples_open(ctx, csv, NULL, &t);
+  if (status == KOHL_OK) status = kohl_batch_load(ctx, &t, &pre, indices, 3, dst, ok);
+  kohl_samples_free(ctx, &s);
+  kohl_samples_free(ctx, &t);
+  return status;
+}
+
+START_TEST(every_refused_allocation) {
+  make_folder("set");
+  make_folder("set/a");
+  make_folder("set/b");
+  store_png("set/a/1.png", 1);
+  store_png("set/a/2.png", 2);
+  store_png("set/b/3.png", 3);
+  char set[128], csv[128];
+  snprintf(set, sizeof set, "%s/set", folder);
+  snprintf(csv, sizeof csv, "%s/out.csv", folder);
+  meter m = {1000000, 0};
+  kohl_context_options options = kohl_context_options_default();
+  options.allocator = (kohl_allocator){metered_allocate, metered_release, &m};
+  options.threads = 1;
+  kohl_context *ctx;
+  ck_assert_int_eq(kohl_context_create(&options, &ctx), KOHL_OK);
+  long before = m.live, n = 0;
+  kohl_status status;
+  do {
+    m.left = n++;
+    status = everything(ctx, set, csv);
+    ck_assert_int_eq(m.live, before);
+    ck_assert_msg(status == KOHL_OK || status == KOHL_NO_RESOURCE, "allocation %ld: %s", n, kohl_context_error(ctx));
+    if (status != KOHL_OK) ck_assert_str_ne(kohl_context_error(ctx), "");
+  } while (status != KOHL_OK);
+  ck_assert_int_gt(n, 40);
+  m.left = 1000000;
+  kohl_context_destroy(ctx);
+}
+END_TEST
+
+/* Counts that the folders' README states. */
+START_TEST(real_lists) {
+  if (access("../shared/data/hieroglyphs", R_OK) != 0) {
+    printf("skipped: ../shared/data is absent\n");
+    return;
+  }
+  kohl_samples s;
+  ck_assert_int_eq(kohl_samples_open(context, "../shared/data/egyptian_artifacts", NULL, &s), KOHL_OK);
+  ck_assert_uint_eq(s.count, 2108);
+  ck_assert_uint_eq(s.class_count, 5);
+  ck_assert_str_eq(s.classes[3], "Statuary");
+  ck_assert_uint_eq(
+      count_of(&s, 3, KOHL_SPLIT_TRAIN) + count_of(&s, 3, KOHL_SPLIT_VALIDATION) + count_of(&s, 3, KOHL_SPLIT_TEST),
+      867);
+  kohl_samples_free(context, &s);
+  ck_assert_int_eq(kohl_samples_open(context, "../shared/data/hieroglyphs", NULL, &s), KOHL_OK);
+  ck_assert_uint_eq(s.count, 4210);
+  ck_assert_uint_eq(s.class_count, 172);
+  kohl_samples_free(context, &s);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("source");
+  TCase *tests = tcase_create("source");
+  tcase_add_checked_fixture(tests, setup, teardown);
+  tcase_set_timeout(tests, 60);
+  tcase_add_test(tests, csv_that_is_good);
+  tcase_add_test(tests, csv_that_is_bad);
+  tcase_add_test(tests, csv_with_a_long_line);
+  tcase_add_test(tests, utf8);
+  tcase_add_test(tests, csv_over_the_window);
+  tcase_add_test(tests, folder_per_class);
+  tcase_add_test(tests, folder_with_labels_csv);
+  tcase_add_test(tests, split_is_stratified);
+  tcase_add_test(tests, small_classes_keep_one_in_training);
+  tcase_add_test(tests, given_splits_are_kept);
+  tcase_add_test(tests, written_lists_are_read_again);
+  tcase_add_test(tests, bad_pictures_stop_nothing);
+  tcase_add_test(tests, every_refused_allocation);
+  tcase_add_test(tests, real_lists);
+  suite_add_tcase(suite, tests);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_NORMAL);
+  int failures = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+}
