@@ -18,14 +18,13 @@
 typedef struct kohl_igemm_call {
   const float *const *pixel; /* [taps][isa rows]: each pixel's first channel under each tap */
   size_t taps;
-  size_t skip;       /* channels before the first one of this call, for every pointer */
-  size_t run;        /* channels per tap */
-  const float *wei;  /* [taps][run][vectors * isa lanes] */
-  const float *next; /* weights that will be wanted after this call; only prefetched, may be NULL */
-  int rows;          /* pixels of this tile, 1 to isa rows */
-  int channels;      /* of this panel, 1 to 2 * isa lanes */
-  bool resume;       /* the chain goes on from dst instead of from 0 */
-  bool last;         /* the chain ends here: bias, addend and activation follow */
+  size_t skip;      /* channels before the first one of this call, for every pointer */
+  size_t run;       /* channels per tap */
+  const float *wei; /* [taps][run][vectors * isa lanes] */
+  int rows;         /* pixels of this tile, 1 to isa rows */
+  int channels;     /* of this panel, 1 to 2 * isa lanes */
+  bool resume;      /* the chain goes on from dst instead of from 0 */
+  bool last;        /* the chain ends here: bias, addend and activation follow */
   bool relu;
   const float *bia, *add; /* of the panel's first channel; NULL: none */
   float *dst;             /* first pixel, first channel */

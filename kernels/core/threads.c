@@ -4,6 +4,7 @@
 
 #include <pthreadpool.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "kernels/core/alloc.h"
 
@@ -21,6 +22,7 @@ void __tsan_release(void *address);
 struct kohl_threads {
   pthreadpool_t pool;
   size_t count;
+  uint32_t flags; /* of pthreadpool: workers sleep at once between jobs where they outnumber the processors */
 };
 
 typedef struct {
@@ -42,6 +44,8 @@ kohl_status kohl_threads_create(kohl_context *ctx, int n, kohl_threads **out) {
     return kohl_fail(ctx, KOHL_NO_RESOURCE, "threads: the system refused a pool of %d", n);
   }
   threads->count = pthreadpool_get_threads_count(threads->pool);
+  long processors = sysconf(_SC_NPROCESSORS_ONLN);
+  if (processors > 0 && threads->count > (size_t)processors) threads->flags = PTHREADPOOL_FLAG_YIELD_WORKERS;
   *out = threads;
   return KOHL_OK;
 }
@@ -73,6 +77,6 @@ void kohl_parallel(kohl_threads *threads, kohl_task task, void *state, size_t co
   }
   job j = {task, state, count, 0};
   TSAN_RELEASE(&j);
-  pthreadpool_parallelize_1d(threads->pool, work, &j, workers < count ? workers : count, 0);
+  pthreadpool_parallelize_1d(threads->pool, work, &j, workers < count ? workers : count, threads->flags);
   TSAN_ACQUIRE(&j);
 }

@@ -1,0 +1,150 @@
+/* Deliberately bad kernels: strict C like ref, each with the one mistake that bad_kernels.def states. */
+#include "tests/kernelcheck/bad_kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "kernels/conv2d/conv2d.h"
+#include "kernels/dense/dense.h"
+#include "kernels/pool/pool.h"
+#include "tests/kernelcheck/instance.h"
+
+typedef enum bad_mistake {
+#define BAD(op, id, check, idea) BAD_##op##_##id,
+#include "tests/kernelcheck/bad_kernels.def"
+#undef BAD
+} bad_mistake;
+
+typedef struct bad_state {
+  const kohl_conv2d_desc *d;
+  const kohl_args *args;
+  bad_mistake mistake;
+  bool reversed; /* channels descending */
+} bad_state;
+
+/* The chain of one output, as conv2d/fwd_ref.c has it but for the mistakes. */
+static float chain(const bad_state *st, int n, int p, int q, int k) {
+  const kohl_conv2d_desc *d = st->d;
+  int c_group = d->c / d->groups, c0 = k / (d->k / d->groups) * c_group, count = c_group;
+  const float *src = st->args->in[CONV2D_SRC], *filter = st->args->in[CONV2D_WEI];
+  filter += (size_t)k * d->r * d->s * c_group;
+  if (st->mistake == BAD_conv2d_dropped_tail && c_group > 8) count -= c_group % 8;
+  if (st->mistake == BAD_conv2d_wrong_tile && q == 14) q = 13;
+  int rows = st->mistake == BAD_conv2d_border ? d->h - 1 : d->h;
+  float acc = 0.0f;
+  for (int r = 0; r < d->r; r++) {
+    int y = p * d->stride_h - d->pad_top + r * d->dilation_h;
+    for (int s = 0; s < d->s; s++, filter += c_group) {
+      int x = q * d->stride_w - d->pad_left + s * d->dilation_w;
+      bool inside = y >= 0 && y < rows && x >= 0 && x < d->w;
+      if (st->mistake == BAD_conv2d_skipped_zero && !inside) continue;
+      const float *pixel = inside ? src + (((size_t)n * d->h + y) * d->w + x) * d->src_stride + c0 : NULL;
+      bool last = r + 1 == d->r && s + 1 == d->s && d->r * d->s * c_group > 2896;
+      if (st->mistake == BAD_conv2d_dropped_product) count = c_group - last;
+      for (int i = 0; i < count; i++) {
+        int c = st->reversed ? count - 1 - i : i;
+        float value = pixel ? pixel[c] : 0.0f;
+        acc = st->mistake == BAD_conv2d_unfused ? acc + value * filter[c] : fmaf(value, filter[c], acc);
+      }
+    }
+  }
+  return acc;
+}
+
+static float finish(const bad_state *st, float v, size_t pixel, int k) {
+  const kohl_conv2d_desc *d = st->d;
+  const float *bia = st->args->in[CONV2D_BIA], *add = st->args->in[CONV2D_ADD];
+  if (d->bias && !(st->mistake == BAD_conv2d_missing_bias && k + 1 == d->k)) v += bia[k];
+  if (d->add) v += add[pixel * d->add_stride + k];
+  if (st->mistake == BAD_conv2d_dirty_workspace) v += 0.0f * *(const float *)st->args->workspace;
+  if (st->mistake == BAD_conv2d_swallowed_nan && d->activation == KOHL_ACTIVATION_RELU) return fmaxf(v, 0.0f);
+  return kohl_activate(v, d->activation);
+}
+
+static void pixel(void *state, size_t index, size_t worker) {
+  (void)worker;
+  const bad_state *st = state;
+  const kohl_conv2d_desc *d = st->d;
+  int n = (int)(index / d->q / d->p), p = (int)(index / d->q % d->p), q = (int)(index % d->q);
+  for (int i = 0, k = 0; i < d->dsts; i++) {
+    float *dst = (float *)st->args->out[CONV2D_DST + i] + index * d->dst_stride[i];
+    for (int j = 0; j < d->dst_k[i]; j++, k++) {
+      if (st->mistake == BAD_conv2d_unwritten && k + 1 == d->k && k) continue;
+      dst[j] = finish(st, chain(st, n, p, q, k), index, k);
+    }
+    bool last = index + 1 == (size_t)d->n * d->p * d->q;
+    if (st->mistake == BAD_conv2d_in_gap && !last && d->dst_stride[i] > d->dst_k[i]) dst[d->dst_k[i]] = 0.0f;
+    if (st->mistake == BAD_conv2d_beyond_end && last) memset(dst + d->dst_k[i], 0, 16 * sizeof *dst);
+    if (st->mistake == BAD_conv2d_before_start && index == 0) dst[-1] = 0.0f;
+  }
+}
+
+static const char *conv2d_accepts(const void *desc) { return kohl_conv2d_check(desc); }
+
+static size_t conv2d_workspace(const void *desc, size_t workers) {
+  (void)desc;
+  return 64 * workers;
+}
+
+static void conv2d_run(const void *desc, const kohl_args *args, kohl_threads *threads, bad_mistake mistake) {
+  bad_state st = {desc, args, mistake, false};
+  size_t workers = kohl_threads_count(threads);
+  st.reversed = mistake == BAD_conv2d_other_order || (mistake == BAD_conv2d_thread_order && workers > 1);
+  if (mistake == BAD_conv2d_writes_input && st.d->n > 0) {
+    void *src;
+    memcpy(&src, &args->in[CONV2D_SRC], sizeof src);
+    memset(src, 0, sizeof(float));
+  }
+  if (mistake == BAD_conv2d_beyond_workspace) ((unsigned char *)args->workspace)[64 * workers] ^= 1;
+  kohl_parallel(threads, pixel, &st, (size_t)st.d->n * st.d->p * st.d->q);
+}
+
+static const char *pool_accepts(const void *desc) { return kohl_pool_check(desc); }
+static size_t no_workspace(const void *desc, size_t workers) { return (void)desc, (void)workers, (size_t)0; }
+#define pool_workspace no_workspace
+
+static void pool_reduce(const kohl_pool_cells *cells, int c, float *dst) {
+  kohl_pool_cells more = *cells;
+  more.divisor += 1.0f;
+  kohl_pool_reduce_ref(&more, c, dst);
+}
+
+static void pool_run(const void *desc, const kohl_args *args, kohl_threads *threads, bad_mistake mistake) {
+  if (mistake == BAD_pool_divisor) kohl_pool_run(desc, args, threads, pool_reduce);
+}
+
+static const char *dense_accepts(const void *desc) { return kohl_dense_check(desc); }
+#define dense_workspace no_workspace
+
+static void dense_run(const void *desc, const kohl_args *args, kohl_threads *threads, bad_mistake mistake) {
+  const kohl_dense_desc *d = desc;
+  const float *src = args->in[DENSE_SRC], *wei = args->in[DENSE_WEI], *bia = args->in[DENSE_BIA];
+  float *dst = args->out[DENSE_DST];
+  int count = mistake == BAD_dense_last_input ? d->c - 1 : d->c;
+  (void)threads;
+  for (size_t n = 0; n < (size_t)d->n; n++) {
+    for (size_t k = 0; k < (size_t)d->k; k++) {
+      float acc = 0.0f;
+      for (int c = 0; c < count; c++) acc = fmaf(src[n * d->src_stride + c], wei[k * d->c + c], acc);
+      dst[n * d->dst_stride + k] = kohl_activate(d->bias ? acc + bia[k] : acc, d->activation);
+    }
+  }
+}
+
+/* One kohl_kernel_code and its run for each line of the list. */
+#define BAD(op, id, check, idea)                                                                \
+  static void run_##op##_##id(const void *desc, const kohl_args *args, kohl_threads *threads) { \
+    op##_run(desc, args, threads, BAD_##op##_##id);                                             \
+  }                                                                                             \
+  static const kohl_kernel_code code_##op##_##id = {op##_accepts, NULL, NULL, op##_workspace, run_##op##_##id};
+#include "tests/kernelcheck/bad_kernels.def"
+#undef BAD
+
+const bad_kernel bad_kernels[] = {
+#define BAD(op, id, check, idea)                                                                                \
+  {{#op, #id, KOHL_FWD, KOHL_F32, KOHL_CAP_NONE, KOHL_KIND_STEP, KOHL_ACCURACY_CHAIN, idea, &code_##op##_##id}, \
+   CHECK_##check},
+#include "tests/kernelcheck/bad_kernels.def"
+#undef BAD
+};
+const size_t bad_kernel_count = sizeof bad_kernels / sizeof *bad_kernels;

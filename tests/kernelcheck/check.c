@@ -1,0 +1,170 @@
+/* The command check: every kernel of every op on fixed and random problems, with three fills of data each. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/kernelcheck/instance.h"
+#include "tests/kernelcheck/options.h"
+
+enum { KERNELS = 64, PRINTED = 5, DRAWS = 200 };
+
+/* One op in one direction under check. */
+typedef struct subject {
+  check_tool *tool;
+  const kohl_op *op;
+  const case_op *cases;
+  kohl_direction direction;
+  double most_flops;              /* of a random problem: ref takes about 1 ns for each */
+  long runs[KERNELS][CASE_FILLS]; /* by kernel and fill */
+  long printed[KERNELS];
+} subject;
+
+static void count(check_tool *tool, bool right) { ++*(right ? &tool->passed : &tool->failed); }
+
+static void print_failure(subject *s, size_t index, const case_instance *instance, const case_verdict *verdict) {
+  const kohl_kernel *kernel = &s->op->kernels[index];
+  const tool_options *options = s->tool->options;
+  char text[CASE_TEXT];
+  if (s->printed[index]++ >= PRINTED) return;
+  case_print(instance->layout.problem, text);
+  int check = 0;
+  while (!(verdict->failed >> check & 1)) check++;
+  const difference *at = &verdict->where[check];
+  printf("FAILED %s %s %s: %s with %s: %s row %zu channel %d: got %.9g, expected %.9g", s->op->name,
+         kohl_direction_name(s->direction), kernel->id, check_name(check), case_fill_name(instance->fill), at->tensor,
+         at->row, at->channel, at->got, at->expected);
+  if (at->allowed >= 0.0) printf(" +- %.3g", at->allowed);
+  printf("; seed %llu; repeat: kernelcheck check %s --impl %s --seed %llu%s%s --case \"%s\"\n",
+         (unsigned long long)options->seed, s->op->name, kernel->id, (unsigned long long)options->seed,
+         options->cpu ? " --cpu " : "", options->cpu ? options->cpu : "", text);
+}
+
+static const kohl_kernel *find_ref(const kohl_op *op, kohl_direction direction) {
+  for (size_t i = 0; i < op->count; i++) {
+    if (op->kernels[i].direction == direction && !strcmp(op->kernels[i].id, "ref")) return &op->kernels[i];
+  }
+  return NULL;
+}
+
+/* All wanted kernels on one problem with one fill. */
+static void check_fill(subject *s, const case_layout *layout, case_fill fill, const kohl_kernel *ref) {
+  if (fill == CASE_INTEGERS && !layout->integer) return;
+  case_instance instance;
+  outcome expected;
+  case_verdict verdict = {0};
+  instance_make(&instance, layout, fill, s->tool->options->seed);
+  instance_truth(&instance);
+  instance_run(&instance, ref, NULL, false, &expected, &verdict);
+  for (size_t i = 0; i < s->op->count && i < KERNELS; i++) {
+    const kohl_kernel *kernel = &s->op->kernels[i];
+    if (kernel->direction != s->direction || !tool_wants(s->tool, kernel)) continue;
+    if (kohl_kernel_refusal(s->tool->ctx, kernel, layout->desc)) continue;
+    instance_judge(&instance, kernel, kernel == ref ? NULL : &expected, s->tool->pools, &verdict);
+    s->runs[i][fill]++;
+    count(s->tool, !verdict.failed);
+    if (verdict.failed) print_failure(s, i, &instance, &verdict);
+  }
+  outcome_free(&expected);
+  instance_free(&instance);
+}
+
+/* One problem; false when the op has no such problem in this direction or it is larger than most_flops (0: any). */
+static bool check_problem(subject *s, const case_problem *problem, double most_flops, const char **why) {
+  case_layout layout;
+  memset(&layout, 0, sizeof layout);
+  layout.problem = problem;
+  layout.direction = s->direction;
+  *why = s->cases->layout(problem, s->direction, &layout);
+  if (*why || (most_flops > 0.0 && layout.flops > most_flops)) return false;
+  const kohl_kernel *ref = find_ref(s->op, s->direction);
+  *why = ref->code->accepts(layout.desc);
+  if (*why) return false;
+  for (int fill = 0; fill < CASE_FILLS; fill++) check_fill(s, &layout, (case_fill)fill, ref);
+  return true;
+}
+
+static void check_text(subject *s, const char *text) {
+  case_problem problem;
+  const char *why;
+  if (!case_parse(s->cases, text, &problem, &why)) {
+    printf("FAILED %s: the problem \"%s\" has a bad word at \"%s\"\n", s->op->name, text, why);
+    count(s->tool, false);
+  } else if (!check_problem(s, &problem, 0.0, &why)) {
+    printf("FAILED %s %s: the problem \"%s\" is none: %s\n", s->op->name, kohl_direction_name(s->direction), text, why);
+    count(s->tool, false);
+  }
+}
+
+static void check_random(subject *s) {
+  for (int i = 0; i < s->tool->options->cases; i++) {
+    uint64_t random = case_seed(s->tool->options->seed, s->op->name, (uint64_t)i * 3 + s->direction);
+    for (int draws = 0; draws < DRAWS; draws++) {
+      case_problem problem;
+      const char *why;
+      case_parse(s->cases, "", &problem, &why);
+      s->cases->draw(&problem, &random);
+      if (check_problem(s, &problem, s->most_flops, &why)) break;
+    }
+  }
+}
+
+/* A kernel that no problem reached has not been checked, and that is a failure, unless this machine or --cpu is why. */
+static void check_coverage(subject *s) {
+  for (size_t i = 0; i < s->op->count && i < KERNELS; i++) {
+    const kohl_kernel *kernel = &s->op->kernels[i];
+    if (kernel->direction != s->direction || !tool_wants(s->tool, kernel)) continue;
+    const char *direction = kohl_direction_name(s->direction);
+    const long *runs = s->runs[i];
+    if (kernel->needs & ~s->tool->ctx->caps) {
+      printf("skipped %s %s %s: not at this CPU level\n", s->op->name, direction, kernel->id);
+    } else if (s->tool->options->text && !runs[CASE_FLOATS]) {
+      printf("skipped %s %s %s: refuses this problem\n", s->op->name, direction, kernel->id);
+    } else if (!runs[CASE_FLOATS] || !runs[CASE_SPECIAL]) {
+      printf("FAILED %s %s %s: no problem was accepted\n", s->op->name, direction, kernel->id);
+      count(s->tool, false);
+    } else {
+      printf("%s %s %s: %ld integer, %ld float, %ld special runs, %ld failed\n", s->op->name, direction, kernel->id,
+             runs[CASE_INTEGERS], runs[CASE_FLOATS], runs[CASE_SPECIAL], s->printed[i]);
+    }
+  }
+}
+
+static void check_direction(check_tool *tool, const kohl_op *op, const case_op *cases, kohl_direction direction) {
+  static subject s;
+  bool any = false;
+  for (size_t i = 0; i < op->count; i++) any = any || op->kernels[i].direction == direction;
+  if (!any) return;
+  memset(&s, 0, sizeof s);
+  s = (subject){.tool = tool, .op = op, .cases = cases, .direction = direction};
+  s.most_flops = tool->options->fast ? 6e5 : 6e6;
+  if (!find_ref(op, direction)) {
+    printf("FAILED %s %s: the list has no ref\n", op->name, kohl_direction_name(direction));
+    count(tool, false);
+    return;
+  }
+  if (tool->options->text) {
+    check_text(&s, tool->options->text);
+  } else {
+    for (const char *const *text = cases->fixed; *text; text++) check_text(&s, *text);
+    check_random(&s);
+  }
+  check_coverage(&s);
+}
+
+int check_command(check_tool *tool) {
+  if (!tool->options->text) selftest_run(tool);
+  for (size_t i = 0; i < kohl_op_count; i++) {
+    const kohl_op *op = kohl_ops[i];
+    if (!tool_wants_op(tool, op)) continue;
+    const case_op *cases = case_op_find(op->name);
+    if (!cases || op->count > KERNELS) {
+      printf("FAILED op %s has %s\n", op->name, cases ? "more kernels than check counts" : "no cases");
+      count(tool, false);
+      continue;
+    }
+    check_direction(tool, op, cases, KOHL_FWD);
+    check_direction(tool, op, cases, KOHL_DGRAD);
+    check_direction(tool, op, cases, KOHL_WGRAD);
+  }
+  printf("%ld passed, %ld failed\n", tool->passed, tool->failed);
+  return tool->failed ? EXIT_WRONG : EXIT_RIGHT;
+}
