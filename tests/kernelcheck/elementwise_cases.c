@@ -42,6 +42,8 @@ static void relu_draw(case_problem *problem, uint64_t *random) { draw(problem, r
 static void function_draw(case_problem *problem, uint64_t *random) { draw(problem, random, 3); }
 
 static int src_stride(const case_problem *problem) { return case_int(problem, C) + case_int(problem, SRC_GAP); }
+/* Another stride than src's, but no gap where src has none: some kernels want dense pixels. */
+static int b_stride(const case_problem *problem) { return src_stride(problem) + (case_int(problem, SRC_GAP) > 0); }
 static int dst_stride(const case_problem *problem) { return case_int(problem, C) + case_int(problem, DST_GAP); }
 
 /* A tensor of the problem's pixels. */
@@ -92,7 +94,7 @@ static void batchnorm_truth(const case_layout *out, const kohl_args *args, int o
 static const char *add_layout(const case_problem *problem, kohl_direction direction, case_layout *out) {
   if (direction != KOHL_FWD) return "add has cases for fwd only";
   kohl_add_desc d = {case_int(problem, N),    case_int(problem, PIXELS), case_int(problem, C), src_stride(problem),
-                     src_stride(problem) + 1, dst_stride(problem),       relu(problem)};
+                     b_stride(problem),          dst_stride(problem),       relu(problem)};
   out->in[ADD_A] = pixels(problem, "a", d.a_stride);
   out->in[ADD_B] = pixels(problem, "b", d.b_stride);
   out->out[ADD_DST] = pixels(problem, "dst", d.dst_stride);

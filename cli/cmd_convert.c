@@ -1,0 +1,37 @@
+/* kohl convert: weights of another program into a model file. */
+#include <stdio.h>
+
+#include "cli/cli.h"
+#include "cli/network.h"
+#include "convert/convert.h"
+
+int cmd_convert(cli *c) {
+  const char *in = c->options.operands[0], *out = cli_get(c, CLI_OPTION_output)->text;
+  if (!out) return cli_fail(c, KOHL_USAGE, "no -o FILE, expected the name of the model file to write");
+  kohl_convert_options options = {
+      .arch = cli_get(c, CLI_OPTION_arch)->text,
+      .preset = cli_get(c, CLI_OPTION_preset)->text,
+      .labels_path = cli_get(c, CLI_OPTION_labels)->text,
+      .until = cli_get(c, CLI_OPTION_until)->text,
+      .no_top = cli_get(c, CLI_OPTION_no_top)->set,
+  };
+  if (options.until && options.no_top) return cli_fail(c, KOHL_USAGE, "--until and --no-top: expected one of the two");
+  const char *size = cli_get(c, CLI_OPTION_size)->text;
+  int width = 0, code = size ? cli_parse_size(c, size, &options.size, &width) : 0;
+  if (code) return code;
+  if (width != options.size) return cli_fail(c, KOHL_USAGE, "--size: value '%s', expected a square", size);
+  code = cli_begin(c);
+  if (code) return code;
+  kohl_model *model = NULL;
+  kohl_status status = kohl_convert_read(c->ctx, in, &options, &model);
+  if (status == KOHL_OK) status = kohl_model_save(c->ctx, model, out);
+  if (status != KOHL_OK) {
+    code = cli_fail_library(c, status);
+  } else if (!cli_get(c, CLI_OPTION_quiet)->set) {
+    printf("%s: %s, %s parameters in %zu tensors, %zu labels\n", out, model->graph->arch,
+           cli_count(cli_graph_parameters(model->graph)).text, model->weight_count, model->label_count);
+    code = cli_flush(c, 0);
+  }
+  kohl_model_destroy(c->ctx, model);
+  return code;
+}

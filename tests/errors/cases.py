@@ -1,0 +1,270 @@
+#!/usr/bin/env python3
+"""The command's answers to wrong input: cases.py BINARY, prints TAP.
+
+Each case asserts the exit code, exactly one line on standard error that begins with "kohl" and holds the given words,
+nothing on standard output, and a folder that holds afterwards what it held before.  A few cases of the other kind show
+that the files which the rest spoils are good."""
+import glob
+import os
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import fixtures
+
+USAGE, INPUT, NUMBER, RESOURCE = 1, 2, 3, 4
+GOOD = "good.safetensors"
+TRAIN = ["train", "good.yaml", "--init-from", GOOD]
+
+
+def case(code, words, *argv, **more):
+    """words: what standard error must hold, separated by |; code None: any of usage, input, resource."""
+    return {"code": code, "words": words.split("|") if words else [], "argv": list(argv), **more}
+
+
+COMMAND_LINES = [
+    case(USAGE, "no subcommand"),
+    case(USAGE, "'clasify'|did you mean classify", "clasify"),
+    case(USAGE, "'xyzzyxyzzy'|--help", "xyzzyxyzzy"),
+    case(USAGE, "unknown option '--frobnicate'", "--frobnicate"),
+    case(USAGE, "kohl classify|'--topkk'|--topk?", "classify", "--topkk", "3", GOOD, "a.png"),
+    case(USAGE, "'-x'", "classify", "-x", GOOD, "a.png"),
+    case(USAGE, "unknown option '--'|--help", "classify", "--=3", GOOD, "a.png"),
+    case(USAGE, "--topk|no value", "classify", GOOD, "a.png", "--topk"),
+    case(USAGE, "--topk|no value", "classify", GOOD, "a.png", "--topk", "--raw"),
+    case(USAGE, "--topk|'five'|1 to 1000000", "classify", "--topk", "five", GOOD, "a.png"),
+    case(USAGE, "--topk|'0'", "classify", "--topk=0", GOOD, "a.png"),
+    case(USAGE, "--topk|'-1'", "classify", "--topk", "-1", GOOD, "a.png"),
+    case(USAGE, "--topk|'3x'", "classify", "--topk", "3x", GOOD, "a.png"),
+    case(USAGE, "--topk|'99999999999999999999'", "classify", "--topk", "99999999999999999999", GOOD, "a.png"),
+    case(USAGE, "--topk|''", "classify", "--topk=", GOOD, "a.png"),
+    case(USAGE, "--raw|'yes'", "classify", "--raw=yes", GOOD, "a.png"),
+    case(USAGE, "--format|'xml'|table|json|csv|tsv", "classify", "--format", "xml", GOOD, "a.png"),
+    case(USAGE, "--cpu|'sse'", "classify", "--cpu", "sse", GOOD, "a.png"),
+    case(USAGE, "KOHL_CPU|'sse'", "classify", GOOD, "a.png", env={"KOHL_CPU": "sse"}),
+    case(USAGE, "KOHL_THREADS|'lots'", "classify", GOOD, "a.png", env={"KOHL_THREADS": "lots"}),
+    case(USAGE, "--threads|'2000'", "classify", "--threads", "2000", GOOD, "a.png"),
+    case(USAGE, "--impl|conv2d_fwd=reff|conv2d_fwd=ref", "classify", "--impl", "conv2d_fwd=reff", GOOD, "a.png"),
+    case(USAGE, "--impl|nothing", "classify", "--impl", "conv2d_fwd=ref,nothing", GOOD, "a.png"),
+    case(USAGE, "--impl|bytes", "classify", "--impl", "conv2d_fwd=ref," * 40, GOOD, "a.png"),
+    case(USAGE, "too few|classify", "classify", GOOD),
+    case(USAGE, "too few|MODEL", "inspect"),
+    case(USAGE, "'b'|too much", "inspect", GOOD, "b"),
+    case(USAGE, "--features|--format json", "classify", "--features", "gap", GOOD, "a.png"),
+    case(USAGE, "--features|'gab'|gap", "classify", "--format", "json", "--features", "gab", GOOD, "a.png"),
+    case(USAGE, "no head|--features", "classify", "base.safetensors", "a.png"),
+    case(USAGE, "-o FILE", "convert", "foreign.safetensors", "--arch", "vgg19"),
+    case(USAGE, "--until|--no-top", "convert", "foreign.safetensors", "--until", "a", "--no-top", "-o", "x.out"),
+    case(USAGE, "--size|'8x'", "plan", "--size", "8x", GOOD),
+    case(USAGE, "--size|'0'", "plan", "--size", "0", GOOD),
+    case(USAGE, "train:head|not in this version", "bench", "net", GOOD, "--mode", "train:head"),
+    case(USAGE, "--mode|'fly'", "bench", "net", GOOD, "--mode", "fly"),
+    case(USAGE, "--dtype|'f64'", "bench", "net", GOOD, "--dtype", "f64"),
+    case(USAGE, "'net19'|vgg19", "bench", "net", "net19"),
+    case(USAGE, "'gross'|net", "bench", "gross", GOOD),
+    case(USAGE, "'tcsh'|bash", "completion", "tcsh"),
+    case(USAGE, "'nothing'", "help", "nothing"),
+]
+
+MODELS = [
+    case(INPUT, "none.safetensors|No such file", "inspect", "none.safetensors"),
+    case(INPUT, "folder.out", "inspect", "folder.out"),
+    case(INPUT, "data|folder", "verify", "data"),
+    case(INPUT, "flip_data.safetensors|conv.weight|CRC32C", "verify", "flip_data.safetensors"),
+    case(INPUT, "flip_data.safetensors|conv.weight", "classify", "flip_data.safetensors", "a.png"),
+    case(INPUT, "flip_header.safetensors", "inspect", "flip_header.safetensors"),
+    case(INPUT, "short_data.safetensors", "inspect", "short_data.safetensors"),
+    case(INPUT, "short_header.safetensors", "inspect", "short_header.safetensors"),
+    case(INPUT, "long_data.safetensors", "inspect", "long_data.safetensors"),
+    case(INPUT, "empty.safetensors", "inspect", "empty.safetensors"),
+    case(INPUT, "seven.safetensors", "inspect", "seven.safetensors"),
+    case(INPUT, "huge_header.safetensors", "inspect", "huge_header.safetensors"),
+    case(INPUT, "text.safetensors", "inspect", "text.safetensors"),
+    case(INPUT, "foreign.safetensors|convert", "inspect", "foreign.safetensors"),
+    case(INPUT, "no_json.safetensors", "inspect", "no_json.safetensors"),
+    case(INPUT, "f16.safetensors", "inspect", "f16.safetensors"),
+    case(INPUT, "model_layer.safetensors|conv3d", "inspect", "model_layer.safetensors"),
+    case(INPUT, "model_filters.safetensors|filters|0", "inspect", "model_filters.safetensors"),
+    case(INPUT, "model_stride.safetensors|stride|0", "inspect", "model_stride.safetensors"),
+    case(INPUT, "model_input.safetensors|nowhere", "inspect", "model_input.safetensors"),
+    case(INPUT, "model_double.safetensors|conv", "inspect", "model_double.safetensors"),
+    case(INPUT, "model_labels.safetensors|2 labels|3", "inspect", "model_labels.safetensors"),
+    case(INPUT, "model_task.safetensors|dance", "inspect", "model_task.safetensors"),
+    case(INPUT, "model_format.safetensors|99", "inspect", "model_format.safetensors"),
+    case(INPUT, "model_std.safetensors|std", "inspect", "model_std.safetensors"),
+    case(INPUT, "model_width.safetensors|9", "inspect", "model_width.safetensors"),
+    case(INPUT, "model_unknown.safetensors|colour", "inspect", "model_unknown.safetensors"),
+    case(INPUT, "missing_tensor.safetensors|fc.bias", "inspect", "missing_tensor.safetensors"),
+    case(INPUT, "wrong_shape.safetensors|fc.weight", "inspect", "wrong_shape.safetensors"),
+    case(INPUT, "extra_tensor.safetensors", "inspect", "extra_tensor.safetensors"),
+    case(INPUT, "nan.safetensors|fc.weight|nan", "verify", "nan.safetensors"),
+    case(NUMBER, "a.png|NaN", "classify", "nan.safetensors", "a.png"),
+    case(USAGE, "--size|70000", "plan", "--size", "1x70000", GOOD),
+    case(INPUT, "two?lines.safetensors", "inspect", "two\nlines.safetensors"),
+]
+
+PICTURES = [case(INPUT, f"bad/{name}", "classify", GOOD, f"bad/{name}") for name in (
+    "empty.png", "half.png", "signature.png", "crc.png", "bomb.png", "zero.png", "text.jpg", "start.jpg", "gif.png",
+    "folder.png", "fifo.png", "loop.png", "link.png", "none.png")] + [
+    case(INPUT, "bad/half.png", "classify", GOOD, "a.png", "bad/half.png", "b.png", "--format", "json", lines=2),
+    case(INPUT, "none.png", "classify", GOOD, "-", "--format", "json", stdin="a.png\nnone.png\n\nb.png", lines=2),
+    case(INPUT, "none.png", "classify", "--", GOOD, "none.png"),
+]
+
+OUTPUTS = [
+    case(RESOURCE, "standard output|No space left", "classify", GOOD, "a.png", stdout="/dev/full"),
+    case(RESOURCE, "standard output|No space left", "inspect", GOOD, stdout="/dev/full"),
+    case(RESOURCE, "standard output|No space left", "verify", GOOD, stdout="/dev/full"),
+    case(RESOURCE, "standard output|No space left", "--help", stdout="/dev/full"),
+    case(0, "", "classify", GOOD, *["a.png"] * 2000, stdout="closed pipe"),
+    case(INPUT, "none.safetensors", "convert", "none.safetensors", "--arch", "vgg19", "-o", "x.out"),
+    case(USAGE, "--arch", "convert", "foreign.safetensors", "-o", "x.out"),
+    case(USAGE, "alexnot", "convert", "foreign.safetensors", "--arch", "alexnot", "-o", "x.out"),
+    case(USAGE, "kerras", "convert", "foreign.safetensors", "--arch", "vgg19", "--preset", "kerras", "-o", "x.out"),
+    case(INPUT, "foreign.safetensors", "convert", "foreign.safetensors", "--arch", "vgg19", "-o", "x.out"),
+    case(INPUT, "text.safetensors", "convert", "text.safetensors", "--arch", "vgg19", "-o", "x.out"),
+    case(INPUT, "nowhere", "convert", "vgg.safetensors", "--arch", "vgg19", "--until", "block1_conv1", "-o",
+         "nowhere/x.out"),
+    case(INPUT, "folder.out", "convert", "vgg.safetensors", "--arch", "vgg19", "--until", "block1_conv1", "-o",
+         "folder.out"),
+    case(USAGE, "blokc1_conv1|block1_conv1", "convert", "vgg.safetensors", "--arch", "vgg19", "--until", "blokc1_conv1",
+         "-o", "x.out"),
+    case(None, "labels", "convert", "vgg.safetensors", "--arch", "vgg19", "--until", "block1_conv1", "--labels",
+         "none.txt", "-o", "x.out"),
+]
+
+# The files that the other cases spoil are good: these must succeed.
+WORKING = [
+    case(0, "", "verify", GOOD, lines=1),
+    case(0, "", "classify", GOOD, "a.png", "--format", "json", lines=1),
+    case(0, "", "classify", GOOD, "a.png", "b.png", "--format=csv", "--topk", "2", lines=5),
+    case(0, "", "classify", "base.safetensors", "a.png", "--format", "json", "--features", "gap", lines=1),
+    case(0, "", "classify", GOOD, "--format", "json", "-", stdin="a.png\r\nb.png", lines=2),
+    case(0, "", "eval", GOOD, "data", "--format", "json", lines=1),
+    case(0, "", "eval", GOOD, "list.csv", "--split", "test", "--format", "json", lines=1),
+    case(0, "", "plan", GOOD, "--format", "json", lines=1),
+    case(0, "", "--version", lines=1),
+    case(0, "", "convert", "vgg.safetensors", "--arch", "vgg19", "--until", "block1_conv1", "-o", "x.out", "-q",
+         makes=["./x.out"]),
+    case(0, "", *TRAIN, "--data", "data", "--out", "run", "-q", makes=["./run"]),
+]
+
+DATA = [
+    case(INPUT, "nowhere", "eval", GOOD, "nowhere"),
+    case(INPUT, "empty_folder", "eval", GOOD, "empty_folder"),
+    case(INPUT, "wolf", "eval", GOOD, "other_class"),
+    case(INPUT, "wrong_label.csv|wolf", "eval", GOOD, "wrong_label.csv"),
+    case(INPUT, "no_label.csv|label", "eval", GOOD, "no_label.csv"),
+    case(USAGE, "split|'tset'", "eval", GOOD, "list.csv", "--split", "tset"),
+    case(INPUT, "list.csv|validation", "eval", GOOD, "list.csv", "--split", "validation"),
+    case(INPUT, "base.safetensors", "eval", "base.safetensors", "data"),
+    case(USAGE, "--out", *TRAIN, "--data", "data"),
+    case(USAGE, "--data", *TRAIN, "--out", "run"),
+    case(USAGE, "RECIPE", "train", "--data", "data", "--out", "run"),
+    case(INPUT, "none.yaml", "train", "none.yaml", "--data", "data", "--out", "run", "--init-from", GOOD),
+    case(INPUT, "unknown_key.yaml|learning_speed", "train", "unknown_key.yaml", "--data", "data", "--out", "run"),
+    case(INPUT, "wrong_type.yaml|epochs|many", "train", "wrong_type.yaml", "--data", "data", "--out", "run"),
+    case(INPUT, "range.yaml|epochs|0", "train", "range.yaml", "--data", "data", "--out", "run"),
+    case(INPUT, "no_yaml.yaml", "train", "no_yaml.yaml", "--data", "data", "--out", "run"),
+    case(USAGE, "--set|sped", *TRAIN, "--data", "data", "--out", "run", "--set", "sped=3"),
+    case(USAGE, "--set|epochs", *TRAIN, "--data", "data", "--out", "run", "--set", "epochs=none"),
+    case(USAGE, "--set|epochs", *TRAIN, "--data", "data", "--out", "run", "--set", "epochs"),
+    case(INPUT, "nowhere", *TRAIN, "--data", "nowhere", "--out", "run"),
+    case(INPUT, "none.safetensors", "train", "good.yaml", "--init-from", "none.safetensors", "--data", "data", "--out",
+         "run"),
+    case(USAGE, "run_exists", *TRAIN, "--data", "data", "--out", "run_exists"),
+    case(None, "nowhere", *TRAIN, "--data", "data", "--out", "nowhere/run"),
+    case(USAGE, "fcc", *TRAIN, "--data", "data", "--out", "run", "--set", "base.at=fcc"),
+    case(None, "norun", *TRAIN, "--data", "data", "--out", "norun", "--resume"),
+]
+
+
+def listing():
+    return sorted(os.path.join(folder, name) for folder, folders, files in os.walk(".") for name in folders + files)
+
+
+def run(binary, this):
+    env = {k: v for k, v in os.environ.items() if not k.startswith("KOHL_")}
+    env.update(this.get("env", {}))
+    out = this.get("stdout")
+    closed = None
+    if out == "closed pipe":
+        reader, closed = os.pipe()
+        os.close(reader)
+    target = open(out, "wb") if out and not closed else closed or subprocess.PIPE
+    try:
+        done = subprocess.run([binary] + this["argv"], env=env, input=this.get("stdin", "").encode(), stdout=target,
+                              stderr=subprocess.PIPE, timeout=120, check=False)
+    finally:
+        if closed is not None:
+            os.close(closed)
+        elif out:
+            target.close()
+    return done.returncode, (done.stdout or b"").decode(errors="replace"), done.stderr.decode(errors="replace")
+
+
+def problems(binary, this):
+    before = listing()
+    try:
+        code, out, err = run(binary, this)
+    except subprocess.TimeoutExpired:
+        return ["did not end within 120 s"]
+    found = []
+    expected = (USAGE, INPUT, RESOURCE) if this["code"] is None else (this["code"],)
+    if code not in expected:
+        found.append(f"exit code {code}, expected {this['code']}")
+    lines = 0 if this["code"] == 0 else 1
+    if err.count("\n") != lines or (lines and not (err.endswith("\n") and err.startswith("kohl"))):
+        found.append(f"standard error has {err.count(chr(10))} lines, expected {lines}")
+    found += [f"no '{word}'" for word in this["words"] if word not in err]
+    if out.count("\n") != this.get("lines", 0):
+        found.append(f"standard output has {out.count(chr(10))} lines: {out[:200]!r}")
+    left = [path for path in listing() if path not in before]
+    made = this.get("makes", [])
+    stray = [path for path in left if not any(path == m or path.startswith(m + "/") for m in made)]
+    if stray or not set(made) <= set(left) or not set(before) <= set(listing()):
+        found.append(f"files left: {left}, expected {made}")
+    for path in reversed(left):
+        os.rmdir(path) if os.path.isdir(path) else os.remove(path)
+    return found + ([f"standard error: {err[:1500]}"] if found else [])
+
+
+def page_problems(binary, path):
+    """A man page must be what the command prints: help --man [SUBCOMMAND] > docs/man/kohl[-SUBCOMMAND].1."""
+    words = os.path.basename(path)[:-len(".1")].split("-")[1:]
+    done = subprocess.run([binary, "help", "--man"] + words, capture_output=True, timeout=120, check=False)
+    with open(path, "rb") as file:
+        same = done.returncode == 0 and done.stdout == file.read()
+    return [] if same else [f"differs from what 'kohl help --man {' '.join(words)}' prints"]
+
+
+def report(name, found):
+    print(f"{'not ok' if found else 'ok'} - {name}", flush=True)
+    for line in found:
+        print("# " + line.replace("\n", "\n# "))
+    return bool(found)
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit("usage: cases.py BINARY")
+    binary = os.path.abspath(sys.argv[1])
+    pages = sorted(glob.glob(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/man/*.1")))
+    cases = WORKING + COMMAND_LINES + MODELS + PICTURES + OUTPUTS + DATA
+    failed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        fixtures.make()
+        for this in cases:
+            name = " ".join(["kohl"] + this["argv"])[:100].replace("\n", "?")
+            failed += report(name, problems(binary, this))
+        os.chdir("/")
+    for page in pages:
+        failed += report("man page " + os.path.basename(page), page_problems(binary, page))
+    print(f"1..{len(cases) + len(pages)}")
+    sys.exit(failed != 0)
+
+
+if __name__ == "__main__":
+    main()
