@@ -74,6 +74,8 @@ $B/oracle/%: $B/obj/tests/oracle/%.o $B/libkohl.a
 
 unit: $(UNIT_BIN) $(ORACLE_BIN)
 
+.SECONDARY:
+
 install-deps:
 	@.ci/install-deps
 

@@ -62,6 +62,7 @@ static inline __attribute__((always_inline)) void finish(const kohl_igemm_call *
   }
 }
 
+/* Channels that the panel has not got are neither read nor written in dst, bia and add; their lanes hold zeros. */
 static inline __attribute__((always_inline)) void tile(const kohl_igemm_call *call, const int rows, const int vectors) {
   const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
   const __m256i mask[2] = {_mm256_cmpgt_epi32(_mm256_set1_epi32(call->channels), lane),
@@ -92,15 +93,18 @@ static inline __attribute__((always_inline)) void tile(const kohl_igemm_call *ca
   }
 }
 
+/* Every number of rows has its own functions, so that the sums are registers. */
 #define TILE(rows)                                                                  \
   static void tile_##rows##_1(const kohl_igemm_call *call) { tile(call, rows, 1); } \
   static void tile_##rows##_2(const kohl_igemm_call *call) { tile(call, rows, 2); }
 TILE(1)
 TILE(2)
 TILE(3)
-TILE(4) TILE(5) TILE(6)
+TILE(4)
+TILE(5)
+TILE(6)
 
-    static void micro(const kohl_igemm_call *call) {
+static void micro(const kohl_igemm_call *call) {
 #define PAIR(rows) \
   { tile_##rows##_1, tile_##rows##_2 }
   static void (*const tiles[ROWS][2])(const kohl_igemm_call *) = {PAIR(1), PAIR(2), PAIR(3), PAIR(4), PAIR(5), PAIR(6)};

@@ -67,6 +67,7 @@ static inline __attribute__((always_inline)) void finish(const kohl_igemm_call *
   }
 }
 
+/* Channels that the panel has not got are neither read nor written in dst, bia and add; their lanes hold zeros. */
 static inline __attribute__((always_inline)) void tile(const kohl_igemm_call *call, const int rows, const int vectors) {
   unsigned all = call->channels >= 32 ? ~0u : (1u << call->channels) - 1;
   const __mmask16 mask[2] = {(__mmask16)all, (__mmask16)(all >> 16)};
@@ -96,15 +97,26 @@ static inline __attribute__((always_inline)) void tile(const kohl_igemm_call *ca
   }
 }
 
+/* Every number of rows has its own functions, so that the sums are registers. */
 #define TILE(rows)                                                                  \
   static void tile_##rows##_1(const kohl_igemm_call *call) { tile(call, rows, 1); } \
   static void tile_##rows##_2(const kohl_igemm_call *call) { tile(call, rows, 2); }
 TILE(1)
 TILE(2)
 TILE(3)
-TILE(4) TILE(5) TILE(6) TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
+TILE(4)
+TILE(5)
+TILE(6)
+TILE(7)
+TILE(8)
+TILE(9)
+TILE(10)
+TILE(11)
+TILE(12)
+TILE(13)
+TILE(14)
 
-    static void micro(const kohl_igemm_call *call) {
+static void micro(const kohl_igemm_call *call) {
 #define PAIR(rows) \
   { tile_##rows##_1, tile_##rows##_2 }
   static void (*const tiles[ROWS][2])(const kohl_igemm_call *) = {PAIR(1),  PAIR(2),  PAIR(3),  PAIR(4), PAIR(5),

@@ -45,14 +45,26 @@ static inline __attribute__((always_inline)) void tile(const kohl_outer_call *ca
   }
 }
 
+/* Every number of rows has its own functions, so that the sums are registers. */
 #define TILE(rows)                                                                  \
   static void part_##rows(const kohl_outer_call *call) { tile(call, rows, false); } \
   static void whole_##rows(const kohl_outer_call *call) { tile(call, rows, true); }
 TILE(1)
 TILE(2)
-TILE(3) TILE(4) TILE(5) TILE(6) TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
+TILE(3)
+TILE(4)
+TILE(5)
+TILE(6)
+TILE(7)
+TILE(8)
+TILE(9)
+TILE(10)
+TILE(11)
+TILE(12)
+TILE(13)
+TILE(14)
 
-    static void micro(const kohl_outer_call *call) {
+static void micro(const kohl_outer_call *call) {
 #define PAIR(rows) \
   { part_##rows, whole_##rows }
   static void (*const tiles[ROWS][2])(const kohl_outer_call *) = {PAIR(1),  PAIR(2),  PAIR(3),  PAIR(4), PAIR(5),

@@ -1,0 +1,58 @@
+/* Training by a recipe: the whole run, from pictures and a base to a folder with the best model.
+ *
+ * This version trains a head on a frozen base.  The folder RUN then holds
+ *   recipe.yaml       the recipe with every default and override, which can be run again
+ *   labels.txt        the classes in the order of the outputs
+ *   train.csv validation.csv test.csv    the lists
+ *   metrics.csv       epoch,step,lr,loss,accuracy,val_loss,val_accuracy,val_balanced_accuracy,seconds
+ *   best.safetensors  the whole model of the best epoch
+ *   last.ckpt previous.ckpt    what --resume goes on from
+ *   log.txt
+ * Numbers are the same for any number of threads, and after a resume as without one. */
+#ifndef KOHL_TRAIN_FIT_H
+#define KOHL_TRAIN_FIT_H
+
+#include "kernels/core/context.h"
+
+/* Where a run is.  Given to the callback after every batch of pictures and every step, from the calling thread. */
+typedef struct kohl_train_progress {
+  const char *what; /* "statistics", "features": done of count pictures.  "training": done of count steps of the
+                       epoch.  "epoch": one has ended, all figures are its own */
+  size_t done, count;
+  int epoch, epochs;                                    /* from 1 */
+  int64_t step;                                         /* updates so far */
+  double loss, accuracy;                                /* of the epoch so far */
+  double val_loss, val_accuracy, val_balanced_accuracy; /* of the last complete epoch */
+  double rate;                                          /* pictures a second */
+  double seconds_left;                                  /* of all epochs (of the pass, before training); an estimate */
+} kohl_train_progress;
+
+typedef struct kohl_train_options {
+  const char *recipe;           /* its file; may be NULL with resume: RUN/recipe.yaml */
+  const char *data;             /* folder or CSV (datasets/source.h) */
+  const char *run;              /* the folder of the run: new or empty, unless resume */
+  const char *init_from;        /* model whose graph and weights replace the recipe's base, or NULL */
+  bool resume;                  /* go on from RUN/last.ckpt; a run without one begins again */
+  const char *const *overrides; /* override_count texts "key=value", applied in order */
+  size_t override_count;
+  void (*progress)(const kohl_train_progress *progress, void *user); /* may be NULL */
+  void *progress_user;
+} kohl_train_options;
+
+typedef struct kohl_train_result {
+  int epochs, best_epoch;
+  int64_t steps;
+  size_t pictures, bad;  /* looked at (training and validation), and how many of them could not be read */
+  double loss, accuracy; /* of the last epoch, training */
+  double val_loss, val_accuracy, val_balanced_accuracy; /* of the best epoch; 0 without validation pictures */
+} kohl_train_result;
+
+/* Runs.  options and its strings are only read during the call; out may be NULL.
+ * KOHL_USAGE: the folder is not empty, an override or layer does not exist, a resume with another recipe.
+ * KOHL_BAD_INPUT: recipe, model or data are wrong, or too many bad pictures.  KOHL_NO_RESOURCE: memory or disk.
+ * KOHL_NOT_FINITE: three steps in a row had a loss or gradient that is not finite; the text names step, layer and
+ * pictures, and no weight was changed by them.  KOHL_INTERRUPTED: the context's cancel callback said stop; last.ckpt
+ * is that of the last complete epoch. */
+kohl_status kohl_train(kohl_context *ctx, const kohl_train_options *options, kohl_train_result *out);
+
+#endif

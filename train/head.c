@@ -1,0 +1,179 @@
+/* Cutting the base, building the head, and putting it on the base. */
+#include "train/head.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kernels/core/philox.h"
+
+typedef struct builder {
+  kohl_context *ctx;
+  const kohl_graph *base;
+  kohl_graph *graph;
+  int last; /* the node to build on */
+} builder;
+
+/* The node after which the recipe cuts. */
+static kohl_status find_cut(kohl_context *ctx, const kohl_recipe *recipe, const kohl_model *source, int *cut) {
+  const kohl_graph *graph = source->graph;
+  if (recipe->base.at[0]) return kohl_graph_need(ctx, graph, "base.at", recipe->base.at, cut);
+  *cut = graph->base_output;
+  if (*cut >= 0) return KOHL_OK;
+  *cut = (int)graph->count - 1;
+  if (source->task == KOHL_TASK_NONE) return KOHL_OK;
+  return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: does not say where its head begins, expected base.at in the recipe",
+                   source->path);
+}
+
+/* Sets the picture size of the graph's input, which must be the only one and of three channels. */
+static kohl_status set_size(kohl_context *ctx, const kohl_model *source, kohl_graph *graph, int size) {
+  int inputs = 0;
+  for (size_t i = 0; i < graph->count; i++) {
+    kohl_node *node = &graph->nodes[i];
+    node->trainable = false;
+    if (node->layer != KOHL_LAYER_input) continue;
+    if (inputs++ || node->params.size[2] != 3) {
+      return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: layer '%s' (input): %d channels, expected one input of 3",
+                       source->path, node->name, node->params.size[2]);
+    }
+    if (size) node->params.size[0] = node->params.size[1] = size;
+  }
+  return KOHL_OK;
+}
+
+static kohl_status build_base(kohl_context *ctx, const kohl_recipe *recipe, const kohl_model *source, int cut,
+                              kohl_graph **out) {
+  kohl_status status = kohl_graph_cut(ctx, source->graph, cut, NULL, out);
+  if (status != KOHL_OK) return status;
+  kohl_graph *graph = *out;
+  int last = (int)graph->count - 1;
+  status = set_size(ctx, source, graph, (int)recipe->pictures.size);
+  if (status == KOHL_OK && recipe->head.pool != KOHL_HEAD_FLATTEN) {
+    kohl_params plain = kohl_params_default();
+    bool mean = recipe->head.pool == KOHL_HEAD_GLOBAL_AVG;
+    char name[32] = "head_pool";
+    for (int i = 2; kohl_graph_find(graph, name) >= 0; i++) snprintf(name, sizeof name, "head%d_pool", i);
+    status = kohl_graph_add(ctx, graph, mean ? KOHL_LAYER_global_avg_pool : KOHL_LAYER_global_max_pool, name, &plain,
+                            &last, 1, NULL);
+  }
+  graph->base_output = last;
+  return status == KOHL_OK ? kohl_graph_infer(ctx, graph) : status;
+}
+
+kohl_status kohl_base_create(kohl_context *ctx, const kohl_recipe *recipe, const kohl_model *source, kohl_model **out) {
+  int cut;
+  kohl_graph *graph = NULL;
+  *out = NULL;
+  kohl_status status = find_cut(ctx, recipe, source, &cut);
+  if (status == KOHL_OK) status = build_base(ctx, recipe, source, cut, &graph);
+  if (status == KOHL_OK) return kohl_model_assemble(ctx, graph, source, NULL, out);
+  kohl_graph_destroy(ctx, graph);
+  return status;
+}
+
+/* Appends a layer called "head_NAME"; a base that has this name already (a head trained before) gets "head2_NAME". */
+static kohl_status add(builder *b, kohl_layer layer, const char *name, const kohl_params *params) {
+  char full[KOHL_NAME_TEXT];
+  snprintf(full, sizeof full, "head_%s", name);
+  for (int i = 2; kohl_graph_find(b->base, full) >= 0; i++) snprintf(full, sizeof full, "head%d_%s", i, name);
+  return kohl_graph_add(b->ctx, b->graph, layer, full, params, &b->last, layer == KOHL_LAYER_input ? 0 : 1, &b->last);
+}
+
+static kohl_status add_dense(builder *b, const char *name, int units, kohl_activation activation) {
+  kohl_params params = kohl_params_default();
+  params.filters = units;
+  params.activation = activation;
+  params.bias = true;
+  kohl_status status = add(b, KOHL_LAYER_dense, name, &params);
+  if (status == KOHL_OK) b->graph->nodes[b->last].trainable = true;
+  return status;
+}
+
+static kohl_status build(builder *b, const kohl_recipe *recipe, int classes) {
+  kohl_shape shape = b->base->nodes[b->base->count - 1].shape;
+  kohl_params params = kohl_params_default(), plain = params;
+  params.size[0] = shape.h;
+  params.size[1] = shape.w;
+  params.size[2] = shape.c;
+  kohl_status status = add(b, KOHL_LAYER_input, "input", &params);
+  if (status == KOHL_OK) status = add(b, KOHL_LAYER_flatten, "flatten", &plain);
+  for (int i = 0; i < recipe->head.dense.count && status == KOHL_OK; i++) {
+    char name[32];
+    snprintf(name, sizeof name, "dense%d", i + 1);
+    status = add_dense(b, name, recipe->head.dense.value[i], KOHL_ACTIVATION_RELU);
+  }
+  if (status == KOHL_OK && recipe->head.dropout > 0) {
+    params = plain;
+    params.rate = (float)recipe->head.dropout;
+    status = add(b, KOHL_LAYER_dropout, "dropout", &params);
+  }
+  if (status == KOHL_OK) status = add_dense(b, "logits", classes, KOHL_ACTIVATION_NONE);
+  if (status == KOHL_OK) status = add(b, KOHL_LAYER_softmax, "softmax", &plain);
+  return status == KOHL_OK ? kohl_graph_infer(b->ctx, b->graph) : status;
+}
+
+/* Glorot uniform for the matrices; biases stay 0. */
+static kohl_status draw_weights(kohl_context *ctx, const kohl_recipe *recipe, kohl_model *head) {
+  uint64_t layer = 0;
+  kohl_random_key key = kohl_random_key_make((uint64_t)recipe->seed, 0, KOHL_DRAWS_WEIGHTS);
+  for (size_t i = 0; i < head->weight_count; i++) {
+    kohl_weight *weight = &head->weights[i];
+    kohl_status status = kohl_weight_own(ctx, weight);
+    if (status != KOHL_OK) return status;
+    if (weight->spec.dims != 2) continue;
+    double fans = (double)weight->spec.shape[0] + (double)weight->spec.shape[1];
+    float limit = (float)sqrt(6.0 / fans);
+    for (size_t e = 0; e < weight->spec.count; e++) {
+      float unit = kohl_random_to_unit(kohl_random_at(key, layer, e)); /* [0, 1); 2u - 1 is exact */
+      weight->owned[e] = (2.0f * unit - 1.0f) * limit;
+    }
+    layer++;
+  }
+  return KOHL_OK;
+}
+
+kohl_status kohl_head_create(kohl_context *ctx, const kohl_recipe *recipe, const kohl_graph *base, int classes,
+                             kohl_model **out) {
+  builder b = {ctx, base, NULL, 0};
+  *out = NULL;
+  kohl_status status = kohl_graph_create(ctx, "", &b.graph);
+  if (status == KOHL_OK) status = build(&b, recipe, classes);
+  if (status != KOHL_OK) {
+    kohl_graph_destroy(ctx, b.graph);
+    return status;
+  }
+  status = kohl_model_create(ctx, b.graph, out);
+  if (status == KOHL_OK) status = draw_weights(ctx, recipe, *out);
+  if (status != KOHL_OK) {
+    kohl_model_destroy(ctx, *out);
+    *out = NULL;
+  }
+  return status;
+}
+
+kohl_status kohl_head_join(kohl_context *ctx, const kohl_model *base, const kohl_model *head, const char *const *labels,
+                           size_t label_count, const kohl_preprocessing *preprocessing, kohl_model **out) {
+  kohl_graph *graph;
+  int last = (int)base->graph->count - 1;
+  *out = NULL;
+  kohl_status status = kohl_graph_cut(ctx, base->graph, last, NULL, &graph);
+  if (status != KOHL_OK) return status;
+  status = kohl_graph_append(ctx, graph, last, head->graph);
+  graph->base_output = base->graph->base_output; /* the pool belongs to the head */
+  if (status == KOHL_OK) status = kohl_graph_infer(ctx, graph);
+  if (status != KOHL_OK) {
+    kohl_graph_destroy(ctx, graph);
+    return status;
+  }
+  status = kohl_model_assemble(ctx, graph, base, head, out);
+  if (status == KOHL_OK) status = kohl_model_set_labels(ctx, *out, labels, label_count);
+  if (status != KOHL_OK) {
+    kohl_model_destroy(ctx, *out);
+    *out = NULL;
+    return status;
+  }
+  (*out)->task = KOHL_TASK_ONE_LABEL;
+  (*out)->preprocessing = *preprocessing;
+  return KOHL_OK;
+}

@@ -1,0 +1,36 @@
+/* Running a frozen network over pictures of a list, a batch at a time.
+ *
+ * Shared by the features of training and by evaluation.  Bad pictures are left out; the caller sees them in
+ * samples->sample[i].bad afterwards. */
+#ifndef KOHL_TRAIN_PICTURES_H
+#define KOHL_TRAIN_PICTURES_H
+
+#include "datasets/batch.h"
+#include "nn/model.h"
+
+enum { KOHL_PICTURES_BATCH = 32 };
+
+/* Receives the output row of the picture at place `at` of the list; anything but KOHL_OK ends the run. */
+typedef kohl_status (*kohl_pictures_sink)(void *user, size_t at, const float *row, size_t floats);
+
+typedef struct kohl_pictures_job {
+  const kohl_model *model;       /* what runs; NULL: the prepared pixels themselves are the rows */
+  const kohl_preprocessing *pre; /* its fit must be the model's input size */
+  kohl_samples *samples;
+  const size_t *list; /* count indices into samples */
+  size_t count;
+  int batch; /* pictures in one run */
+  kohl_pictures_sink sink;
+  void *user;
+  void (*progress)(void *user, size_t done, size_t count); /* after each batch; may be NULL */
+  void *progress_user;
+} kohl_pictures_job;
+
+/* Rows arrive in the order of the list, for any number of threads with the same bits.  A row that is not finite is
+ * KOHL_NOT_FINITE naming the picture and the layer. */
+kohl_status kohl_pictures_run(kohl_context *ctx, const kohl_pictures_job *job);
+
+/* KOHL_BAD_INPUT when more than `share` of the samples that were looked at (of all `count`) are bad. */
+kohl_status kohl_pictures_check(kohl_context *ctx, const kohl_samples *samples, size_t count, double share);
+
+#endif

@@ -1,0 +1,252 @@
+/* Text to value and back, for every key of a recipe.  Numbers are read by the JSON reader and written by the JSON
+ * writer, because those do not ask the locale what a decimal point is. */
+#include "train/recipe_field.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "kernels/core/alloc.h"
+#include "nn/json.h"
+
+#define KIND_TEXT KOHL_RECIPE_TEXT
+#define KIND_INT KOHL_RECIPE_INT
+#define KIND_REAL KOHL_RECIPE_REAL
+#define KIND_WORD KOHL_RECIPE_WORD
+#define KIND_COLOUR KOHL_RECIPE_COLOUR
+#define KIND_LIST KOHL_RECIPE_LIST_OF_INT
+
+const kohl_recipe_field kohl_recipe_fields[KOHL_RECIPE_FIELDS] = {
+#define FIELD(path, kind, initial, low, high, words, doc) \
+  {#path, KIND_##kind, offsetof(kohl_recipe, path), initial, low, high, words, doc},
+#include "train/recipe.def"
+#undef FIELD
+};
+
+int kohl_recipe_field_find(const char *path, size_t length) {
+  for (int i = 0; i < KOHL_RECIPE_FIELDS; i++) {
+    const char *own = kohl_recipe_fields[i].path;
+    if (strlen(own) == length && memcmp(own, path, length) == 0) return i;
+  }
+  return -1;
+}
+
+/* One number and nothing else. */
+static bool parse_number(kohl_context *ctx, const char *text, size_t length, bool whole, double *real, int64_t *count) {
+  kohl_json json;
+  kohl_json_open(&json, ctx, text, length);
+  bool good = kohl_json_next(&json) == KOHL_JSON_NUMBER_VALUE;
+  if (good && whole) good = kohl_json_get_int64(&json, count) == KOHL_OK;
+  if (good && !whole) good = kohl_json_get_double(&json, real) == KOHL_OK;
+  good = good && kohl_json_next(&json) == KOHL_JSON_END;
+  kohl_json_close(&json);
+  return good;
+}
+
+static bool parse_real(kohl_context *ctx, const kohl_recipe_field *field, const char *text, double *out) {
+  const char *slash = strchr(text, '/');
+  double above = 0, below = 1;
+  if (!parse_number(ctx, text, slash ? (size_t)(slash - text) : strlen(text), false, &above, NULL)) return false;
+  if (slash && !parse_number(ctx, slash + 1, strlen(slash + 1), false, &below, NULL)) return false;
+  double value = above / below;
+  if (!(value >= field->low && value <= field->high)) return false;
+  *out = value;
+  return true;
+}
+
+static bool parse_int(kohl_context *ctx, const kohl_recipe_field *field, const char *text, size_t length,
+                      int64_t *out) {
+  int64_t value;
+  if (!parse_number(ctx, text, length, true, NULL, &value)) return false;
+  if (!((double)value >= field->low && (double)value <= field->high)) return false;
+  *out = value;
+  return true;
+}
+
+static bool parse_word(const char *words, const char *text, int *out) {
+  size_t length = strlen(text);
+  for (int i = 0;; i++) {
+    size_t n = strcspn(words, "|");
+    if (n == length && memcmp(words, text, n) == 0) {
+      *out = i;
+      return true;
+    }
+    if (!words[n]) return false;
+    words += n + 1;
+  }
+}
+
+static int hex_digit(char c) {
+  const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c) : NULL;
+  return at ? (int)(at - digits) : -1;
+}
+
+static bool parse_colour(const char *text, kohl_recipe_colour *out) {
+  const char *full = strcmp(text, "white") == 0   ? "#ffffff"
+                     : strcmp(text, "black") == 0 ? "#000000"
+                     : strcmp(text, "grey") == 0  ? "#808080"
+                                                  : text;
+  if (full[0] != '#' || strlen(full) != 7) return false;
+  for (int i = 0; i < 3; i++) {
+    int high = hex_digit(full[1 + 2 * i]), low = hex_digit(full[2 + 2 * i]);
+    if (high < 0 || low < 0) return false;
+    out->rgb[i] = (uint8_t)(16 * high + low);
+  }
+  return true;
+}
+
+/* "[256, 128]", "256,128", "[]" or "". */
+static bool parse_list(kohl_context *ctx, const kohl_recipe_field *field, const char *text, kohl_recipe_list *out) {
+  size_t n = strlen(text);
+  if (n >= 2 && text[0] == '[' && text[n - 1] == ']') text++, n -= 2;
+  kohl_recipe_list list = {0, {0}};
+  while (n > 0) {
+    const char *comma = memchr(text, ',', n);
+    size_t one = comma ? (size_t)(comma - text) : n;
+    int64_t value;
+    if (list.count == KOHL_RECIPE_LIST || !parse_int(ctx, field, text, one, &value)) return false;
+    list.value[list.count++] = (int)value;
+    if (comma && one + 1 == n) return false;
+    text += comma ? one + 1 : n;
+    n -= comma ? one + 1 : n;
+  }
+  *out = list;
+  return true;
+}
+
+/* UTF-8 without control characters, so that the text can be written between quotes and read back. */
+static bool clean_text(const char *text) {
+  size_t n = strlen(text);
+  for (size_t i = 0; i < n;) {
+    size_t one = kohl_utf8_character(text + i, n - i);
+    if (one == 0 || (unsigned char)text[i] < 32 || text[i] == 127) return false;
+    if (one == 2 && (unsigned char)text[i] == 0xc2 && (unsigned char)text[i + 1] < 0xa0) return false;
+    i += one;
+  }
+  return n < 4096;
+}
+
+static void expect(const kohl_recipe_field *field, char expected[KOHL_RECIPE_EXPECTED]) {
+  size_t room = KOHL_RECIPE_EXPECTED;
+  switch (field->kind) {
+    case KOHL_RECIPE_TEXT: snprintf(expected, room, "UTF-8 text without control characters"); break;
+    case KOHL_RECIPE_INT:
+      snprintf(expected, room, "a whole number from %.16g to %.16g", field->low, field->high);
+      break;
+    case KOHL_RECIPE_REAL: snprintf(expected, room, "a number from %.16g to %.16g", field->low, field->high); break;
+    case KOHL_RECIPE_WORD: snprintf(expected, room, "one of %s", field->words); break;
+    case KOHL_RECIPE_COLOUR: snprintf(expected, room, "white, black, grey or #rrggbb"); break;
+    case KOHL_RECIPE_LIST_OF_INT:
+      snprintf(expected, room, "a list of up to %d whole numbers from %.16g to %.16g", KOHL_RECIPE_LIST, field->low,
+               field->high);
+      break;
+  }
+}
+
+bool kohl_recipe_field_parse(kohl_context *ctx, const kohl_recipe_field *field, const char *text, kohl_recipe *recipe,
+                             char expected[KOHL_RECIPE_EXPECTED], kohl_status *status) {
+  void *at = (char *)recipe + field->offset;
+  bool good = false;
+  *status = KOHL_OK;
+  switch (field->kind) {
+    case KOHL_RECIPE_TEXT:
+      good = clean_text(text);
+      if (good) {
+        char *copy;
+        *status = kohl_strdup(ctx, text, &copy);
+        if (*status != KOHL_OK) return false;
+        kohl_free(ctx, *(kohl_recipe_text *)at);
+        *(kohl_recipe_text *)at = copy;
+      }
+      break;
+    case KOHL_RECIPE_INT: good = parse_int(ctx, field, text, strlen(text), at); break;
+    case KOHL_RECIPE_REAL: good = parse_real(ctx, field, text, at); break;
+    case KOHL_RECIPE_WORD: good = parse_word(field->words, text, at); break;
+    case KOHL_RECIPE_COLOUR: good = parse_colour(text, at); break;
+    case KOHL_RECIPE_LIST_OF_INT: good = parse_list(ctx, field, text, at); break;
+  }
+  if (!good) expect(field, expected);
+  return good;
+}
+
+/* One value as YAML.  JSON's quoted strings are YAML's too, since control characters were refused. */
+static void print_value(const kohl_recipe_field *field, const void *at, kohl_json_writer *out) {
+  switch (field->kind) {
+    case KOHL_RECIPE_TEXT: kohl_json_write_string(out, *(const kohl_recipe_text *)at); break;
+    case KOHL_RECIPE_INT: kohl_json_write_int64(out, *(const kohl_recipe_int *)at); break;
+    case KOHL_RECIPE_REAL: kohl_json_write_double(out, *(const kohl_recipe_real *)at); break;
+    case KOHL_RECIPE_WORD: {
+      const char *word = field->words;
+      for (int i = *(const kohl_recipe_word *)at; i > 0; i--) word += strcspn(word, "|") + 1;
+      kohl_json_write_string_n(out, word, strcspn(word, "|"));
+      break;
+    }
+    case KOHL_RECIPE_COLOUR: {
+      char text[8];
+      const uint8_t *c = ((const kohl_recipe_colour *)at)->rgb;
+      snprintf(text, sizeof text, "#%02x%02x%02x", (unsigned)c[0], (unsigned)c[1], (unsigned)c[2]);
+      kohl_json_write_string(out, text);
+      break;
+    }
+    case KOHL_RECIPE_LIST_OF_INT: {
+      const kohl_recipe_list *list = at;
+      kohl_json_write_array_begin(out);
+      for (int i = 0; i < list->count; i++) kohl_json_write_int64(out, list->value[i]);
+      kohl_json_write_array_end(out);
+      break;
+    }
+  }
+}
+
+/* The text grows here; a failure stays in status. */
+typedef struct printer {
+  kohl_context *ctx;
+  char *text;
+  size_t length, capacity;
+  kohl_status status;
+} printer;
+
+static void put(printer *out, const char *text, size_t n) {
+  if (out->status != KOHL_OK) return;
+  out->status = kohl_grow(out->ctx, &out->text, &out->capacity, out->length + n + 1, 1, "the text of a recipe");
+  if (out->status != KOHL_OK) return;
+  memcpy(out->text + out->length, text, n);
+  out->length += n;
+  out->text[out->length] = 0;
+}
+
+kohl_status kohl_recipe_print(kohl_context *ctx, const kohl_recipe *recipe, char **text) {
+  printer out = {ctx, NULL, 0, 0, KOHL_OK};
+  const char *group = "";
+  size_t group_length = 0;
+  for (int i = 0; i < KOHL_RECIPE_FIELDS; i++) {
+    const kohl_recipe_field *field = &kohl_recipe_fields[i];
+    const char *dot = strchr(field->path, '.'), *key = dot ? dot + 1 : field->path;
+    size_t length = dot ? (size_t)(dot - field->path) : 0;
+    if (dot && (length != group_length || memcmp(group, field->path, length) != 0)) {
+      put(&out, field->path, length);
+      put(&out, ":\n", 2);
+      group = field->path;
+      group_length = length;
+    }
+    put(&out, "  ", dot ? 2 : 0);
+    put(&out, key, strlen(key));
+    put(&out, ": ", 2);
+    kohl_json_writer value;
+    kohl_json_write_begin(&value, ctx);
+    print_value(field, (const char *)recipe + field->offset, &value);
+    kohl_status status = kohl_json_write_end(&value);
+    if (status == KOHL_OK) {
+      put(&out, value.text, value.length);
+    } else if (out.status == KOHL_OK) {
+      out.status = status;
+    }
+    kohl_json_write_free(&value);
+    put(&out, "\n", 1);
+  }
+  if (out.status != KOHL_OK) {
+    kohl_free(ctx, out.text);
+    out.text = NULL;
+  }
+  *text = out.text;
+  return out.status;
+}

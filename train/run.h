@@ -1,0 +1,69 @@
+/* The state of one training run, shared by fit.c (what comes when), epoch.c (a pass) and keep.c (what is written). */
+#ifndef KOHL_TRAIN_RUN_H
+#define KOHL_TRAIN_RUN_H
+
+#include "kernels/rmsprop/rmsprop.h"
+#include "nn/session.h"
+#include "train/checkpoint.h"
+#include "train/features.h"
+#include "train/fit.h"
+#include "train/head.h"
+#include "train/metrics.h"
+#include "train/runfolder.h"
+
+typedef struct kohl_run {
+  kohl_context *ctx;
+  const kohl_train_options *options;
+  kohl_recipe recipe;
+  uint32_t recipe_digest, data_digest, features_digest;
+  kohl_samples samples;
+  size_t *list; /* owned: indices into samples, training first, then validation */
+  size_t train_count, validation_count;
+  kohl_preprocessing pre;
+  kohl_model *base, *head;
+  kohl_features train, validation;
+  float *class_weights;      /* [classes], owned */
+  kohl_session *session;     /* of the head, for training */
+  const kohl_kernel *update; /* of the optimizer */
+  float *square, *momentum;  /* optimizer state, owned; momentum is NULL when the recipe has none */
+  float *probabilities;      /* [batch][classes], owned: of one step */
+  size_t *order;             /* [train_count], owned: this epoch's positions */
+  int64_t epoch, step;       /* complete epochs, updates */
+  int64_t best_epoch;        /* 0: none */
+  double best;               /* its figure: larger is better */
+  int bad_steps;             /* steps in a row that were not finite */
+  kohl_text history;         /* metrics.csv */
+  kohl_train_result result;
+  double begun; /* seconds: when this pass began, for rates */
+} kohl_run;
+
+/* What an epoch gave. */
+typedef struct kohl_epoch {
+  double lr; /* of its last step */
+  double loss, accuracy;
+  kohl_metrics metrics; /* of the validation part; empty without one */
+  double val_loss;
+  double seconds;
+} kohl_epoch;
+
+/* One pass over the training part and, where there is one, the validation part.  epoch counts from 1 and keys order
+ * and dropout.  epoch's metrics are the caller's, also on failure. */
+kohl_status kohl_run_epoch(kohl_run *run, int64_t epoch, kohl_epoch *out);
+
+/* The order of an epoch: a shuffle of 0 .. count-1 keyed by (seed, epoch). */
+void kohl_epoch_order(uint64_t seed, uint32_t epoch, size_t *order, size_t count);
+
+/* The lists as files, labels.txt and recipe.yaml. */
+kohl_status kohl_run_write_lists(kohl_run *run);
+
+/* After an epoch: best.safetensors when it is the best so far, a line of metrics.csv, the checkpoint. */
+kohl_status kohl_run_keep(kohl_run *run, int64_t epoch, const kohl_epoch *what);
+
+/* Writes the checkpoint, or reads it back into the run. */
+kohl_status kohl_run_save(kohl_run *run);
+kohl_status kohl_run_load(kohl_run *run);
+
+/* Seconds of a clock that only goes forward. */
+double kohl_run_clock(void);
+
+#endif
