@@ -11,9 +11,9 @@ typedef struct kohl_checkpoint {
   int64_t step;                      /* updates of the weights so far */
   int64_t best_epoch;                /* from 1; 0: none yet */
   double best;                       /* its figure: an accuracy, or minus a loss */
-  uint32_t recipe, data; /* CRC32C of the recipe's text and of the lists */
-  uint32_t features;     /* CRC32C of the base's outputs: another machine or CPU level gives others */
-  uint32_t plan;         /* of the head's kernels, likewise */
+  uint32_t recipe, data;             /* CRC32C of the recipe's text and of the lists */
+  uint32_t features;                 /* CRC32C of the base's outputs: another machine or CPU level gives others */
+  uint32_t plan;                     /* of the head's kernels, likewise */
   size_t count;                      /* floats in each of the arrays */
   float *params, *square, *momentum; /* the caller's; momentum may be NULL: the optimizer has none */
   char *history;                     /* text of metrics.csv so far; after load the caller's until kohl_free */

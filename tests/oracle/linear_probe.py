@@ -4,12 +4,12 @@ same features of the same pictures.
     linear_probe.py BUILD [--full]
 
 Converts SqueezeNet 1.1, trains recipes/cleo.yaml on ../shared/data/egyptian_artifacts with the split of its
-labels.csv, evaluates the best model on the test pictures, and fits logistic regressions (standardised features, balanced
-classes, strength chosen on the validation pictures) to what the trained model's own base gives for the training
-pictures: flattened, as the recipe's head reads them, and averaged over the pixels.
+labels.csv, evaluates the best model on the test pictures, and fits logistic regressions (standardised features,
+balanced classes, strength chosen on the validation pictures) to what the trained model's own base gives for the
+training pictures: flattened, as the recipe's head reads them, and averaged over the pixels.
 
-Criterion: kohl's balanced accuracy on the test pictures >= the regression's - one standard error (binomial, class by
-class, of the difference's larger part: the regression's).  --full does the same with the other setting of
+Criterion: kohl's balanced accuracy on the test pictures >= the regression's - one standard error of the regression's
+(binomial, class by class).  --full does the same with the other setting of
 pictures.normalise.  Prints TAP; without the data it says so and passes nothing.
 """
 import csv
@@ -45,7 +45,8 @@ def features_of(np, model, files, layer):
     """One row [h, w, c] of float32 per file, asked for 64 files at a time."""
     rows = []
     for first in range(0, len(files), 64):
-        for line in kohl("classify", model, *files[first:first + 64], "--format", "json", "--features", layer).splitlines():
+        text = kohl("classify", model, *files[first:first + 64], "--format", "json", "--features", layer)
+        for line in text.splitlines():
             answer = json.loads(line)
             rows.append(np.array(answer["features"], np.float32).reshape(answer["features_shape"]))
     return np.stack(rows)
@@ -65,7 +66,8 @@ def regression(np, parts):
         rows = {k: v @ basis for k, v in rows.items()}
     best = None
     for strength in (1e-5, 1e-4, 1e-3, 1e-2, 1e-1):
-        fit = LogisticRegression(C=strength, class_weight="balanced", max_iter=2000).fit(rows["train"], parts["train"][1])
+        fit = LogisticRegression(C=strength, class_weight="balanced", max_iter=2000)
+        fit.fit(rows["train"], parts["train"][1])
         score = balanced_accuracy_score(parts["val"][1], fit.predict(rows["val"]))
         if best is None or score > best[0]:
             best = (score, fit, strength)
@@ -81,10 +83,12 @@ def probe(np, folder, base, normalise, table):
     listing = os.path.join(DATA, "labels.csv")
     kohl("train", os.path.join(ROOT, "recipes", "cleo.yaml"), "--data", listing, "--init-from", base, "--quiet",
          "--set", "data.split_column=upstream_split", "--set", f"pictures.normalise={normalise}", "--out", run)
-    layer = next(line.split('"')[1] for line in open(os.path.join(run, "recipe.yaml")) if line.startswith("  at:"))
+    with open(os.path.join(run, "recipe.yaml"), encoding="utf-8") as file:
+        settled = {line.split(":")[0].strip(): line.split('"')[1] for line in file if '"' in line}
+    layer, key = settled["at"], settled["best"]
     mine = json.loads(kohl("eval", model, listing, "--split", "test", "--format", "json"))
     curves = list(csv.DictReader(open(os.path.join(run, "metrics.csv"))))
-    best = max(curves, key=lambda row: float(row["val_accuracy"]))
+    best = max(curves, key=lambda row: -float(row[key]) if key == "val_loss" else float(row[key]))
     print(f"# {normalise}: kohl epoch {best['epoch']}: validation accuracy {float(best['val_accuracy']):.4f} balanced "
           f"{float(best['val_balanced_accuracy']):.4f}; test accuracy {mine['accuracy']:.4f} balanced "
           f"{mine['balanced_accuracy']:.4f} macro F1 {mine['macro_f1']:.4f}, n {mine['n']}", flush=True)
@@ -95,7 +99,8 @@ def probe(np, folder, base, normalise, table):
         maps[part] = (features_of(np, model, files, layer), np.array([row["class"] for row in chosen]))
     forms = {"flattened": lambda x: x.reshape(len(x), -1), "averaged": lambda x: x.mean((1, 2))}
     for name, form in forms.items():
-        validation, balanced, accuracy, error, strength = regression(np, {k: (form(v[0]), v[1]) for k, v in maps.items()})
+        parts = {part: (form(rows), classes) for part, (rows, classes) in maps.items()}
+        validation, balanced, accuracy, error, strength = regression(np, parts)
         print(f"# {normalise}: logistic regression on {name} features (C {strength:g}): validation balanced "
               f"{validation:.4f}; test accuracy {accuracy:.4f} balanced {balanced:.4f} +- {error:.4f}", flush=True)
         report(mine["n"] == len(maps["test"][1]) and mine["balanced_accuracy"] >= balanced - error,
