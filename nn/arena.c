@@ -38,8 +38,9 @@ static kohl_status set_sizes(kohl_context *ctx, kohl_plan *plan) {
     if (buffer->kind != KOHL_BUFFER_ACTIVATION || buffer->home >= 0) continue;
     size_t floats = (size_t)buffer->shape.h * (size_t)buffer->shape.w * (size_t)buffer->stride;
     if (!kohl_mul_size(floats, (size_t)plan->options.batch * sizeof(float), &buffer->bytes)) {
-      return kohl_fail(ctx, KOHL_NO_RESOURCE, "memory: batch %d of %dx%dx%d values is more than this machine can address",
-                       plan->options.batch, buffer->shape.h, buffer->shape.w, buffer->shape.c);
+      return kohl_fail(ctx, KOHL_NO_RESOURCE,
+                       "memory: batch %d of %dx%dx%d values is more than this machine can address", plan->options.batch,
+                       buffer->shape.h, buffer->shape.w, buffer->shape.c);
     }
   }
   return KOHL_OK;
@@ -55,7 +56,9 @@ static void order_by_size(const kohl_plan *plan, int *order, int count) {
   }
 }
 
-static bool alive_together(const kohl_buffer *a, const kohl_buffer *b) { return a->first <= b->last && b->first <= a->last; }
+static bool alive_together(const kohl_buffer *a, const kohl_buffer *b) {
+  return a->first <= b->last && b->first <= a->last;
+}
 
 /* The lowest offset for `buffer` beside the first `count` buffers of `placed`, which are sorted by offset. */
 static size_t lowest_gap(const kohl_plan *plan, const kohl_buffer *buffer, const int *placed, int count) {

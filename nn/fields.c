@@ -1,7 +1,5 @@
-/* The table of layer parameters. */
+/* The table of layer parameters, made of nn/fields.def, and its checks. */
 #include "nn/fields.h"
-
-#include <math.h>
 
 static const char *const padding_words[] = {"valid", "same_upper", "explicit", NULL};
 static const char *const activation_words[] = {"none", "relu", NULL};
@@ -17,26 +15,9 @@ static const char *const activation_words[] = {"none", "relu", NULL};
 /* Sides stay far below 2^15 and channels below 2^20, so that products of a few of them fit in 64 bits. */
 enum { SIDE = 32768, CHANNELS = 1 << 20, KERNEL = 1024 };
 
-/* What windows share: size, step and padding rule. */
-#define WINDOW(layer)                            \
-  INTS(layer, "kernel", kernel, 2, 1, KERNEL)    \
-  INTS(layer, "stride", stride, 2, 1, KERNEL)    \
-  WORD(layer, "padding", padding, padding_words) \
-  INTS(layer, "pad", pad, 4, 0, KERNEL)
-
 const kohl_field kohl_fields[] = {
-    INTS(input, "size", size, 3, 1, CHANNELS) INTS(conv2d, "filters", filters, 1, 1, CHANNELS) WINDOW(conv2d)
-        INTS(conv2d, "dilation", dilation, 2, 1, KERNEL) INTS(conv2d, "groups", groups, 1, 1, CHANNELS)
-            BOOL(conv2d, "bias", bias) WORD(conv2d, "activation", activation, activation_words)
-                INTS(dense, "units", filters, 1, 1, CHANNELS) BOOL(dense, "bias", bias) WORD(
-                    dense, "activation", activation, activation_words) WINDOW(max_pool) BOOL(max_pool, "ceil", ceil)
-                    WINDOW(avg_pool) BOOL(avg_pool, "ceil", ceil) BOOL(avg_pool, "count_padding", count_padding) INTS(
-                        adaptive_avg_pool, "output", output, 2, 1, SIDE) FLOAT(batch_norm, "epsilon", epsilon, 0, 1)
-                        BOOL(batch_norm, "gamma", gamma) BOOL(batch_norm, "beta", beta)
-                            WORD(add, "activation", activation, activation_words) INTS(lrn, "window", window, 1, 1, 255)
-                                FLOAT(lrn, "alpha", lrn_alpha, 0, 1e6) FLOAT(lrn, "beta", lrn_beta, 0, 100)
-                                    FLOAT(lrn, "bias", lrn_bias, 0, 1e6) FLOAT(dropout, "rate", rate, 0, 0.99){
-                                        KOHL_LAYER_COUNT, NULL, KOHL_FIELD_INT, 0, 0, 0, 0, NULL},
+#include "nn/fields.def"
+    {KOHL_LAYER_COUNT, NULL, KOHL_FIELD_INT, 0, 0, 0, 0, NULL},
 };
 
 static const char *bad_number(const kohl_field *field, const kohl_params *params, double *value) {

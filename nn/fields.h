@@ -1,5 +1,5 @@
-/* Which parameters each layer has, their words in the model file and their ranges: one table for reading, writing,
- * checking and describing. */
+/* Which parameters each layer has, their words in the model file and their ranges: one table (nn/fields.def) for reading,
+ * writing and checking. */
 #ifndef KOHL_NN_FIELDS_H
 #define KOHL_NN_FIELDS_H
 

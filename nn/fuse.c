@@ -86,7 +86,8 @@ static void fuse_add(kohl_plan *plan, kohl_step *add) {
 static void fuse_relu(kohl_plan *plan, kohl_step *relu) {
   kohl_step *step = sole_producer(plan, relu->in[ACTIVATION_SRC]);
   kohl_activation *activation = step ? activation_of(step) : NULL;
-  if (!activation || *activation != KOHL_ACTIVATION_NONE || (is(step, &kohl_conv2d_op) && step->desc.conv2d.pool)) return;
+  if (!activation || *activation != KOHL_ACTIVATION_NONE || (is(step, &kohl_conv2d_op) && step->desc.conv2d.pool))
+    return;
   *activation = KOHL_ACTIVATION_RELU;
   absorb(plan, step, relu, "relu");
 }

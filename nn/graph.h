@@ -25,20 +25,20 @@ typedef enum kohl_padding {
 /* The parameters of all layers; which of them a layer uses, their ranges and their words in the model file are in
  * graph.c's field table.  Pairs are (vertical, horizontal). */
 typedef struct kohl_params {
-  int size[3];                 /* input: h, w, c */
-  int filters;                 /* conv2d: output channels; dense: units */
+  int size[3]; /* input: h, w, c */
+  int filters; /* conv2d: output channels; dense: units */
   int kernel[2], stride[2], dilation[2], groups;
   kohl_padding padding;
-  int pad[4];                  /* top, left, bottom, right, for KOHL_PADDING_EXPLICIT */
-  bool ceil;                   /* pools: the last window may begin inside and end outside */
-  bool count_padding;          /* avg_pool: divide by the whole window (torchvision), not by the valid cells (Keras) */
+  int pad[4];         /* top, left, bottom, right, for KOHL_PADDING_EXPLICIT */
+  bool ceil;          /* pools: the last window may begin inside and end outside */
+  bool count_padding; /* avg_pool: divide by the whole window (torchvision), not by the valid cells (Keras) */
   bool bias;
-  kohl_activation activation;  /* of conv2d, dense and add */
-  float epsilon;               /* batch_norm */
-  bool gamma, beta;            /* batch_norm: which of the two it has */
-  int output[2];               /* adaptive_avg_pool */
-  float rate;                  /* dropout: share that is zeroed */
-  int window;                  /* lrn: channels, odd */
+  kohl_activation activation;          /* of conv2d, dense and add */
+  float epsilon;                       /* batch_norm */
+  bool gamma, beta;                    /* batch_norm: which of the two it has */
+  int output[2];                       /* adaptive_avg_pool */
+  float rate;                          /* dropout: share that is zeroed */
+  int window;                          /* lrn: channels, odd */
   float lrn_alpha, lrn_beta, lrn_bias; /* lrn: x / (bias + alpha * sum)^beta, alpha as it multiplies the sum */
 } kohl_params;
 
@@ -80,7 +80,8 @@ kohl_status kohl_graph_add(kohl_context *ctx, kohl_graph *graph, kohl_layer laye
 /* The index of a node, or -1. */
 int kohl_graph_find(const kohl_graph *graph, const char *name);
 
-/* The same, but an unknown name is KOHL_USAGE whose text names the nearest layers; what says who asked ("--features"). */
+/* The same, but an unknown name is KOHL_USAGE whose text names the nearest layers; what says who asked ("--features").
+ */
 kohl_status kohl_graph_need(kohl_context *ctx, const kohl_graph *graph, const char *what, const char *name, int *index);
 
 /* Sets every node's shape from the inputs' sizes, checking ranges.  A filter that does not fit, inputs that do not

@@ -48,7 +48,9 @@ static kohl_status read_task(kohl_json *json, draft *d) {
   for (int i = 0; i < 3 && status == KOHL_OK; i++) {
     if (kohl_json_is(json, task_words[i])) return d->task = (kohl_model_task)i, KOHL_OK;
   }
-  return status == KOHL_OK ? kohl_json_fail(json, "task '%s' is not known", kohl_quote(json->text, json->text_length).text) : status;
+  return status == KOHL_OK
+             ? kohl_json_fail(json, "task '%s' is not known", kohl_quote(json->text, json->text_length).text)
+             : status;
 }
 
 /* Keeps the text of an object that is checked for form only. */
@@ -69,14 +71,17 @@ static kohl_status read_member(kohl_context *ctx, kohl_json *json, draft *d) {
     int64_t format = 0;
     kohl_status status = kohl_json_expect(json, KOHL_JSON_NUMBER_VALUE);
     if (status == KOHL_OK) status = kohl_json_get_int64(json, &format);
-    if (status == KOHL_OK && format != FORMAT) return kohl_json_fail(json, "format %lld, this version reads %d", (long long)format, FORMAT);
+    if (status == KOHL_OK && format != FORMAT)
+      return kohl_json_fail(json, "format %lld, this version reads %d", (long long)format, FORMAT);
     d->has_format = status == KOHL_OK;
     return status;
   }
-  if (kohl_json_is(json, "graph")) return d->graph ? kohl_json_fail(json, "a second graph") : kohl_graph_read_json(ctx, json, &d->graph);
+  if (kohl_json_is(json, "graph"))
+    return d->graph ? kohl_json_fail(json, "a second graph") : kohl_graph_read_json(ctx, json, &d->graph);
   if (kohl_json_is(json, "labels")) return read_labels(ctx, json, d);
   if (kohl_json_is(json, "task")) return read_task(json, d);
-  if (kohl_json_is(json, "preprocessing")) return d->has_preprocessing = true, kohl_preprocessing_read_json(json, &d->preprocessing);
+  if (kohl_json_is(json, "preprocessing"))
+    return d->has_preprocessing = true, kohl_preprocessing_read_json(json, &d->preprocessing);
   if (kohl_json_is(json, "provenance")) return read_provenance(ctx, json, d);
   return kohl_json_fail(json, "unknown field '%s'", kohl_quote(json->text, json->text_length).text);
 }
@@ -84,7 +89,10 @@ static kohl_status read_member(kohl_context *ctx, kohl_json *json, draft *d) {
 /* The input must be what the preprocessing makes, and there must be one label per output. */
 static kohl_status check_draft(kohl_context *ctx, const draft *d) {
   if (!d->has_format || !d->graph || !d->has_preprocessing) {
-    return kohl_fail(ctx, KOHL_BAD_INPUT, "field '%s' is missing", !d->has_format ? "format" : !d->graph ? "graph" : "preprocessing");
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "field '%s' is missing",
+                     !d->has_format ? "format"
+                     : !d->graph    ? "graph"
+                                    : "preprocessing");
   }
   kohl_shape in = d->graph->nodes[0].shape, out = d->graph->nodes[d->graph->count - 1].shape;
   if (d->task != KOHL_TASK_NONE && (in.c != 3 || in.h != d->preprocessing.fit.h || in.w != d->preprocessing.fit.w)) {
@@ -143,7 +151,9 @@ static kohl_status link_weight(kohl_context *ctx, const kohl_safetensors *file, 
 
 static kohl_status open_model(kohl_context *ctx, kohl_safetensors **file, draft *d, kohl_model **out) {
   const kohl_safetensors_text *text = kohl_safetensors_metadata_find(*file, "kohl");
-  if (!text) return kohl_fail(ctx, KOHL_BAD_INPUT, "no kohl model: the metadata has no 'kohl'; convert the file first (kohl convert)");
+  if (!text)
+    return kohl_fail(ctx, KOHL_BAD_INPUT,
+                     "no kohl model: the metadata has no 'kohl'; convert the file first (kohl convert)");
   kohl_status status = read_metadata(ctx, text, d);
   if (status != KOHL_OK) return status;
   kohl_model *model;
@@ -164,12 +174,16 @@ static kohl_status open_model(kohl_context *ctx, kohl_safetensors **file, draft 
     model->provenance = d->provenance;
     d->provenance = NULL;
   }
-  for (size_t i = 0; i < model->weight_count && status == KOHL_OK; i++) status = link_weight(ctx, model->file, &model->weights[i]);
+  for (size_t i = 0; i < model->weight_count && status == KOHL_OK; i++)
+    status = link_weight(ctx, model->file, &model->weights[i]);
   if (status == KOHL_OK && kohl_safetensors_count(model->file) != model->weight_count) {
-    status = kohl_fail(ctx, KOHL_BAD_INPUT, "%zu tensors, the graph has %zu weights", kohl_safetensors_count(model->file), model->weight_count);
+    status = kohl_fail(ctx, KOHL_BAD_INPUT, "%zu tensors, the graph has %zu weights",
+                       kohl_safetensors_count(model->file), model->weight_count);
   }
-  if (status == KOHL_OK) *out = model;
-  else kohl_model_destroy(ctx, model);
+  if (status == KOHL_OK)
+    *out = model;
+  else
+    kohl_model_destroy(ctx, model);
   return status;
 }
 
@@ -232,7 +246,8 @@ kohl_status kohl_model_save(kohl_context *ctx, const kohl_model *model, const ch
     const kohl_weight *weight = &model->weights[i];
     status = kohl_weight_verify(ctx, model, weight);
     if (status == KOHL_OK) {
-      status = kohl_safetensors_writer_tensor(writer, weight->name, KOHL_SAFETENSORS_F32, weight->spec.dims, weight->spec.shape);
+      status = kohl_safetensors_writer_tensor(writer, weight->name, KOHL_SAFETENSORS_F32, weight->spec.dims,
+                                              weight->spec.shape);
     }
   }
   if (status == KOHL_OK) status = write_metadata(ctx, model, writer);

@@ -2,8 +2,8 @@
  *
  * Passes, in lower.c unless named: 0 mark outputs and taps; 1 infer shapes; 2 drop what this run does not need;
  * 3 fold batch-norm (fuse.c); 4 propose fusions (fuse.c); 5 concat in place (fuse.c); 6 merge sibling 1x1
- * convolutions (fuse.c); 7 choose kernels, undoing a fusion nobody accepts (choose.c); 8 liveness and offsets (place.c).
- * In training (backward.c) nothing is folded and the gradient steps follow the forward steps.
+ * convolutions (fuse.c); 7 choose kernels, undoing a fusion nobody accepts (choose.c); 8 liveness and offsets
+ * (place.c). In training (backward.c) nothing is folded and the gradient steps follow the forward steps.
  *
  * A plan holds no weights and no memory of the arena: a session (nn/session.h) does. */
 #ifndef KOHL_NN_PLAN_H
@@ -25,9 +25,9 @@
 #include "nn/graph.h"
 
 typedef struct kohl_plan_options {
-  int batch;              /* the largest number of pictures in one run, >= 1 */
-  bool train;             /* forward with dropout, loss, and the gradient of every trainable weight */
-  const int *taps;        /* nodes whose output is asked for besides the last node's; may be NULL */
+  int batch;       /* the largest number of pictures in one run, >= 1 */
+  bool train;      /* forward with dropout, loss, and the gradient of every trainable weight */
+  const int *taps; /* nodes whose output is asked for besides the last node's; may be NULL */
   size_t tap_count;
   size_t memory_limit;    /* bytes of the arena; 0: none */
   float label_smoothing;  /* training */
@@ -44,15 +44,15 @@ typedef enum kohl_buffer_kind {
 
 typedef struct kohl_buffer {
   kohl_buffer_kind kind;
-  kohl_shape shape;   /* of an activation */
-  int stride;         /* floats from pixel to pixel */
-  int home, channel;  /* lies inside another buffer, from that float (of its first pixel) on; home is -1 otherwise */
-  bool view;          /* with a home: the same memory in another shape (flatten); else a slice with home's stride */
-  bool dense;         /* must keep stride == channels, since a view reads it */
-  size_t bytes;       /* of a buffer with a place of its own */
-  size_t offset;      /* in the arena, multiple of 64 */
-  int first, last;    /* steps between which it is alive */
-  bool keep;          /* output, tap or input: alive from the first step to the last */
+  kohl_shape shape;  /* of an activation */
+  int stride;        /* floats from pixel to pixel */
+  int home, channel; /* lies inside another buffer, from that float (of its first pixel) on; home is -1 otherwise */
+  bool view;         /* with a home: the same memory in another shape (flatten); else a slice with home's stride */
+  bool dense;        /* must keep stride == channels, since a view reads it */
+  size_t bytes;      /* of a buffer with a place of its own */
+  size_t offset;     /* in the arena, multiple of 64 */
+  int first, last;   /* steps between which it is alive */
+  bool keep;         /* output, tap or input: alive from the first step to the last */
 } kohl_buffer;
 
 /* The desc of any op; each begins with its batch. */
@@ -77,15 +77,15 @@ typedef struct kohl_step {
   kohl_direction direction;
   const kohl_kernel *kernel; /* chosen by pass 7 */
   kohl_desc desc;
-  int node;                  /* the node it computes (the last one when several are fused) */
-  int in[KOHL_ARGS_IN];      /* buffers, -1 for none */
+  int node;             /* the node it computes (the last one when several are fused) */
+  int in[KOHL_ARGS_IN]; /* buffers, -1 for none */
   int out[KOHL_ARGS_OUT];
-  int scratch;               /* buffer of its workspace, -1 for none */
+  int scratch;                   /* buffer of its workspace, -1 for none */
   int sources[KOHL_CONV2D_DSTS]; /* nodes whose weights it packs: one, or merged siblings, in order; -1 ends */
   int norms[KOHL_CONV2D_DSTS];   /* batch-norm folded into each of these, -1 for none */
-  int absorbed_by;           /* the step that does this one's work, -1 when it runs itself */
-  bool repack;               /* training: its weights change, pack them before every run */
-  char fused[64];            /* what it took over, for `kohl plan`: "bn relu pool" */
+  int absorbed_by;               /* the step that does this one's work, -1 when it runs itself */
+  bool repack;                   /* training: its weights change, pack them before every run */
+  char fused[64];                /* what it took over, for `kohl plan`: "bn relu pool" */
 } kohl_step;
 
 typedef struct kohl_plan {
@@ -93,25 +93,26 @@ typedef struct kohl_plan {
   kohl_plan_options options;
   kohl_step *steps;
   size_t step_count, step_capacity;
-  size_t forward_steps;    /* the steps before this one are the forward pass */
+  size_t forward_steps; /* the steps before this one are the forward pass */
   kohl_buffer *buffers;
   size_t buffer_count, buffer_capacity;
-  int *node_buffer;        /* per node: the buffer of its output, -1 when it is not computed */
-  int input;               /* buffers: input, output; in training labels, class weights, draws, losses */
+  int *node_buffer; /* per node: the buffer of its output, -1 when it is not computed */
+  int input;        /* buffers: input, output; in training labels, class weights, draws, losses */
   int output;
   int labels, class_weights, draws, losses;
-  int params, gradients;   /* training: flat trainable weights and their gradients, in order of the graph's weights */
+  int params, gradients; /* training: flat trainable weights and their gradients, in order of the graph's weights */
   size_t param_count;
-  size_t *param_offset;    /* training: per node, the first of its floats in params; SIZE_MAX when it is not trained */
+  size_t *param_offset; /* training: per node, the first of its floats in params; SIZE_MAX when it is not trained */
   size_t arena_bytes;
-  uint64_t digest;         /* of kernels, fusions and offsets */
+  uint64_t digest; /* of kernels, fusions and offsets */
 } kohl_plan;
 
 kohl_plan_options kohl_plan_options_default(void);
 
 /* Compiles.  graph must be inferred; *out is the caller's until kohl_plan_destroy.  A layer that no kernel can
  * compute, and a memory limit that is too low, name the layer, the bytes and (memory) a batch that fits. */
-kohl_status kohl_plan_create(kohl_context *ctx, const kohl_graph *graph, const kohl_plan_options *options, kohl_plan **out);
+kohl_status kohl_plan_create(kohl_context *ctx, const kohl_graph *graph, const kohl_plan_options *options,
+                             kohl_plan **out);
 void kohl_plan_destroy(kohl_context *ctx, kohl_plan *plan);
 
 /* Cost of one step for the whole batch: floating-point operations, and bytes read and written at least. */

@@ -20,7 +20,8 @@ double kohl_step_flops(const kohl_step *step) {
   if (step->op == &kohl_conv2d_op) return kohl_conv2d_flops(&d->conv2d);
   if (step->op == &kohl_dense_op) return kohl_dense_flops(&d->dense);
   if (step->op == &kohl_pool_op) return (double)d->n * d->pool.p * d->pool.q * d->pool.c * d->pool.r * d->pool.s;
-  if (step->op == &kohl_adaptive_pool_op) return (double)d->n * d->adaptive_pool.h * d->adaptive_pool.w * d->adaptive_pool.c;
+  if (step->op == &kohl_adaptive_pool_op)
+    return (double)d->n * d->adaptive_pool.h * d->adaptive_pool.w * d->adaptive_pool.c;
   if (step->op == &kohl_batchnorm_op) return 2.0 * d->n * d->batchnorm.pixels * d->batchnorm.c;
   if (step->op == &kohl_add_op) return (double)d->n * d->add.pixels * d->add.c;
   if (step->op == &kohl_lrn_op) return 2.0 * d->n * d->lrn.pixels * d->lrn.c * d->lrn.size;

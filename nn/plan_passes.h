@@ -7,8 +7,8 @@
 /* Appends a buffer or a step, zeroed, with every index -1; *index is its number. */
 kohl_status kohl_plan_add_buffer(kohl_context *ctx, kohl_plan *plan, kohl_buffer_kind kind, int *index);
 kohl_status kohl_plan_add_activation(kohl_context *ctx, kohl_plan *plan, kohl_shape shape, int *index);
-kohl_status kohl_plan_add_step(kohl_context *ctx, kohl_plan *plan, const kohl_op *op, kohl_direction direction, int node,
-                               kohl_step **step);
+kohl_status kohl_plan_add_step(kohl_context *ctx, kohl_plan *plan, const kohl_op *op, kohl_direction direction,
+                               int node, kohl_step **step);
 
 /* A weights buffer of that many floats. */
 kohl_status kohl_plan_add_floats(kohl_context *ctx, kohl_plan *plan, size_t count, int *index);
@@ -17,13 +17,13 @@ kohl_status kohl_plan_add_floats(kohl_context *ctx, kohl_plan *plan, size_t coun
 int kohl_plan_producer(const kohl_plan *plan, int buffer);
 int kohl_plan_readers(const kohl_plan *plan, int buffer);
 
-kohl_status kohl_plan_lower(kohl_context *ctx, kohl_plan *plan);          /* passes 0 to 2: nodes become steps */
-void kohl_plan_fold_norms(kohl_plan *plan);                               /* 3 */
-void kohl_plan_fuse(kohl_plan *plan);                                     /* 4 */
-void kohl_plan_place_concats(kohl_plan *plan);                            /* 5 */
-void kohl_plan_merge_siblings(kohl_plan *plan);                           /* 6 */
-kohl_status kohl_plan_choose(kohl_context *ctx, kohl_plan *plan);         /* 7 */
-kohl_status kohl_plan_place(kohl_context *ctx, kohl_plan *plan);          /* 8 */
-kohl_status kohl_plan_add_backward(kohl_context *ctx, kohl_plan *plan);   /* training: loss and gradient steps */
+kohl_status kohl_plan_lower(kohl_context *ctx, kohl_plan *plan);        /* passes 0 to 2: nodes become steps */
+void kohl_plan_fold_norms(kohl_plan *plan);                             /* 3 */
+void kohl_plan_fuse(kohl_plan *plan);                                   /* 4 */
+void kohl_plan_place_concats(kohl_plan *plan);                          /* 5 */
+void kohl_plan_merge_siblings(kohl_plan *plan);                         /* 6 */
+kohl_status kohl_plan_choose(kohl_context *ctx, kohl_plan *plan);       /* 7 */
+kohl_status kohl_plan_place(kohl_context *ctx, kohl_plan *plan);        /* 8 */
+kohl_status kohl_plan_add_backward(kohl_context *ctx, kohl_plan *plan); /* training: loss and gradient steps */
 
 #endif

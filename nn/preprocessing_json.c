@@ -46,7 +46,8 @@ static kohl_status read_number(kohl_json *json, double low, double high, double 
   kohl_status status = kohl_json_expect(json, KOHL_JSON_NUMBER_VALUE);
   if (status == KOHL_OK) status = kohl_json_get_double(json, out);
   if (status != KOHL_OK) return status;
-  if (!(*out >= low && *out <= high)) return kohl_json_fail(json, "preprocessing: %g, expected %g to %g", *out, low, high);
+  if (!(*out >= low && *out <= high))
+    return kohl_json_fail(json, "preprocessing: %g, expected %g to %g", *out, low, high);
   return KOHL_OK;
 }
 
@@ -66,7 +67,8 @@ static kohl_status read_colour(kohl_json *json, uint8_t out[3]) {
 static kohl_status read_side(kohl_json *json, int *out) {
   double v;
   kohl_status status = read_number(json, 1, 32768, &v);
-  if (status == KOHL_OK && v != floor(v)) status = kohl_json_fail(json, "preprocessing: %g, expected a whole number", v);
+  if (status == KOHL_OK && v != floor(v))
+    status = kohl_json_fail(json, "preprocessing: %g, expected a whole number", v);
   if (status == KOHL_OK) *out = (int)v;
   return status;
 }
@@ -87,7 +89,8 @@ static kohl_status read_word(kohl_json *json, kohl_preprocessing *pre, int which
   bool found = which == 0   ? kohl_fit_mode_find(text, &pre->fit.mode)
                : which == 1 ? kohl_filter_find(text, &pre->fit.filter)
                             : kohl_channel_order_find(text, &pre->order);
-  return found ? KOHL_OK : kohl_json_fail(json, "preprocessing: '%s' is no known word", kohl_quote(text, strlen(text)).text);
+  return found ? KOHL_OK
+               : kohl_json_fail(json, "preprocessing: '%s' is no known word", kohl_quote(text, strlen(text)).text);
 }
 
 static kohl_status read_floats(kohl_json *json, double low, float out[3]) {
@@ -131,7 +134,8 @@ kohl_status kohl_preprocessing_read_json(kohl_json *json, kohl_preprocessing *pr
   if (status != KOHL_OK) return status;
   if (json->event != KOHL_JSON_OBJECT_END) return kohl_json_fail(json, "expected a field of the preprocessing");
   if (pre->fit.mode == KOHL_FIT_CROP && (pre->fit.resize < pre->fit.w || pre->fit.resize < pre->fit.h)) {
-    return kohl_json_fail(json, "preprocessing: resize %d is less than the crop of %dx%d", pre->fit.resize, pre->fit.h, pre->fit.w);
+    return kohl_json_fail(json, "preprocessing: resize %d is less than the crop of %dx%d", pre->fit.resize, pre->fit.h,
+                          pre->fit.w);
   }
   return KOHL_OK;
 }

@@ -33,9 +33,11 @@ static kohl_status norm_vectors(kohl_session *session, int node, int c, float *s
   kohl_batchnorm_fixed(c, data[0], data[1], data[2], data[3], model->graph->nodes[node].params.epsilon, scale, shift);
   for (int i = 0; i < c; i++) {
     if (isfinite(scale[i]) && isfinite(shift[i])) continue;
-    return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: layer '%s' (batch_norm): channel %d has variance %g and epsilon %g, which give no finite scale",
-                     model->path, model->graph->nodes[node].name, i, (double)data[3][i],
-                     (double)model->graph->nodes[node].params.epsilon);
+    return kohl_fail(
+        ctx, KOHL_BAD_INPUT,
+        "%s: layer '%s' (batch_norm): channel %d has variance %g and epsilon %g, which give no finite scale",
+        model->path, model->graph->nodes[node].name, i, (double)data[3][i],
+        (double)model->graph->nodes[node].params.epsilon);
   }
   return KOHL_OK;
 }
@@ -83,7 +85,8 @@ static kohl_status pack_step(kohl_session *session, const kohl_step *step) {
   void *packed = at(session, step->in[1]);
   if (step->op == &kohl_batchnorm_op) return norm_vectors(session, step->sources[0], desc->batchnorm.c, packed, bias);
   bool conv = step->op == &kohl_conv2d_op;
-  size_t row = conv ? (size_t)desc->conv2d.r * desc->conv2d.s * (size_t)(desc->conv2d.c / desc->conv2d.groups) : (size_t)desc->dense.c;
+  size_t row = conv ? (size_t)desc->conv2d.r * desc->conv2d.s * (size_t)(desc->conv2d.c / desc->conv2d.groups)
+                    : (size_t)desc->dense.c;
   int sources = conv ? desc->conv2d.dsts : 1;
   size_t k = (size_t)(conv ? desc->conv2d.k : desc->dense.k);
   if (sources == 1 && step->norms[0] < 0) { /* nothing to rework: straight from where they are stored */
@@ -92,20 +95,25 @@ static kohl_status pack_step(kohl_session *session, const kohl_step *step) {
     if (status == KOHL_OK) status = stored(session, step->sources[0], "bias", &bia);
     if (status != KOHL_OK) return status;
     if (bias && bia) memcpy(bias, bia, k * sizeof *bias);
-    if (step->kernel->code->pack) step->kernel->code->pack(desc, wei, packed);
-    else memcpy(packed, wei, k * row * sizeof *wei);
+    if (step->kernel->code->pack)
+      step->kernel->code->pack(desc, wei, packed);
+    else
+      memcpy(packed, wei, k * row * sizeof *wei);
     return KOHL_OK;
   }
   float *weights;
   kohl_status status = kohl_alloc(session->ctx, k * row, sizeof *weights, "weights to be packed", &weights);
   for (int i = 0, done = 0; i < sources && status == KOHL_OK; i++) {
     int own = conv ? desc->conv2d.dst_k[i] : (int)k;
-    status = fold(session, step->sources[i], step->norms[i], own, row, weights + (size_t)done * row, bias ? bias + done : NULL);
+    status = fold(session, step->sources[i], step->norms[i], own, row, weights + (size_t)done * row,
+                  bias ? bias + done : NULL);
     done += own;
   }
   if (status == KOHL_OK) {
-    if (step->kernel->code->pack) step->kernel->code->pack(desc, weights, packed);
-    else memcpy(packed, weights, k * row * sizeof *weights);
+    if (step->kernel->code->pack)
+      step->kernel->code->pack(desc, weights, packed);
+    else
+      memcpy(packed, weights, k * row * sizeof *weights);
   }
   kohl_free(session->ctx, weights);
   return status;
@@ -161,15 +169,19 @@ kohl_status kohl_session_create(kohl_context *ctx, const kohl_model *model, cons
   session->ctx = ctx;
   session->model = model;
   status = kohl_plan_create(ctx, model->graph, options, &session->plan);
-  if (status == KOHL_OK) status = kohl_alloc(ctx, session->plan->arena_bytes, 1, "the network's arena", &session->arena);
-  if (status == KOHL_OK) status = kohl_alloc(ctx, session->plan->step_count, sizeof *session->args, "a session", &session->args);
+  if (status == KOHL_OK)
+    status = kohl_alloc(ctx, session->plan->arena_bytes, 1, "the network's arena", &session->arena);
+  if (status == KOHL_OK)
+    status = kohl_alloc(ctx, session->plan->step_count, sizeof *session->args, "a session", &session->args);
   if (status == KOHL_OK) {
     resolve(session);
     if (options->train) status = load_params(session);
   }
   if (status == KOHL_OK) status = pack_all(session, false);
-  if (status == KOHL_OK) *out = session;
-  else kohl_session_destroy(session);
+  if (status == KOHL_OK)
+    *out = session;
+  else
+    kohl_session_destroy(session);
   return status;
 }
 
@@ -192,7 +204,8 @@ kohl_status kohl_session_time_steps(kohl_session *session) {
 
 static kohl_status run_steps(kohl_session *session, size_t first, size_t end, int n, uint32_t epoch) {
   if (n < 0 || n > session->plan->options.batch) {
-    return kohl_fail(session->ctx, KOHL_USAGE, "batch: %d pictures, the plan is for at most %d", n, session->plan->options.batch);
+    return kohl_fail(session->ctx, KOHL_USAGE, "batch: %d pictures, the plan is for at most %d", n,
+                     session->plan->options.batch);
   }
   for (size_t i = first; i < end; i++) {
     const kohl_step *step = &session->plan->steps[i];
@@ -217,7 +230,8 @@ kohl_status kohl_session_output(const kohl_session *session, int node, int n, fl
   const kohl_plan *plan = session->plan;
   int buffer = node >= 0 && (size_t)node < plan->graph->count ? plan->node_buffer[node] : -1;
   if (buffer < 0 || !plan->buffers[buffer].keep) {
-    return kohl_fail(session->ctx, KOHL_USAGE, "layer number %d is neither the last one nor one that was asked for", node);
+    return kohl_fail(session->ctx, KOHL_USAGE, "layer number %d is neither the last one nor one that was asked for",
+                     node);
   }
   kohl_shape shape = plan->graph->nodes[node].shape;
   const float *src = at(session, buffer);
@@ -243,7 +257,8 @@ const float *kohl_session_gradients(const kohl_session *session, size_t *count) 
 }
 
 kohl_status kohl_session_backward(kohl_session *session, int n, uint32_t epoch) {
-  if (!session->plan->options.train) return kohl_fail(session->ctx, KOHL_USAGE, "the session was not planned for training");
+  if (!session->plan->options.train)
+    return kohl_fail(session->ctx, KOHL_USAGE, "the session was not planned for training");
   session->step_number++;
   kohl_status status = pack_all(session, true);
   return status == KOHL_OK ? run_steps(session, 0, session->plan->step_count, n, epoch) : status;
@@ -259,9 +274,11 @@ kohl_status kohl_session_store_params(kohl_session *session, kohl_model *model) 
     size_t offset = plan->param_offset[own->node] + (own == first ? 0 : (first->spec.count + 15) / 16 * 16);
     kohl_weight *target = NULL;
     for (size_t j = 0; j < model->weight_count && !target; j++) {
-      if (!strcmp(model->weights[j].name, own->name) && model->weights[j].spec.count == own->spec.count) target = &model->weights[j];
+      if (!strcmp(model->weights[j].name, own->name) && model->weights[j].spec.count == own->spec.count)
+        target = &model->weights[j];
     }
-    if (!target) return kohl_fail(session->ctx, KOHL_USAGE, "tensor '%s' is not in the model that is to receive it", own->name);
+    if (!target)
+      return kohl_fail(session->ctx, KOHL_USAGE, "tensor '%s' is not in the model that is to receive it", own->name);
     kohl_status status = kohl_weight_own(session->ctx, target);
     if (status != KOHL_OK) return status;
     memcpy(target->owned, params + offset, own->spec.count * sizeof *params);

@@ -8,13 +8,13 @@
 #include "nn/plan.h"
 
 struct kohl_session {
-  kohl_context *ctx;        /* borrowed */
-  const kohl_model *model;  /* borrowed */
+  kohl_context *ctx;       /* borrowed */
+  const kohl_model *model; /* borrowed */
   kohl_plan *plan;
   char *arena;
-  kohl_args *args;          /* per step, resolved to addresses */
-  double *seconds;          /* per step, of the last run when timed; else NULL */
-  int64_t step_number;      /* training: counts kohl_session_backward, for messages */
+  kohl_args *args;     /* per step, resolved to addresses */
+  double *seconds;     /* per step, of the last run when timed; else NULL */
+  int64_t step_number; /* training: counts kohl_session_backward, for messages */
 };
 
 /* Plans, allocates the arena and packs the weights (checking their CRC32C). */

@@ -45,6 +45,14 @@ static kohl_status settle(kohl_run *run, const char *key, const char *value) {
   return status;
 }
 
+static kohl_status apply_overrides(kohl_run *run) {
+  kohl_status status = KOHL_OK;
+  for (size_t i = 0; i < run->options->override_count && status == KOHL_OK; i++) {
+    status = kohl_recipe_set(run->ctx, &run->recipe, run->options->overrides[i]);
+  }
+  return status;
+}
+
 static kohl_status read_recipe(kohl_run *run) {
   const kohl_train_options *o = run->options;
   char path[KOHL_RUN_PATH];
@@ -56,9 +64,7 @@ static kohl_status read_recipe(kohl_run *run) {
     file = path;
   }
   kohl_status status = kohl_recipe_read(run->ctx, file, &run->recipe);
-  for (size_t i = 0; i < o->override_count && status == KOHL_OK; i++) {
-    status = kohl_recipe_set(run->ctx, &run->recipe, o->overrides[i]);
-  }
+  if (status == KOHL_OK) status = apply_overrides(run);
   if (status == KOHL_OK) status = kohl_recipe_check(run->ctx, &run->recipe, file);
   if (status == KOHL_OK && o->init_from) status = settle(run, "base.model", o->init_from);
   if (status == KOHL_OK && !run->recipe.base.model[0]) {
@@ -80,6 +86,8 @@ static kohl_status make_base(kohl_run *run, kohl_preprocessing *own) {
                        source->graph->arch, r->base.name);
   }
   *own = source->preprocessing;
+  if (status == KOHL_OK) status = kohl_recipe_adjust(run->ctx, r, source->graph->arch);
+  if (status == KOHL_OK) status = apply_overrides(run); /* the command line has the last word */
   if (status == KOHL_OK && r->pictures.size == 0) r->pictures.size = source->preprocessing.fit.h;
   if (status == KOHL_OK) status = kohl_base_create(run->ctx, r, source, &run->base);
   if (status == KOHL_OK) status = settle(run, "base.name", source->graph->arch);

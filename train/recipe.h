@@ -38,7 +38,7 @@ typedef struct kohl_recipe {
   kohl_recipe_int epochs, batch, seed;
   kohl_recipe_word best;
   struct {
-    kohl_recipe_text name, model, at;
+    kohl_recipe_text name, model, at, adjust;
   } base;
   struct {
     kohl_recipe_int size;
@@ -81,6 +81,10 @@ kohl_status kohl_recipe_parse(kohl_context *ctx, const char *name, const char *t
 /* Applies "key=value" with a dotted key.  Errors are KOHL_USAGE beginning with `--set` and the assignment; the recipe
  * is then unchanged. */
 kohl_status kohl_recipe_set(kohl_context *ctx, kohl_recipe *recipe, const char *assignment);
+
+/* Applies the assignments of base.adjust that are for this architecture and empties the field, so that the recipe can
+ * be run again as it is.  Wrong ones are KOHL_BAD_INPUT beginning with "field 'base.adjust'". */
+kohl_status kohl_recipe_adjust(kohl_context *ctx, kohl_recipe *recipe, const char *arch);
 
 /* What no single field can say (the shares of the split leave something to train on).  where: file or option, named
  * in the message. */

@@ -57,15 +57,15 @@ typedef struct kohl_allocator {
 
 /* Options of a context.  Start from kohl_context_options_default(). */
 typedef struct kohl_context_options {
-  size_t struct_size;       /* sizeof(kohl_context_options) */
-  kohl_allocator allocator; /* both NULL: aligned_alloc and free */
+  size_t struct_size;                                              /* sizeof(kohl_context_options) */
+  kohl_allocator allocator;                                        /* both NULL: aligned_alloc and free */
   void (*log)(kohl_log_level level, const char *text, void *user); /* NULL: silent */
   void *log_user;
   bool (*cancel)(void *user); /* polled between layers; true stops with KOHL_INTERRUPTED; NULL: never */
   void *cancel_user;
-  int threads;     /* worker threads, the caller's among them; 0: one per processor */
-  const char *cpu; /* highest CPU level to use: "ref", "avx2", "avx512"; NULL: the best this machine has */
-  bool exact;      /* true: only kernels of accuracy class CHAIN, whose results are bit-equal everywhere */
+  int threads;      /* worker threads, the caller's among them; 0: one per processor */
+  const char *cpu;  /* highest CPU level to use: "ref", "avx2", "avx512"; NULL: the best this machine has */
+  bool exact;       /* true: only kernels of accuracy class CHAIN, whose results are bit-equal everywhere */
   const char *impl; /* kernels by name, "op_direction=id[,...]", as "conv2d_fwd=ref"; NULL: the list's order */
 } kohl_context_options;
 

@@ -8,8 +8,8 @@ kohl_status kohl_alloc(kohl_context *ctx, size_t count, size_t size, const char 
   memcpy(out, &memory, sizeof memory);
   size_t bytes;
   if (!kohl_mul_size(count, size, &bytes) || bytes > SIZE_MAX - 64) {
-    return kohl_fail(ctx, KOHL_NO_RESOURCE, "memory for %s: %zu x %zu bytes is more than this machine can address", what,
-                     count, size);
+    return kohl_fail(ctx, KOHL_NO_RESOURCE, "memory for %s: %zu x %zu bytes is more than this machine can address",
+                     what, count, size);
   }
   memory = ctx->allocator.allocate(bytes ? bytes : 1, ctx->allocator.user);
   if (!memory) return kohl_fail(ctx, KOHL_NO_RESOURCE, "memory for %s: %zu bytes refused", what, bytes);

@@ -18,8 +18,8 @@ struct kohl_context {
   void *log_user;
   bool (*cancel)(void *user);
   void *cancel_user;
-  unsigned caps;          /* capability bits of cpu.h that kernels may use */
-  kohl_threads *threads;  /* owned by the context that created it; NULL in a worker's copy */
+  unsigned caps;         /* capability bits of cpu.h that kernels may use */
+  kohl_threads *threads; /* owned by the context that created it; NULL in a worker's copy */
   bool exact;
   char impl[KOHL_IMPL_TEXT]; /* "" or "op_direction=id,..." */
   char error[KOHL_ERROR_TEXT];

@@ -41,12 +41,14 @@ const char *kohl_kind_name(kohl_kind kind) {
 
 const char *kohl_kernel_refusal(const kohl_context *ctx, const kohl_kernel *kernel, const void *desc) {
   if (kernel->needs & ~ctx->caps) return "this CPU level has not got what it needs";
-  if (ctx->exact && kernel->accuracy != KOHL_ACCURACY_CHAIN) return "not of accuracy class CHAIN, which --exact asks for";
+  if (ctx->exact && kernel->accuracy != KOHL_ACCURACY_CHAIN)
+    return "not of accuracy class CHAIN, which --exact asks for";
   return kernel->code->accepts(desc);
 }
 
 /* Finds "op_direction=id" in the context's impl list; true and the id's extent when it is there. */
-static bool impl_named(const kohl_context *ctx, const kohl_op *op, kohl_direction direction, const char **id, size_t *length) {
+static bool impl_named(const kohl_context *ctx, const kohl_op *op, kohl_direction direction, const char **id,
+                       size_t *length) {
   char key[64];
   int n = snprintf(key, sizeof key, "%s_%s=", op->name, kohl_direction_name(direction));
   for (const char *at = ctx->impl; n > 0 && *at;) {
@@ -61,7 +63,8 @@ static bool impl_named(const kohl_context *ctx, const kohl_op *op, kohl_directio
   return false;
 }
 
-const kohl_kernel *kohl_kernel_choose(kohl_context *ctx, const kohl_op *op, kohl_direction direction, const void *desc) {
+const kohl_kernel *kohl_kernel_choose(kohl_context *ctx, const kohl_op *op, kohl_direction direction,
+                                      const void *desc) {
   const char *id = NULL;
   size_t length = 0, used = 0;
   bool named = impl_named(ctx, op, direction, &id, &length);
@@ -69,10 +72,12 @@ const kohl_kernel *kohl_kernel_choose(kohl_context *ctx, const kohl_op *op, kohl
   for (size_t i = 0; i < op->count; i++) {
     const kohl_kernel *kernel = &op->kernels[i];
     if (kernel->direction != direction) continue;
-    if (named ? strlen(kernel->id) != length || strncmp(kernel->id, id, length) : kernel->kind != KOHL_KIND_KERNEL) continue;
+    if (named ? strlen(kernel->id) != length || strncmp(kernel->id, id, length) : kernel->kind != KOHL_KIND_KERNEL)
+      continue;
     const char *refusal = kohl_kernel_refusal(ctx, kernel, desc);
     if (!refusal) return kernel;
-    if (used < sizeof why) used += (size_t)snprintf(why + used, sizeof why - used, "%s%s: %s", used ? "; " : "", kernel->id, refusal);
+    if (used < sizeof why)
+      used += (size_t)snprintf(why + used, sizeof why - used, "%s%s: %s", used ? "; " : "", kernel->id, refusal);
   }
   if (!used) snprintf(why, sizeof why, named ? "no kernel has that name" : "the list has no kernel for this direction");
   kohl_fail(ctx, KOHL_USAGE, "%s %s%s%.*s: %s", op->name, kohl_direction_name(direction), named ? " " : "", (int)length,

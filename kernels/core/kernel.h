@@ -109,9 +109,16 @@ const char *kohl_kernel_refusal(const kohl_context *ctx, const kohl_kernel *kern
 #define KOHL_DTYPE_f32 KOHL_F32
 #define KOHL_DTYPE_u8 KOHL_U8
 #define KOHL_DECLARE_KERNEL(op, direction, id, ...) extern const kohl_kernel_code kohl_##op##_##direction##_##id;
-#define KOHL_TABLE_KERNEL(op, direction, id, dtype, needs, kind, accuracy, idea)                             \
-  {#op, #id, KOHL_DIRECTION_##direction, KOHL_DTYPE_##dtype, KOHL_CAP_##needs, KOHL_KIND_##kind, \
-   KOHL_ACCURACY_##accuracy, idea, &kohl_##op##_##direction##_##id},
+#define KOHL_TABLE_KERNEL(op, direction, id, dtype, needs, kind, accuracy, idea) \
+  {#op,                                                                          \
+   #id,                                                                          \
+   KOHL_DIRECTION_##direction,                                                   \
+   KOHL_DTYPE_##dtype,                                                           \
+   KOHL_CAP_##needs,                                                             \
+   KOHL_KIND_##kind,                                                             \
+   KOHL_ACCURACY_##accuracy,                                                     \
+   idea,                                                                         \
+   &kohl_##op##_##direction##_##id},
 #define KOHL_DEFINE_OP(op, table) const kohl_op kohl_##op##_op = {#op, table, sizeof table / sizeof *table};
 
 #endif

@@ -34,7 +34,8 @@ typedef struct {
 
 kohl_status kohl_threads_create(kohl_context *ctx, int n, kohl_threads **out) {
   *out = NULL;
-  if (n < 0 || n > 1024) return kohl_fail(ctx, KOHL_USAGE, "threads: %d, expected 1 to 1024, or 0 for one per processor", n);
+  if (n < 0 || n > 1024)
+    return kohl_fail(ctx, KOHL_USAGE, "threads: %d, expected 1 to 1024, or 0 for one per processor", n);
   kohl_threads *threads;
   kohl_status status = kohl_alloc(ctx, 1, sizeof *threads, "the thread pool", &threads);
   if (status != KOHL_OK) return status;

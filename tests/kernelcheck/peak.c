@@ -46,7 +46,7 @@ static double measure(peak_part *part, long rounds, kohl_threads *threads) {
   double best = 0.0;
   j.part = part;
   j.rounds = rounds;
-  for (int repeat = 0; repeat < 5; repeat++) {
+  for (int repeat = 0; repeat < 9; repeat++) {
     double start = peak_clock(), flops = 0.0;
     kohl_parallel(threads, work, &j, count);
     double seconds = peak_clock() - start;

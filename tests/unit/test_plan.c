@@ -1,8 +1,9 @@
 /* The plan: whatever it fuses, places and merges, the numbers stay the same.
  *
  * Random networks are run twice: as planned, and with every layer asked for as a tap, which forbids every fusion, every
- * merge and every reuse of memory.  Without batch-norm both must agree bit for bit (the epilogue does the same roundings as
- * the separate layers); with batch-norm, folding rounds each weight once more, so a bound is derived below. */
+ * merge and every reuse of memory.  Without batch-norm both must agree bit for bit (the epilogue does the same
+ * roundings as the separate layers); with batch-norm, folding rounds each weight once more, so a bound is derived
+ * below. */
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
@@ -75,7 +76,8 @@ static kohl_graph *random_graph(dice *d, bool norms) {
       case 2: at = add(graph, KOHL_LAYER_relu, &params, at, 0, 1); break;
       case 3:
         params.kernel[0] = params.kernel[1] = params.stride[0] = params.stride[1] = 2;
-        if (shape.h >= 2 && shape.w >= 2) at = add(graph, KOHL_LAYER_max_pool, &params, random_conv(graph, d, at), 0, 1);
+        if (shape.h >= 2 && shape.w >= 2)
+          at = add(graph, KOHL_LAYER_max_pool, &params, random_conv(graph, d, at), 0, 1);
         break;
       case 4:
         params.kernel[0] = params.kernel[1] = 3;
@@ -102,14 +104,15 @@ static kohl_model *random_model(dice *d, bool norms) {
     kohl_weight *weight = &model->weights[i];
     ck_assert_int_eq(kohl_weight_own(ctx, weight), KOHL_OK);
     bool positive = !strcmp(weight->spec.suffix, "variance") || !strcmp(weight->spec.suffix, "gamma");
-    for (size_t j = 0; j < weight->spec.count; j++) weight->owned[j] = positive ? 1.0f + 0.5f * value(d) : value(d) * 0.5f;
+    for (size_t j = 0; j < weight->spec.count; j++)
+      weight->owned[j] = positive ? 1.0f + 0.5f * value(d) : value(d) * 0.5f;
   }
   return model;
 }
 
 /* Runs n of `batch` random pictures; the caller frees what it gets: the last layer's and `extra`'s output. */
-static float *run_model(const kohl_model *model, const int *taps, size_t tap_count, int batch, int n, int extra, size_t *bytes,
-                        size_t *arena) {
+static float *run_model(const kohl_model *model, const int *taps, size_t tap_count, int batch, int n, int extra,
+                        size_t *bytes, size_t *arena) {
   kohl_plan_options options = kohl_plan_options_default();
   kohl_session *session;
   options.batch = batch;
@@ -158,10 +161,10 @@ START_TEST(fused_equals_unfused) {
 }
 END_TEST
 
-/* Folding multiplies each weight by a scale rounded once: a relative change of at most 2^-23 per weight and layer, besides
- * the roundings of the convolution itself, at most K*2^-24 of the sum of magnitudes.  With L <= 13 layers, K <= 360
- * terms, and values kept within a few units by inputs and weights below 1, the probabilities (derivative at most 1/4)
- * move by far less than L*K*2^-23*max|x|; 2e-3 is that with max|x| about 4. */
+/* Folding multiplies each weight by a scale rounded once: a relative change of at most 2^-23 per weight and layer,
+ * besides the roundings of the convolution itself, at most K*2^-24 of the sum of magnitudes.  With L <= 13 layers, K <=
+ * 360 terms, and values kept within a few units by inputs and weights below 1, the probabilities (derivative at most
+ * 1/4) move by far less than L*K*2^-23*max|x|; 2e-3 is that with max|x| about 4. */
 START_TEST(folded_norms_stay_near) {
   dice d = {(uint64_t)_i + 1000, 0};
   kohl_model *model = random_model(&d, true);
@@ -218,8 +221,8 @@ START_TEST(memory_limit_names_a_batch_that_fits) {
 }
 END_TEST
 
-/* Gradients of a head against central differences of the loss in the same arithmetic.  With step h the difference has an
- * error of about h^2 from curvature and eps*loss/h from rounding; at h = 1/64 and losses near 2 both are below 1e-3
+/* Gradients of a head against central differences of the loss in the same arithmetic.  With step h the difference has
+ * an error of about h^2 from curvature and eps*loss/h from rounding; at h = 1/64 and losses near 2 both are below 1e-3
  * for activations of order one, and 2e-2 absolute leaves room for relu's kinks being avoided by seed. */
 START_TEST(head_gradients) {
   kohl_graph *graph;
@@ -271,7 +274,8 @@ START_TEST(head_gradients) {
     weights[i] = old;
     double slope = (loss[1] - loss[0]) * 32;
     if (fabs(slope) > largest) largest = fabs(slope);
-    ck_assert_msg(fabs(slope - (double)gradients[i]) <= 2e-2, "parameter %zu: slope %g, gradient %g", i, slope, (double)gradients[i]);
+    ck_assert_msg(fabs(slope - (double)gradients[i]) <= 2e-2, "parameter %zu: slope %g, gradient %g", i, slope,
+                  (double)gradients[i]);
   }
   ck_assert(largest > 0.1); /* the loss does depend on them */
   free(gradients);

@@ -221,6 +221,30 @@ START_TEST(written_and_read_back) {
 END_TEST
 
 /* recipes/ as it is in the tree: every key is explained, every recipe is one.  Tests run in the tree's root. */
+/* base.adjust acts for its architecture only, is emptied, and names what is wrong in it. */
+START_TEST(adjusted_for_a_base) {
+  kohl_recipe r;
+  ck_assert_int_eq(kohl_recipe_default(ctx, &r), KOHL_OK);
+  const char *adjust = "base.adjust=vgg16: seed=5; squeezenet1_1: head.pool=global_avg  optimizer.lr=1e-3 ;x: batch=7";
+  ck_assert_int_eq(kohl_recipe_set(ctx, &r, adjust), KOHL_OK);
+  ck_assert_msg(kohl_recipe_adjust(ctx, &r, "squeezenet1_1") == KOHL_OK, "%s", ctx->error);
+  ck_assert_int_eq(r.head.pool, KOHL_HEAD_GLOBAL_AVG);
+  ck_assert_double_eq(r.optimizer.lr, 1e-3);
+  ck_assert_int_eq(r.seed, 0);
+  ck_assert_int_eq(r.batch, 32);
+  ck_assert_str_eq(r.base.adjust, "");
+  static const char *const bad[][2] = {{"base.adjust=a seed=5", "expected ARCHITECTURE: KEY=VALUE"},
+                                       {"base.adjust=a: sed=5", "no such field"},
+                                       {"base.adjust=a: batch=0", "expected a whole number from 1"}};
+  for (int i = 0; i < 3; i++) {
+    ck_assert_int_eq(kohl_recipe_set(ctx, &r, bad[i][0]), KOHL_OK);
+    ck_assert_int_eq(kohl_recipe_adjust(ctx, &r, "a"), KOHL_BAD_INPUT);
+    ck_assert_msg(strstr(ctx->error, "field 'base.adjust'") && strstr(ctx->error, bad[i][1]), "%s", ctx->error);
+  }
+  kohl_recipe_free(ctx, &r);
+}
+END_TEST
+
 START_TEST(the_recipes_of_the_project) {
   static char text[1 << 16];
   FILE *file = fopen("recipes/README.md", "r");
@@ -299,6 +323,7 @@ int main(void) {
   tcase_add_test(tests, too_long_and_absent);
   tcase_add_test(tests, overrides);
   tcase_add_test(tests, written_and_read_back);
+  tcase_add_test(tests, adjusted_for_a_base);
   tcase_add_test(tests, the_recipes_of_the_project);
   tcase_add_test(tests, no_memory_is_an_error_and_nothing_leaks);
   suite_add_tcase(suite, tests);

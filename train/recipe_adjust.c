@@ -1,0 +1,57 @@
+/* What a recipe changes for a base that is not the published one: the text of base.adjust,
+ *
+ *   ARCHITECTURE: KEY=VALUE KEY=VALUE; ARCHITECTURE: ...
+ *
+ * Each assignment goes the way of `--set`. */
+#include <stdio.h>
+#include <string.h>
+
+#include "kernels/core/alloc.h"
+#include "nn/json.h"
+#include "train/recipe.h"
+
+/* Assignments between text and end, separated by spaces. */
+static kohl_status apply(kohl_context *ctx, kohl_recipe *recipe, const char *text, const char *end) {
+  while (text < end) {
+    char assignment[256];
+    size_t n = strcspn(text, " ;");
+    if (n >= sizeof assignment) {
+      return kohl_fail(ctx, KOHL_BAD_INPUT, "an assignment of %zu bytes, expected less than %zu", n, sizeof assignment);
+    }
+    memcpy(assignment, text, n);
+    assignment[n] = 0;
+    kohl_status status = n ? kohl_recipe_set(ctx, recipe, assignment) : KOHL_OK;
+    if (status != KOHL_OK) return status == KOHL_USAGE ? KOHL_BAD_INPUT : status;
+    text += n + (text + n < end);
+  }
+  return KOHL_OK;
+}
+
+static kohl_status adjust(kohl_context *ctx, kohl_recipe *recipe, const char *text, const char *arch) {
+  kohl_status status = KOHL_OK;
+  while (*text && status == KOHL_OK) {
+    text += strspn(text, " ;");
+    size_t entry = strcspn(text, ";");
+    const char *colon = memchr(text, ':', entry);
+    if (entry && !colon) {
+      return kohl_fail(ctx, KOHL_BAD_INPUT, "value '%s', expected ARCHITECTURE: KEY=VALUE ...; ...",
+                       kohl_quote(text, entry).text);
+    }
+    if (entry && (size_t)(colon - text) == strlen(arch) && !memcmp(text, arch, strlen(arch))) {
+      status = apply(ctx, recipe, colon + 1, text + entry);
+    }
+    text += entry;
+  }
+  return status;
+}
+
+kohl_status kohl_recipe_adjust(kohl_context *ctx, kohl_recipe *recipe, const char *arch) {
+  char *text;
+  kohl_status status = kohl_strdup(ctx, recipe->base.adjust, &text);
+  if (status != KOHL_OK) return status;
+  status = kohl_recipe_set(ctx, recipe, "base.adjust=");
+  if (status == KOHL_OK) status = adjust(ctx, recipe, text, arch);
+  if (status != KOHL_OK && status != KOHL_NO_RESOURCE) kohl_fail_prefix(ctx, "field 'base.adjust'");
+  kohl_free(ctx, text);
+  return status;
+}
