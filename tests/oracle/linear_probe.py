@@ -117,7 +117,6 @@ def probe(np, folder, name, base, table):
 def main():
     if not os.path.isdir(DATA):
         print("# skipped: ../shared/data is absent, nothing was trained")
-        print("ok - nothing to compare")
         return
     try:
         import numpy as np
