@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "cli/network.h"
 #include "convert/convert.h"
+#include "convert/sandbox.h"
 
 int cmd_convert(cli *c) {
   const char *in = c->options.operands[0], *out = cli_get(c, CLI_OPTION_output)->text;
@@ -23,7 +24,8 @@ int cmd_convert(cli *c) {
   code = cli_begin(c);
   if (code) return code;
   kohl_model *model = NULL;
-  kohl_status status = kohl_convert_read(c->ctx, in, &options, &model);
+  kohl_status status = kohl_convert_sandbox(c->ctx); /* nothing of the file is read before */
+  if (status == KOHL_OK) status = kohl_convert_read(c->ctx, in, &options, &model);
   if (status == KOHL_OK) status = kohl_model_save(c->ctx, model, out);
   if (status != KOHL_OK) {
     code = cli_fail_library(c, status);

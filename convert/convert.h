@@ -1,6 +1,7 @@
 /* The one door for weights in foreign formats: a file of others in, a kohl model file out.
  *
- * This build reads safetensors with Keras names; other formats are recognised and named.  What the numbers mean (input
+ * It reads safetensors with Keras names and, where libhdf5 was found, Keras's legacy .h5; other formats are recognised
+ * and named.  What the numbers mean (input
  * range, channel order, padding of average pools, classes) cannot be read from such a file: the preset says it.
  *
  * Memory: the mapped file, the weights as f32 and less than 5 MB. */
@@ -10,8 +11,8 @@
 #include "nn/model.h"
 
 typedef struct kohl_convert_options {
-  const char *arch;        /* a name of nn/models/models.def */
-  const char *preset;      /* a name of presets.def; NULL: the architecture's first one */
+  const char *arch;        /* a name of nn/models/models.def; NULL: what a whole saved Keras model says itself */
+  const char *preset;      /* a name of presets.def; NULL: the architecture's first one; needed without arch */
   const char *labels_path; /* class names, one per line; NULL: "0", "1", ... */
   const char *until;       /* the last layer to keep; NULL: all */
   bool no_top;             /* keep what is before the head; not together with until */

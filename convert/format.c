@@ -23,7 +23,7 @@ static const struct {
   size_t length;
   const char *bytes, *what;
 } magics[] = {
-    {0, 8, "\x89HDF\r\n\x1a\n", "a Keras HDF5 file"},
+    {0, 8, "\x89HDF\r\n\x1a\n", KOHL_FORMAT_KERAS_H5},
     {0, 4, "PK\x03\x04", "a zip archive (PyTorch's .pth or Keras's .keras)"},
     {0, 10, "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20", "a PyTorch file of the sequential pickle kind"},
     {257, 5, "ustar", "a tar archive"},
@@ -106,7 +106,7 @@ kohl_status kohl_format_recognise(kohl_context *ctx, const char *path, const cha
   close(file);
   if (status) return status;
   *what = name(&s);
-  *readable = strcmp(*what, "safetensors") == 0;
+  *readable = strcmp(*what, "safetensors") == 0 || strcmp(*what, KOHL_FORMAT_KERAS_H5) == 0;
   return KOHL_OK;
 }
 

@@ -4,8 +4,10 @@
 
 #include "kernels/core/context.h"
 
-/* *what is "safetensors" (and *readable true), "a Keras HDF5 file", ...: constant text.  KOHL_BAD_INPUT when the path
- * cannot be read or is not a regular file. */
+#define KOHL_FORMAT_KERAS_H5 "an HDF5 file"
+
+/* *what is "safetensors" or "an HDF5 file" (and *readable true), "an ONNX model", ...: constant text.  KOHL_BAD_INPUT
+ * when the path cannot be read or is not a regular file. */
 kohl_status kohl_format_recognise(kohl_context *ctx, const char *path, const char **what, bool *readable);
 
 /* CRC32C of the whole file, for provenance. */

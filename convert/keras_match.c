@@ -91,6 +91,7 @@ static kohl_status extra(kohl_context *ctx, const kohl_keras_match *match, const
 
 kohl_status kohl_keras_match_weights(kohl_context *ctx, const kohl_keras_match *match, const kohl_model *model,
                                      kohl_keras_names *names, const kohl_tensor_info **sources) {
+  for (size_t i = 0; i < names->count; i++) names->tensors[i].used = false;
   for (size_t i = 0; i < model->weight_count; i++) {
     const kohl_weight *weight = &model->weights[i];
     const char *kind = kohl_keras_kind(weight->spec.suffix);

@@ -36,6 +36,12 @@ int kohl_keras_number(const char *layer, const char *prefix) {
   return number;
 }
 
+static kohl_status take_h5(kohl_context *ctx, const kohl_keras_h5_tensor *from, kohl_keras_tensor *tensor) {
+  tensor->info = &from->info;
+  tensor->kind = from->kind;
+  return kohl_strdup(ctx, from->kind ? from->layer : from->info.name, &tensor->layer);
+}
+
 /* Splits at the last slash; a name without a known kind stays whole. */
 static kohl_status split(kohl_context *ctx, const kohl_tensor_info *info, kohl_keras_tensor *tensor) {
   tensor->info = info;
@@ -170,25 +176,30 @@ static kohl_status check_unique(kohl_context *ctx, const char *path, const kohl_
   return KOHL_OK;
 }
 
-kohl_status kohl_keras_names_read(kohl_context *ctx, const char *path, const kohl_safetensors *file, const char *arch,
+kohl_status kohl_keras_names_sort(kohl_context *ctx, const char *path, kohl_keras_names *names) {
+  kohl_heap_sort(names->tensors, names->count, sizeof *names->tensors, compare_tensors);
+  return check_unique(ctx, path, names);
+}
+
+kohl_status kohl_keras_names_read(kohl_context *ctx, const char *path, const kohl_source *source, const char *arch,
                                   const kohl_preset *preset, bool need_head, kohl_keras_names *names) {
   int *numbers = NULL;
-  names->count = kohl_safetensors_count(file);
+  names->count = kohl_source_count(source);
   kohl_status status =
       kohl_alloc(ctx, names->count, sizeof *names->tensors, "the file's tensor names", &names->tensors);
   if (status) names->count = 0;
   if (!status) status = kohl_alloc(ctx, names->count, sizeof *numbers, "the file's layer numbers", &numbers);
-  for (size_t i = 0; i < names->count && !status; i++)
-    status = split(ctx, kohl_safetensors_tensor(file, i), &names->tensors[i]);
+  for (size_t i = 0; i < names->count && !status; i++) {
+    names->tensors[i].at = i;
+    status = source->h5 ? take_h5(ctx, kohl_keras_h5_tensor_at(source->h5, i), &names->tensors[i])
+                        : split(ctx, kohl_source_tensor(source, i), &names->tensors[i]);
+  }
   if (!status && strcmp(arch, "inception_v3") == 0) {
     status = rename_cells(ctx, path, names, "conv2d", numbers);
     if (!status) status = rename_cells(ctx, path, names, "batch_normalization", numbers);
   }
-  if (!status) status = rename_head(ctx, path, names, arch, preset, need_head, numbers);
-  if (!status) {
-    kohl_heap_sort(names->tensors, names->count, sizeof *names->tensors, compare_tensors);
-    status = check_unique(ctx, path, names);
-  }
+  if (!status && preset) status = rename_head(ctx, path, names, arch, preset, need_head, numbers);
+  if (!status) status = kohl_keras_names_sort(ctx, path, names);
   kohl_free(ctx, numbers);
   return status;
 }

@@ -13,24 +13,27 @@
 #define FRACTION(share) .mode = KOHL_FIT_FRACTION, .resize = 256, .fraction = share
 #define OPTIONS(count_padding_, ceil_pools_, epsilon_, gamma_, dropout_) \
   .count_padding = count_padding_, .ceil_pools = ceil_pools_, .epsilon = epsilon_, .gamma = gamma_, .dropout = dropout_
+#define ADAPTIVE(epsilon_, gamma_, dropout_) \
+  .adaptive_pool = true, .epsilon = epsilon_, .gamma = gamma_, .dropout = dropout_
+#define RESNET(epsilon_, keras_) .epsilon = epsilon_, .gamma = true, .conv_bias = keras_, .stride_first = keras_
 #define HEAD(...) \
   { __VA_ARGS__ }
 #define RATES(...) .head_rates = {__VA_ARGS__}
 #define NONE .head_rates = {0}
 
 static const kohl_preset presets[] = {
-#define PRESET(name, family, order_, scale_, mean_, std_, size, fit_, filter_, options_, classes_, background_, head, \
-               rates)                                                                                                 \
-  {name,                                                                                                              \
-   family,                                                                                                            \
-   {.decode = {{255, 255, 255}},                                                                                      \
-    .fit = {fit_, .filter = KOHL_FILTER_##filter_, .w = size, .h = size, .background = {255, 255, 255}},              \
-    .order = KOHL_CHANNELS_##order_,                                                                                  \
-    .scale = (float)(scale_),                                                                                         \
-    .mean = mean_,                                                                                                    \
-    .std = std_},                                                                                                     \
-   {options_, .classes = classes_, .height = size, .width = size, rates},                                             \
-   background_,                                                                                                       \
+#define PRESET(name, archs, order_, scale_, mean_, std_, size, fit_, filter_, options_, classes_, background_, head, \
+               rates)                                                                                                \
+  {name,                                                                                                             \
+   archs,                                                                                                            \
+   {.decode = {{255, 255, 255}},                                                                                     \
+    .fit = {fit_, .filter = KOHL_FILTER_##filter_, .w = size, .h = size, .background = {255, 255, 255}},             \
+    .order = KOHL_CHANNELS_##order_,                                                                                 \
+    .scale = (float)(scale_),                                                                                        \
+    .mean = mean_,                                                                                                   \
+    .std = std_},                                                                                                    \
+   {options_, .classes = classes_, .height = size, .width = size, rates},                                            \
+   background_,                                                                                                      \
    head},
 #include "convert/presets.def"
 #undef PRESET
@@ -38,8 +41,14 @@ static const kohl_preset presets[] = {
 
 enum { PRESET_COUNT = sizeof presets / sizeof presets[0] };
 
+/* Whether arch is one of the words. */
 static bool belongs(const kohl_preset *preset, const char *arch) {
-  return strncmp(arch, preset->family, strlen(preset->family)) == 0;
+  size_t length;
+  for (const char *at = preset->archs; *at; at += length + (at[length] == ' ')) {
+    length = strcspn(at, " ");
+    if (strlen(arch) == length && strncmp(at, arch, length) == 0) return true;
+  }
+  return false;
 }
 
 int kohl_preset_head_count(const kohl_preset *preset) {
@@ -64,6 +73,7 @@ kohl_status kohl_preset_find(kohl_context *ctx, const char *arch, const char *na
   }
   char list[256];
   kohl_preset_list(arch, 0, list, sizeof list);
+  if (!list[0]) return kohl_fail(ctx, KOHL_USAGE, "%s: no published weights of this architecture are known", arch);
   return kohl_fail(ctx, KOHL_USAGE, "%s has no preset '%s', expected one of %s", arch, name ? name : "", list);
 }
 

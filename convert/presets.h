@@ -7,14 +7,16 @@
 #include "nn/models/models.h"
 
 typedef struct kohl_preset {
-  const char *name, *family;
+  const char *name;
+  const char *archs;                      /* the architectures it is for, with spaces between */
   kohl_preprocessing preprocessing;       /* at its own size */
   kohl_arch_options options;              /* classes: those of the published file */
   int background;                         /* 1: a head of just options.classes outputs begins with "none of them" */
   const char *head[KOHL_HEAD_LAYERS + 2]; /* layer names, NULL-ended; the last one has the classes */
 } kohl_preset;
 
-/* The preset of that name (NULL: the default) for an architecture.  Constant memory.  KOHL_USAGE lists the names. */
+/* The preset of that name (NULL: the default) for an architecture.  Constant memory.  KOHL_USAGE lists the names,
+ * or says that the architecture has none. */
 kohl_status kohl_preset_find(kohl_context *ctx, const char *arch, const char *name, const kohl_preset **out);
 
 /* "nsfwjs, other": the presets of an architecture whose heads have `layers` layers; "" when there are none. */

@@ -30,7 +30,7 @@ static kohl_status read_scaling(kohl_context *ctx, const kohl_values *values, sc
   const char *name = values->info->name;
   char key[KOHL_SAFETENSORS_NAME + 8] = "q:";
   strncat(key, name, KOHL_SAFETENSORS_NAME);
-  const kohl_safetensors_text *text = kohl_safetensors_metadata_find(values->file, key);
+  const kohl_safetensors_text *text = kohl_safetensors_metadata_find(values->source->safetensors, key);
   if (!text)
     return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: tensor '%s': dtype U8 without metadata 'q:%s', expected \"scale min\"",
                      values->path, QUOTE(name), QUOTE(name));
@@ -41,18 +41,6 @@ static kohl_status read_scaling(kohl_context *ctx, const kohl_values *values, sc
     return KOHL_OK;
   return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: metadata 'q:%s': value '%s', expected two numbers \"scale min\"",
                    values->path, QUOTE(name), kohl_quote(text->text, text->length).text);
-}
-
-static kohl_status read_rows(kohl_context *ctx, const kohl_values *values, const kohl_tensor_info *rows, float *out,
-                             size_t count, const scaling *q) {
-  kohl_status status;
-  if (rows->dtype != KOHL_SAFETENSORS_U8) {
-    status = kohl_safetensors_read_f32(ctx, values->file, rows, out, count);
-  } else {
-    status = kohl_safetensors_read_integers(ctx, values->file, rows, out, count);
-    for (size_t i = 0; i < count && !status; i++) out[i] = (float)((double)out[i] * q->scale + q->min);
-  }
-  return status;
 }
 
 static kohl_status check(kohl_context *ctx, const kohl_values *values, const float *data, size_t count, size_t first) {
@@ -83,16 +71,14 @@ kohl_status kohl_values_read(kohl_context *ctx, const kohl_values *values, float
     kohl_status status = read_scaling(ctx, values, &q);
     if (status) return status;
   }
-  size_t element = kohl_safetensors_dtype_bytes(info->dtype), columns = (size_t)info->shape[info->dims - 1];
-  size_t all_rows = info->bytes / element / columns, block = buffer_count / columns;
+  size_t columns = (size_t)info->shape[info->dims - 1], step = kohl_source_step(values->source, info);
+  size_t all_rows = info->bytes / kohl_safetensors_dtype_bytes(info->dtype) / columns;
+  size_t block = buffer_count / step * (step / columns); /* rows */
   for (size_t first = 0; first < all_rows; first += block) {
     size_t rows = all_rows - first < block ? all_rows - first : block, count = rows * columns;
-    kohl_tensor_info part = *info;
-    part.dims = 1;
-    part.shape[0] = (int64_t)count;
-    part.data = (const char *)info->data + first * columns * element;
-    part.bytes = count * element;
-    kohl_status status = read_rows(ctx, values, &part, buffer, count, &q);
+    kohl_status status = kohl_source_read(ctx, values->source, info, first * columns, count, buffer);
+    for (size_t i = 0; i < count && !status && info->dtype == KOHL_SAFETENSORS_U8; i++)
+      buffer[i] = (float)((double)buffer[i] * q.scale + q.min);
     if (!status) status = check(ctx, values, buffer, count, first * columns);
     if (status) return status;
     transpose(values, buffer, first, rows, all_rows, columns);

@@ -7,6 +7,16 @@
 static int stride(const kohl_plan *plan, int buffer) { return buffer < 0 ? 0 : kohl_buffer_stride(plan, buffer); }
 
 static void conv2d_strides(const kohl_plan *plan, const kohl_step *step, kohl_conv2d_desc *d) {
+  if (step->direction == KOHL_DGRAD) {
+    d->src_stride = stride(plan, step->out[CONV2D_DGRAD_DSRC]);
+    d->dst_stride[0] = stride(plan, step->in[CONV2D_DGRAD_DDST]);
+    return;
+  }
+  if (step->direction == KOHL_WGRAD) {
+    d->src_stride = stride(plan, step->in[CONV2D_WGRAD_SRC]);
+    d->dst_stride[0] = stride(plan, step->in[CONV2D_WGRAD_DDST]);
+    return;
+  }
   d->src_stride = stride(plan, step->in[CONV2D_SRC]);
   for (int i = 0; i < d->dsts; i++) d->dst_stride[i] = stride(plan, step->out[CONV2D_DST + i]);
   d->add_stride = stride(plan, step->in[CONV2D_ADD]);
@@ -23,11 +33,12 @@ static void set_strides(const kohl_plan *plan, kohl_step *step) {
     step->desc.dense.dst_stride = step->desc.dense.k;
     if (forward) step->desc.dense.src_stride = src, step->desc.dense.dst_stride = dst;
   } else if (step->op == &kohl_pool_op) {
-    step->desc.pool.src_stride = src, step->desc.pool.dst_stride = dst;
+    step->desc.pool.src_stride = forward ? src : dst, step->desc.pool.dst_stride = forward ? dst : src;
   } else if (step->op == &kohl_adaptive_pool_op) {
-    step->desc.adaptive_pool.src_stride = src, step->desc.adaptive_pool.dst_stride = dst;
+    step->desc.adaptive_pool.src_stride = forward ? src : dst;
+    step->desc.adaptive_pool.dst_stride = forward ? dst : src;
   } else if (step->op == &kohl_batchnorm_op) {
-    step->desc.batchnorm.src_stride = src, step->desc.batchnorm.dst_stride = dst;
+    step->desc.batchnorm.src_stride = forward ? src : dst, step->desc.batchnorm.dst_stride = forward ? dst : src;
   } else if (step->op == &kohl_activation_op) {
     step->desc.activation.src_stride = forward ? src : dst, step->desc.activation.dst_stride = forward ? dst : src;
   } else if (step->op == &kohl_softmax_op) {
@@ -38,7 +49,7 @@ static void set_strides(const kohl_plan *plan, kohl_step *step) {
     step->desc.add.a_stride = src, step->desc.add.b_stride = stride(plan, step->in[ADD_B]),
     step->desc.add.dst_stride = dst;
   } else if (step->op == &kohl_lrn_op) {
-    step->desc.lrn.src_stride = src, step->desc.lrn.dst_stride = dst;
+    step->desc.lrn.src_stride = forward ? src : dst, step->desc.lrn.dst_stride = forward ? dst : src;
   }
 }
 
@@ -72,28 +83,54 @@ static kohl_status choose_kernel(kohl_context *ctx, kohl_plan *plan, size_t inde
   return KOHL_USAGE;
 }
 
+/* Bytes of the weights that a kernel of conv2d or dense reads. */
+static size_t weight_bytes(const kohl_step *step) {
+  const kohl_desc *d = &step->desc;
+  if (step->kernel->code->packed_size) return step->kernel->code->packed_size(d);
+  if (step->op == &kohl_dense_op) return (size_t)d->dense.k * (size_t)d->dense.c * sizeof(float);
+  return (size_t)d->conv2d.k * (size_t)d->conv2d.r * (size_t)d->conv2d.s * (size_t)(d->conv2d.c / d->conv2d.groups) *
+         sizeof(float);
+}
+
+/* An input gradient reads packed weights, or plain ones: in params where they are trained, else a copy. */
+static kohl_status add_gradient_weights(kohl_context *ctx, kohl_plan *plan, size_t index) {
+  int wei, node = plan->steps[index].sources[0];
+  kohl_status status = kohl_plan_add_floats(ctx, plan, 0, &wei);
+  if (status != KOHL_OK) return status;
+  if (!plan->steps[index].kernel->code->pack && plan->param_offset[node] != SIZE_MAX) {
+    plan->buffers[wei].home = plan->params;
+    plan->buffers[wei].channel = (int)plan->param_offset[node];
+  } else {
+    plan->buffers[wei].bytes = weight_bytes(&plan->steps[index]);
+  }
+  plan->steps[index].in[1] = wei;
+  return KOHL_OK;
+}
+
 static kohl_status add_weights(kohl_context *ctx, kohl_plan *plan, size_t index) {
-  const kohl_kernel_code *code = plan->steps[index].kernel->code;
-  const kohl_desc *desc = &plan->steps[index].desc;
-  const kohl_op *op = plan->steps[index].op;
+  const kohl_step *step = &plan->steps[index];
+  const kohl_desc *desc = &step->desc;
+  bool conv = step->op == &kohl_conv2d_op, dense = step->op == &kohl_dense_op;
   kohl_status status = KOHL_OK;
   int wei = -1, bia = -1;
-  if (plan->steps[index].direction != KOHL_FWD) return KOHL_OK; /* gradients read params themselves */
-  if (op == &kohl_conv2d_op || op == &kohl_dense_op) {
-    bool conv = op == &kohl_conv2d_op;
-    size_t count =
-        conv ? (size_t)desc->conv2d.k * desc->conv2d.r * desc->conv2d.s * (desc->conv2d.c / desc->conv2d.groups)
-             : (size_t)desc->dense.k * desc->dense.c;
-    size_t bytes = code->packed_size ? code->packed_size(desc) : count * sizeof(float);
+  if (step->direction == KOHL_DGRAD && step->op == &kohl_batchnorm_op) {
+    const kohl_step *forward = &plan->steps[kohl_plan_forward_step(plan, step->node)];
+    plan->steps[index].in[BATCHNORM_DGRAD_SCALE] = forward->in[BATCHNORM_SCALE];
+    return KOHL_OK;
+  }
+  if (step->direction == KOHL_DGRAD && (conv || dense)) return add_gradient_weights(ctx, plan, index);
+  if (step->direction != KOHL_FWD) return KOHL_OK;
+  if (conv || dense) {
+    size_t bytes = weight_bytes(step), k = (size_t)(conv ? desc->conv2d.k : desc->dense.k);
+    bool bias = conv ? desc->conv2d.bias : desc->dense.bias;
     status = kohl_plan_add_floats(ctx, plan, 0, &wei);
     if (status != KOHL_OK) return status;
     plan->buffers[wei].bytes = bytes;
-    if (conv ? desc->conv2d.bias : desc->dense.bias) {
-      status = kohl_plan_add_floats(ctx, plan, (size_t)(conv ? desc->conv2d.k : desc->dense.k), &bia);
-    }
-  } else if (op == &kohl_batchnorm_op) {
-    status = kohl_plan_add_floats(ctx, plan, (size_t)desc->batchnorm.c, &wei);
-    if (status == KOHL_OK) status = kohl_plan_add_floats(ctx, plan, (size_t)desc->batchnorm.c, &bia);
+    if (bias) status = kohl_plan_add_floats(ctx, plan, k, &bia);
+  } else if (step->op == &kohl_batchnorm_op) {
+    size_t c = (size_t)desc->batchnorm.c;
+    status = kohl_plan_add_floats(ctx, plan, c, &wei);
+    if (status == KOHL_OK) status = kohl_plan_add_floats(ctx, plan, c, &bia);
   } else {
     return KOHL_OK;
   }
@@ -116,7 +153,8 @@ static kohl_status add_scratch(kohl_context *ctx, kohl_plan *plan, size_t index)
   return KOHL_OK;
 }
 
-_Static_assert(CONV2D_WEI == 1 && DENSE_WEI == 1 && BATCHNORM_SCALE == 1, "weights are the second input of every op");
+_Static_assert(CONV2D_WEI == 1 && DENSE_WEI == 1 && BATCHNORM_SCALE == 1 && DENSE_DGRAD_WEI == 1,
+               "weights are the second input of every op");
 _Static_assert(CONV2D_BIA == 2 && DENSE_BIA == 2 && BATCHNORM_SHIFT == 2, "bias is the third input of every op");
 
 kohl_status kohl_plan_choose(kohl_context *ctx, kohl_plan *plan) {

@@ -17,6 +17,9 @@ kohl_status kohl_plan_add_floats(kohl_context *ctx, kohl_plan *plan, size_t coun
 int kohl_plan_producer(const kohl_plan *plan, int buffer);
 int kohl_plan_readers(const kohl_plan *plan, int buffer);
 
+/* In training: the forward step of a node, -1 when it has none. */
+int kohl_plan_forward_step(const kohl_plan *plan, int node);
+
 kohl_status kohl_plan_lower(kohl_context *ctx, kohl_plan *plan);        /* passes 0 to 2: nodes become steps */
 void kohl_plan_fold_norms(kohl_plan *plan);                             /* 3 */
 void kohl_plan_fuse(kohl_plan *plan);                                   /* 4 */

@@ -119,16 +119,19 @@ static kohl_status pack_step(kohl_session *session, const kohl_step *step) {
   return status;
 }
 
-static bool has_weights(const kohl_step *step) {
-  return step->absorbed_by < 0 && step->direction == KOHL_FWD &&
-         (step->op == &kohl_conv2d_op || step->op == &kohl_dense_op || step->op == &kohl_batchnorm_op);
+/* Steps whose weights have memory of their own in the arena; an input gradient may read params instead. */
+static bool has_weights(const kohl_plan *plan, const kohl_step *step) {
+  bool weighted = step->op == &kohl_conv2d_op || step->op == &kohl_dense_op;
+  if (step->absorbed_by >= 0) return false;
+  if (step->direction == KOHL_DGRAD) return weighted && plan->buffers[step->in[1]].home < 0;
+  return step->direction == KOHL_FWD && (weighted || step->op == &kohl_batchnorm_op);
 }
 
 static kohl_status pack_all(kohl_session *session, bool again) {
   kohl_status status = KOHL_OK;
   for (size_t i = 0; i < session->plan->step_count && status == KOHL_OK; i++) {
     const kohl_step *step = &session->plan->steps[i];
-    if (has_weights(step) && (!again || step->repack)) status = pack_step(session, step);
+    if (has_weights(session->plan, step) && (!again || step->repack)) status = pack_step(session, step);
   }
   return status;
 }

@@ -12,7 +12,7 @@ static const kohl_kernel table[] = {
 };
 KOHL_DEFINE_OP(adaptive_pool, table)
 
-enum { BLOCK = 64 }; /* channels of one unit of work: four cache lines, the widest kernel's pass */
+enum { BLOCK = KOHL_POOL_SPREAD_CHANNELS }; /* channels of one unit of work: the widest kernel's pass */
 
 const char *kohl_adaptive_pool_check(const kohl_adaptive_pool_desc *d) {
   if (d->n < 0 || d->h < 1 || d->w < 1 || d->c < 1 || d->p < 1 || d->q < 1) return "a size is below 1";
@@ -57,4 +57,42 @@ void kohl_adaptive_pool_run(const kohl_adaptive_pool_desc *d, const kohl_args *a
                             kohl_pool_reduce *reduce) {
   unit_state state = {d, args, reduce, ((size_t)d->c + BLOCK - 1) / BLOCK};
   kohl_parallel(threads, unit, &state, (size_t)d->n * d->p * state.blocks);
+}
+
+typedef struct {
+  const kohl_adaptive_pool_desc *d;
+  const kohl_args *args;
+  kohl_pool_spread *spread;
+  size_t blocks;
+} block_state;
+
+/* One block of channels of one picture. */
+static void block(void *state, size_t index, size_t worker) {
+  (void)worker;
+  const block_state *st = state;
+  const kohl_adaptive_pool_desc *d = st->d;
+  size_t n = index / st->blocks, c = index % st->blocks * BLOCK, left = (size_t)d->c - c;
+  int channels = left < BLOCK ? (int)left : BLOCK;
+  size_t pixels = (size_t)d->h * d->w, first = n * pixels * d->src_stride + c, row_step = (size_t)d->w * d->src_stride;
+  const bool max = d->mode == KOHL_ADAPTIVE_POOL_MAX;
+  const float *src = max ? (const float *)st->args->in[ADAPTIVE_POOL_DGRAD_SRC] + first : NULL;
+  const float *ddst = (const float *)st->args->in[ADAPTIVE_POOL_DGRAD_DDST] + n * d->p * d->q * d->dst_stride + c;
+  float *dsrc = (float *)st->args->out[ADAPTIVE_POOL_DGRAD_DSRC] + first;
+  kohl_pool_clear(dsrc, pixels, (size_t)d->src_stride, channels);
+  kohl_pool_cells cells = {NULL, row_step, (size_t)d->src_stride, 0, 0, max, 1.0f};
+  for (int p = 0; p < d->p; p++) {
+    size_t row = (size_t)share(p, d->p, d->h, &cells.rows) * row_step;
+    for (int q = 0; q < d->q; q++, ddst += d->dst_stride) {
+      size_t at = row + (size_t)share(q, d->q, d->w, &cells.cols) * d->src_stride;
+      cells.divisor = (float)cells.rows * (float)cells.cols;
+      cells.src = src ? src + at : NULL;
+      st->spread(&cells, channels, ddst, dsrc + at);
+    }
+  }
+}
+
+void kohl_adaptive_pool_dgrad(const kohl_adaptive_pool_desc *d, const kohl_args *args, kohl_threads *threads,
+                              kohl_pool_spread *spread) {
+  block_state state = {d, args, spread, ((size_t)d->c + BLOCK - 1) / BLOCK};
+  kohl_parallel(threads, block, &state, (size_t)d->n * state.blocks);
 }

@@ -4,7 +4,8 @@
  * overlap).  p = q = 1 is global pooling.
  *
  * Accuracy class CHAIN, in the orders of pool (kernels/pool/pool.h): rows, then columns ascending; max from -inf with
- * NaN winning; avg as additions from 0, then one division by the number of cells. */
+ * NaN winning; avg as additions from 0, then one division by the number of cells;
+ * the gradient window after window, p, then q ascending. */
 #ifndef KOHL_KERNELS_ADAPTIVE_POOL_ADAPTIVE_POOL_H
 #define KOHL_KERNELS_ADAPTIVE_POOL_ADAPTIVE_POOL_H
 
@@ -23,6 +24,10 @@ typedef struct kohl_adaptive_pool_desc {
 enum { ADAPTIVE_POOL_SRC }; /* in: [n][h][w] pixels */
 enum { ADAPTIVE_POOL_DST }; /* out: [n][p][q] pixels; not src */
 
+/* kohl_args of dgrad, as pool's.  In: [n][p][q] pixels; the forward's src, read by max only, else NULL is allowed. */
+enum { ADAPTIVE_POOL_DGRAD_DDST, ADAPTIVE_POOL_DGRAD_SRC };
+enum { ADAPTIVE_POOL_DGRAD_DSRC }; /* out: [n][h][w] pixels; neither ddst nor src */
+
 /* NULL, or what is wrong with the desc. */
 const char *kohl_adaptive_pool_check(const kohl_adaptive_pool_desc *d);
 
@@ -30,6 +35,10 @@ const char *kohl_adaptive_pool_check(const kohl_adaptive_pool_desc *d);
  * pooling has work for several threads too. */
 void kohl_adaptive_pool_run(const kohl_adaptive_pool_desc *d, const kohl_args *args, kohl_threads *threads,
                             kohl_pool_reduce *reduce);
+
+/* Clears dsrc and runs spread over every window; a unit of work is 64 channels of a picture. */
+void kohl_adaptive_pool_dgrad(const kohl_adaptive_pool_desc *d, const kohl_args *args, kohl_threads *threads,
+                              kohl_pool_spread *spread);
 
 extern const kohl_op kohl_adaptive_pool_op;
 

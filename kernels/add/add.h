@@ -2,6 +2,8 @@
  *
  *   dst[pixel, c] = act(a[pixel, c] + b[pixel, c])
  *
+ * There is no gradient kernel: da and db are both ddst, after the activation's own dgrad where there is one.
+ *
  * Accuracy class CHAIN: one rounding, then the activation. */
 #ifndef KOHL_KERNELS_ADD_ADD_H
 #define KOHL_KERNELS_ADD_ADD_H

@@ -44,6 +44,15 @@ const char *kohl_conv2d_check(const kohl_conv2d_desc *d) {
   return NULL;
 }
 
+const char *kohl_conv2d_gradient_check(const void *desc) {
+  const kohl_conv2d_desc *d = desc;
+  if (d->pool) return "no gradient of a fused pool";
+  if (d->dsts != 1) return "a gradient has one destination";
+  return kohl_conv2d_check(d);
+}
+
+int kohl_conv2d_block_rows(const kohl_conv2d_desc *d) { return d->q < 256 ? 256 / d->q : 1; }
+
 double kohl_conv2d_flops(const kohl_conv2d_desc *d) {
   return 2.0 * d->n * d->p * d->q * d->k * d->r * d->s * (d->c / d->groups);
 }

@@ -13,11 +13,7 @@ enum {
   CHUNK_BYTES = 512 << 10, /* a longer panel of a 1x1 filter is cut along its chain, to stay in L2 */
 };
 
-/* Filters k0 to k0 + channels - 1, all of one group and one destination. */
-typedef struct {
-  size_t wei; /* floats before it in the packed weights */
-  int k0, channels, dst, dst_c, group;
-} panel;
+typedef kohl_igemm_panel panel;
 
 /* What follows from the desc; no memory of its own. */
 typedef struct {
@@ -25,10 +21,10 @@ typedef struct {
   const kohl_conv2d_desc *d;
   size_t c_group, taps, run; /* run: channels, or channels of a whole filter row where merged */
   bool merged;
-  size_t panels, depth; /* depth: r*s*c_group */
-  size_t most_tiles;    /* of a strip */
-  size_t zeros;         /* bytes of the zero pixel */
-  size_t table, copies; /* bytes per worker */
+  size_t panels, depth;       /* depth: r*s*c_group */
+  size_t most_tiles;          /* of a strip */
+  size_t zeros;               /* bytes of the zero pixel */
+  size_t table, copies, tile; /* bytes per worker; tile: outputs on their way to a view */
 } shape;
 
 /* The split of one run. */
@@ -46,14 +42,13 @@ static size_t grow(size_t x, size_t of, size_t last) {
   return next < last ? next : last;
 }
 
-static size_t panel_width(const kohl_igemm_isa *isa, int channels) {
+size_t kohl_igemm_panel_width(const kohl_igemm_isa *isa, int channels) {
   return (size_t)isa->lanes * (channels > isa->lanes ? 2 : 1);
 }
 
-/* Steps from one panel to the next; begins with a zeroed one.  False at the end, when p->wei is the floats of all. */
-static bool next_panel(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, panel *p) {
+bool kohl_igemm_next_panel(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, panel *p) {
   int k_group = d->k / d->groups;
-  p->wei += (size_t)d->r * d->s * (d->c / d->groups) * (p->channels ? panel_width(isa, p->channels) : 0);
+  p->wei += (size_t)d->r * d->s * (d->c / d->groups) * (p->channels ? kohl_igemm_panel_width(isa, p->channels) : 0);
   p->k0 += p->channels;
   p->dst_c += p->channels;
   if (p->k0 == d->k) return false;
@@ -80,13 +75,14 @@ static shape shape_of(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d) {
     s.taps = (size_t)d->r;
     s.run = s.c_group * d->s;
   }
-  for (panel p = {0}; next_panel(isa, d, &p);) s.panels++;
+  for (panel p = {0}; kohl_igemm_next_panel(isa, d, &p);) s.panels++;
   size_t tile = s.taps * isa->rows * sizeof(float *);
   s.most_tiles = TABLE_BYTES / tile;
   if (s.most_tiles > TILES) s.most_tiles = TILES;
   if (s.most_tiles < 1) s.most_tiles = 1;
   s.table = round_up(s.most_tiles * tile, LINE);
   s.copies = s.merged ? round_up(s.most_tiles * s.taps * isa->rows * s.run * sizeof(float), LINE) : 0;
+  s.tile = round_up((size_t)isa->rows * 2 * isa->lanes * sizeof(float), LINE);
   s.zeros = round_up((s.merged ? s.run : (size_t)d->c) * sizeof(float), LINE);
   return s;
 }
@@ -136,14 +132,14 @@ const char *kohl_igemm_accepts(const void *desc) {
 
 size_t kohl_igemm_packed_size(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d) {
   panel p = {0};
-  while (next_panel(isa, d, &p)) continue;
+  while (kohl_igemm_next_panel(isa, d, &p)) continue;
   return p.wei * sizeof(float);
 }
 
 void kohl_igemm_pack(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, const float *wei, float *packed) {
   size_t depth = (size_t)d->r * d->s * (d->c / d->groups);
-  for (panel p = {0}; next_panel(isa, d, &p);) {
-    size_t width = panel_width(isa, p.channels);
+  for (panel p = {0}; kohl_igemm_next_panel(isa, d, &p);) {
+    size_t width = kohl_igemm_panel_width(isa, p.channels);
     float *to = packed + p.wei;
     if ((size_t)p.channels < width) memset(to, 0, depth * width * sizeof *to);
     for (size_t i0 = 0; i0 < depth; i0 += PACK) { /* a transpose by blocks that fit in L1 */
@@ -158,10 +154,11 @@ void kohl_igemm_pack(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, const
 
 /* The workspace: the panels, the zero pixel, then each worker's pointer tables and copies. */
 static size_t shared_bytes(const shape *s) { return round_up(s->panels * sizeof(panel), LINE) + s->zeros; }
+static size_t worker_bytes(const shape *s) { return s->table + s->copies + s->tile; }
 
 size_t kohl_igemm_workspace_size(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, size_t workers) {
   shape s = shape_of(isa, d);
-  return shared_bytes(&s) + workers * (s.table + s.copies);
+  return shared_bytes(&s) + workers * worker_bytes(&s);
 }
 
 size_t kohl_igemm_tasks(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, size_t workers) {
@@ -174,6 +171,7 @@ typedef struct {
   shape s;
   split u;
   const kohl_args *args;
+  const kohl_igemm_view *view; /* NULL: output pixels are neighbours */
   const panel *panels;
   const float *zeros;
   char *scratch; /* of worker 0 */
@@ -288,13 +286,31 @@ static void point_tiles(const state *st, size_t tile, size_t stop, const float *
   }
 }
 
+/* A tile whose pixels are apart: in one row they have one stride, else they are copied out of `buffer`. */
+static void multiply_apart(const state *st, kohl_igemm_call *call, const panel *p, size_t pixel, float *buffer) {
+  const kohl_conv2d_desc *d = st->s.d;
+  const kohl_igemm_view *view = st->view;
+  corner at = corner_of(d, pixel);
+  float *dst = (float *)st->args->out[CONV2D_DST] + p->dst_c;
+  size_t count = (size_t)call->rows;
+  bool one_row = in_row(d, &at, count) == count;
+  call->dst = one_row ? dst + at.n * view->picture + at.p * view->row + at.q * view->column : buffer;
+  call->dst_stride = one_row ? view->column : 2 * (size_t)st->s.isa->lanes;
+  st->s.isa->micro(call);
+  for (size_t i = 0; i < count && !one_row; i++, go_on(d, &at, 1)) {
+    memcpy(dst + at.n * view->picture + at.p * view->row + at.q * view->column, buffer + i * call->dst_stride,
+           (size_t)p->channels * sizeof *dst);
+  }
+}
+
 /* All tiles of a strip times one panel. */
-static void multiply(const state *st, const panel *p, size_t tile, size_t stop, const float *const *table) {
+static void multiply(const state *st, const panel *p, size_t tile, size_t stop, const float *const *table,
+                     float *buffer) {
   const shape *s = &st->s;
   const kohl_conv2d_desc *d = s->d;
   const float *bia = st->args->in[CONV2D_BIA], *add = st->args->in[CONV2D_ADD];
-  size_t width = panel_width(s->isa, p->channels), chunk = s->run, stride = (size_t)d->dst_stride[p->dst];
-  if (s->taps == 1 && !d->add && stop - tile > 1 && s->run * width * sizeof(float) > CHUNK_BYTES) {
+  size_t width = kohl_igemm_panel_width(s->isa, p->channels), chunk = s->run, stride = (size_t)d->dst_stride[p->dst];
+  if (s->taps == 1 && !d->add && !st->view && stop - tile > 1 && s->run * width * sizeof(float) > CHUNK_BYTES) {
     chunk = CHUNK_BYTES / sizeof(float) / width;
   }
   for (size_t c = 0; c < s->run; c += chunk) {
@@ -317,7 +333,11 @@ static void multiply(const state *st, const panel *p, size_t tile, size_t stop, 
           .add_stride = (size_t)d->add_stride,
           .dst_stride = stride,
       };
-      s->isa->micro(&call);
+      if (st->view) {
+        multiply_apart(st, &call, p, pixel, buffer);
+      } else {
+        s->isa->micro(&call);
+      }
     }
   }
 }
@@ -329,20 +349,26 @@ static void unit(void *context, size_t index, size_t worker) {
   size_t strip = u->strip_major ? index / u->blocks : index % u->strips;
   size_t block = u->strip_major ? index % u->blocks : index / u->strips;
   size_t tile = strip * u->tiles / u->strips, stop = (strip + 1) * u->tiles / u->strips;
-  char *scratch = st->scratch + worker * (st->s.table + st->s.copies);
+  char *scratch = st->scratch + worker * worker_bytes(&st->s);
   const float **table = (const float **)scratch;
   point_tiles(st, tile, stop, table, (float *)(scratch + st->s.table));
   size_t p = block * st->s.panels / u->blocks, end = (block + 1) * st->s.panels / u->blocks;
-  for (; p < end; p++) multiply(st, &st->panels[p], tile, stop, table);
+  float *buffer = (float *)(scratch + st->s.table + st->s.copies);
+  for (; p < end; p++) multiply(st, &st->panels[p], tile, stop, table, buffer);
 }
 
 void kohl_igemm_run(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, const kohl_args *args,
                     kohl_threads *threads) {
-  state st = {.s = shape_of(isa, d), .args = args};
+  kohl_igemm_run_view(isa, d, args, NULL, threads);
+}
+
+void kohl_igemm_run_view(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, const kohl_args *args,
+                         const kohl_igemm_view *view, kohl_threads *threads) {
+  state st = {.s = shape_of(isa, d), .args = args, .view = view};
   st.u = split_of(&st.s, kohl_threads_count(threads));
   if (!st.u.tiles) return;
   panel *panels = args->workspace, p = {0};
-  for (size_t i = 0; next_panel(isa, d, &p); i++) panels[i] = p;
+  for (size_t i = 0; kohl_igemm_next_panel(isa, d, &p); i++) panels[i] = p;
   char *zeros = (char *)args->workspace + shared_bytes(&st.s) - st.s.zeros;
   memset(zeros, 0, st.s.zeros);
   st.panels = panels;

@@ -39,6 +39,22 @@ typedef struct kohl_igemm_isa {
 
 extern const kohl_igemm_isa kohl_igemm_avx2, kohl_igemm_avx512;
 
+/* A panel: filters k0 to k0 + channels - 1, all of one group and one destination. */
+typedef struct kohl_igemm_panel {
+  size_t wei; /* floats before it in the packed weights */
+  int k0, channels, dst, dst_c, group;
+} kohl_igemm_panel;
+
+/* Steps from one panel to the next; begins with a zeroed one.  False at the end, when panel->wei is the floats of all.
+ * The width is in floats, those that only fill up included. */
+bool kohl_igemm_next_panel(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, kohl_igemm_panel *panel);
+size_t kohl_igemm_panel_width(const kohl_igemm_isa *isa, int channels);
+
+/* Floats from one output pixel to the next across, down and from picture to picture, where they are not neighbours. */
+typedef struct kohl_igemm_view {
+  size_t column, row, picture;
+} kohl_igemm_view;
+
 /* The five members of a kernel.  Packed weights are [panel][r*s*c/groups][one or two vectors], the last lanes of
  * a panel filled with zeros; a panel begins at each destination and each group.  Packed weights and workspace
  * want an alignment of 64.  The workspace does not depend on the batch. */
@@ -47,6 +63,11 @@ size_t kohl_igemm_packed_size(const kohl_igemm_isa *isa, const kohl_conv2d_desc 
 void kohl_igemm_pack(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, const float *wei, float *packed);
 size_t kohl_igemm_workspace_size(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, size_t workers);
 void kohl_igemm_run(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, const kohl_args *args, kohl_threads *threads);
+
+/* The same with the pixels of the one destination where view says.  Paddings may be negative here: the first tap of
+ * the first pixel is then inside.  pad_bottom and pad_right are never read. */
+void kohl_igemm_run_view(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, const kohl_args *args,
+                         const kohl_igemm_view *view, kohl_threads *threads);
 
 /* Independent units of work that run makes for that many workers. */
 size_t kohl_igemm_tasks(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, size_t workers);

@@ -6,7 +6,13 @@
  * first, TensorFlow does not, and whoever makes the desc has done so where it is due.
  *
  * Accuracy class CHAIN: sum = 0, then sum = fma(src, src, sum), j ascending; base = fma(alpha, sum, bias);
- * dst = src * kohl_powf(base, -beta). */
+ * dst = src * kohl_powf(base, -beta).
+ *
+ * dgrad: dsrc_c = ddst_c base_c^-beta - 2 alpha beta src_c sum_j ddst_j src_j base_j^(-beta - 1), over the j whose
+ * window holds c, which are those of c's window.  In the order: base and power = kohl_powf(base, -beta) as above; t_j =
+ * ((ddst_j
+ * * src_j) * power_j) / base_j; sum = 0, then sum = sum + t_j, j ascending; factor = (2 * alpha) * beta;
+ * dsrc = fma(-(factor * src), sum, ddst * power). */
 #ifndef KOHL_KERNELS_LRN_LRN_H
 #define KOHL_KERNELS_LRN_LRN_H
 
@@ -22,6 +28,10 @@ typedef struct kohl_lrn_desc {
 /* kohl_args of fwd */
 enum { LRN_SRC }; /* in: pixels */
 enum { LRN_DST }; /* out: pixels; not src */
+
+/* kohl_args of dgrad.  In: the forward's input (stride src_stride) and its output's gradient (dst_stride). */
+enum { LRN_DGRAD_SRC, LRN_DGRAD_DDST };
+enum { LRN_DGRAD_DSRC }; /* out: pixels of stride src_stride; neither src nor ddst */
 
 /* NULL, or what is wrong with the desc. */
 const char *kohl_lrn_check(const kohl_lrn_desc *d);

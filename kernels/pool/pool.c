@@ -1,5 +1,8 @@
-/* The list of pools and what they share: checking a desc, output size, cutting windows to the picture. */
+/* The list of pools and what they share: checking a desc, output size, cutting windows to the picture, clearing and
+ * walking a gradient. */
 #include "kernels/pool/pool.h"
+
+#include <string.h>
 
 #define KERNEL(...) KOHL_DECLARE_KERNEL(pool, __VA_ARGS__)
 #include "kernels/pool/pool.def"
@@ -58,6 +61,14 @@ static span cut(int index, int stride, int pad_before, int pad_after, int window
   return (span){(int)first, (int)(last - first), (int)((end < room ? end : room) - start)};
 }
 
+/* The window that begins at src. */
+static kohl_pool_cells cells_of(const kohl_pool_desc *d, const float *src, span y, span x) {
+  bool all = d->mode == KOHL_POOL_AVG_ALL;
+  float divisor = all ? (float)y.padded * (float)x.padded : (float)y.count * (float)x.count;
+  size_t row_step = (size_t)d->w * d->src_stride;
+  return (kohl_pool_cells){src, row_step, (size_t)d->src_stride, y.count, x.count, d->mode == KOHL_POOL_MAX, divisor};
+}
+
 typedef struct {
   const kohl_pool_desc *d;
   const kohl_args *args;
@@ -76,15 +87,7 @@ static void row(void *state, size_t index, size_t worker) {
   src += (n * d->h + y.first) * row_step;
   for (int q = 0; q < d->q; q++, dst += d->dst_stride) {
     span x = cut(q, d->stride_w, d->pad_left, d->pad_right, d->s, d->w);
-    bool all = d->mode == KOHL_POOL_AVG_ALL;
-    float divisor = all ? (float)y.padded * (float)x.padded : (float)y.count * (float)x.count;
-    kohl_pool_cells cells = {src + (size_t)x.first * d->src_stride,
-                             row_step,
-                             (size_t)d->src_stride,
-                             y.count,
-                             x.count,
-                             d->mode == KOHL_POOL_MAX,
-                             divisor};
+    kohl_pool_cells cells = cells_of(d, src + (size_t)x.first * d->src_stride, y, x);
     st->reduce(&cells, d->c, dst);
   }
 }
@@ -92,4 +95,48 @@ static void row(void *state, size_t index, size_t worker) {
 void kohl_pool_run(const kohl_pool_desc *d, const kohl_args *args, kohl_threads *threads, kohl_pool_reduce *reduce) {
   row_state state = {d, args, reduce};
   kohl_parallel(threads, row, &state, (size_t)d->n * d->p);
+}
+
+const char *kohl_pool_spread_limit(int64_t cells) {
+  return cells > 1 << 24 ? "a window of more than 2^24 cells" : NULL;
+}
+
+void kohl_pool_clear(float *dsrc, size_t pixels, size_t stride, int c) {
+  for (; pixels; pixels--, dsrc += stride) memset(dsrc, 0, (size_t)c * sizeof *dsrc);
+}
+
+typedef struct {
+  const kohl_pool_desc *d;
+  const kohl_args *args;
+  kohl_pool_spread *spread;
+  size_t blocks;
+} block_state;
+
+/* One block of channels of one picture. */
+static void block(void *state, size_t index, size_t worker) {
+  (void)worker;
+  const block_state *st = state;
+  const kohl_pool_desc *d = st->d;
+  size_t n = index / st->blocks, c = index % st->blocks * KOHL_POOL_SPREAD_CHANNELS, left = (size_t)d->c - c;
+  int channels = left < KOHL_POOL_SPREAD_CHANNELS ? (int)left : KOHL_POOL_SPREAD_CHANNELS;
+  size_t pixels = (size_t)d->h * d->w, first = n * pixels * d->src_stride + c;
+  const float *src = d->mode == KOHL_POOL_MAX ? (const float *)st->args->in[POOL_DGRAD_SRC] + first : NULL;
+  const float *ddst = (const float *)st->args->in[POOL_DGRAD_DDST] + n * d->p * d->q * d->dst_stride + c;
+  float *dsrc = (float *)st->args->out[POOL_DGRAD_DSRC] + first;
+  kohl_pool_clear(dsrc, pixels, (size_t)d->src_stride, channels);
+  for (int p = 0; p < d->p; p++) {
+    span y = cut(p, d->stride_h, d->pad_top, d->pad_bottom, d->r, d->h);
+    for (int q = 0; q < d->q; q++, ddst += d->dst_stride) {
+      span x = cut(q, d->stride_w, d->pad_left, d->pad_right, d->s, d->w);
+      size_t at = ((size_t)y.first * d->w + x.first) * d->src_stride;
+      kohl_pool_cells cells = cells_of(d, src ? src + at : NULL, y, x);
+      st->spread(&cells, channels, ddst, dsrc + at);
+    }
+  }
+}
+
+void kohl_pool_dgrad(const kohl_pool_desc *d, const kohl_args *args, kohl_threads *threads, kohl_pool_spread *spread) {
+  size_t blocks = ((size_t)d->c + KOHL_POOL_SPREAD_CHANNELS - 1) / KOHL_POOL_SPREAD_CHANNELS;
+  block_state state = {d, args, spread, blocks};
+  kohl_parallel(threads, block, &state, (size_t)d->n * blocks);
 }

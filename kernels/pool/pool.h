@@ -8,7 +8,13 @@
  *        one, as it is), and padding never wins.
  *   avg: acc = 0, then acc = acc + v, then one division by the number of cells as a float: correctly rounded, which
  *        a multiplication by the reciprocal would not be.  The number is that of the cells inside the picture
- *        (KOHL_POOL_AVG_VALID, Keras) or inside the padded picture (KOHL_POOL_AVG_ALL, torchvision). */
+ *        (KOHL_POOL_AVG_VALID, Keras) or inside the padded picture (KOHL_POOL_AVG_ALL, torchvision).
+ * dgrad: dsrc = 0, then for each window that covers the cell, p, then q ascending:
+ *   max: dsrc = dsrc + ddst when the forward's last `acc = v` was at this cell: the first maximum, or the last NaN; the
+ *        window's first cell when there was none (all cells -inf).
+ *   avg: dsrc = dsrc + ddst / number, the quotient being rounded.
+ * A unit of work owns 64 channels of a picture and goes through all their windows, so that none is looked at twice and
+ * no sum is split. */
 #ifndef KOHL_KERNELS_POOL_POOL_H
 #define KOHL_KERNELS_POOL_POOL_H
 
@@ -28,6 +34,11 @@ typedef struct kohl_pool_desc {
 /* kohl_args of fwd */
 enum { POOL_SRC }; /* in: [n][h][w] pixels */
 enum { POOL_DST }; /* out: [n][p][q] pixels; not src */
+
+/* kohl_args of dgrad; src_stride is dsrc's too, dst_stride is ddst's.  In: pixels; the forward's src, read by max only,
+ * else NULL is allowed. */
+enum { POOL_DGRAD_DDST, POOL_DGRAD_SRC };
+enum { POOL_DGRAD_DSRC }; /* out: [n][h][w] pixels; neither ddst nor src */
 
 /* NULL, or what is wrong with the desc.  Every window must have a cell inside the picture. */
 const char *kohl_pool_check(const kohl_pool_desc *d);
@@ -51,8 +62,22 @@ typedef struct kohl_pool_cells {
 typedef void kohl_pool_reduce(const kohl_pool_cells *cells, int c, float *dst);
 kohl_pool_reduce kohl_pool_reduce_ref, kohl_pool_reduce_avx2, kohl_pool_reduce_avx512;
 
+/* The gradient of one window: adds what ddst[0 .. c-1] gives to the cells of dsrc, which lie as those of src do. */
+typedef void kohl_pool_spread(const kohl_pool_cells *cells, int c, const float *ddst, float *dsrc);
+kohl_pool_spread kohl_pool_spread_ref, kohl_pool_spread_avx2, kohl_pool_spread_avx512;
+enum { KOHL_POOL_SPREAD_CHANNELS = 64 }; /* of one unit of work: four cache lines */
+
+/* NULL, or why the kernels that count cells in floats refuse windows of so many. */
+const char *kohl_pool_spread_limit(int64_t cells);
+
+/* Sets c channels of h x w pixels to 0. */
+void kohl_pool_clear(float *dsrc, size_t pixels, size_t stride, int c);
+
 /* Runs reduce over every window, one output row per unit of work. */
 void kohl_pool_run(const kohl_pool_desc *d, const kohl_args *args, kohl_threads *threads, kohl_pool_reduce *reduce);
+
+/* Clears dsrc and runs spread over every window. */
+void kohl_pool_dgrad(const kohl_pool_desc *d, const kohl_args *args, kohl_threads *threads, kohl_pool_spread *spread);
 
 extern const kohl_op kohl_pool_op;
 

@@ -54,6 +54,12 @@ int kohl_builder_pool(kohl_builder *b, int src, kohl_layer layer, const char *na
   return append(b, layer, name, &params, &src, 1);
 }
 
+int kohl_builder_adaptive_pool(kohl_builder *b, int src, const char *name, int side) {
+  kohl_params params = kohl_params_default();
+  params.output[0] = params.output[1] = side;
+  return append(b, KOHL_LAYER_adaptive_avg_pool, name, &params, &src, 1);
+}
+
 int kohl_builder_dense(kohl_builder *b, int src, const char *name, int units, kohl_activation activation) {
   kohl_params params = kohl_params_default();
   params.filters = units;
@@ -70,4 +76,25 @@ int kohl_builder_dropout(kohl_builder *b, int src, const char *name, float rate)
 int kohl_builder_concat(kohl_builder *b, const char *name, const int *inputs, int count) {
   kohl_params params = kohl_params_default();
   return append(b, KOHL_LAYER_concat, name, &params, inputs, count);
+}
+
+int kohl_builder_sum(kohl_builder *b, const char *name, int first, int second) {
+  kohl_params params = kohl_params_default();
+  return append(b, KOHL_LAYER_add, name, &params, (const int[]){first, second}, 2);
+}
+
+int kohl_builder_norm(kohl_builder *b, int src, const char *name, const kohl_arch_options *options) {
+  kohl_params params = kohl_params_default();
+  params.epsilon = options->epsilon;
+  params.gamma = options->gamma;
+  return append(b, KOHL_LAYER_batch_norm, name, &params, &src, 1);
+}
+
+int kohl_builder_outputs(kohl_builder *b, int src, const char *name, const kohl_arch_options *options) {
+  return kohl_builder_plain(b, src, options->sigmoid ? KOHL_LAYER_sigmoid : KOHL_LAYER_softmax, name);
+}
+
+int kohl_builder_classes(kohl_builder *b, int src, const kohl_arch_options *options) {
+  int x = kohl_builder_dense(b, src, "predictions", options->classes, KOHL_ACTIVATION_NONE);
+  return kohl_builder_outputs(b, x, "probabilities", options);
 }

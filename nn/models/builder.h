@@ -16,7 +16,7 @@ typedef struct kohl_builder {
 
 /* What models.def names: appends the whole network.  options are complete (sizes above 0). */
 typedef void kohl_arch_builder(kohl_builder *b, const kohl_arch_options *options);
-#define ARCH(name, builder, size, epsilon, gamma, dropout, idea) kohl_arch_builder builder;
+#define ARCH(name, builder, size, idea, ...) kohl_arch_builder builder;
 #include "nn/models/models.def"
 #undef ARCH
 
@@ -29,11 +29,22 @@ int kohl_builder_add(kohl_builder *b, int src, kohl_layer layer, const char *nam
 int kohl_builder_plain(kohl_builder *b, int src, kohl_layer layer, const char *name);
 int kohl_builder_conv(kohl_builder *b, int src, const char *name, int filters, int kernel, kohl_activation activation);
 int kohl_builder_pool(kohl_builder *b, int src, kohl_layer layer, const char *name, int kernel, int stride);
+int kohl_builder_adaptive_pool(kohl_builder *b, int src, const char *name, int side);
 int kohl_builder_dense(kohl_builder *b, int src, const char *name, int units, kohl_activation activation);
 
 /* No node, and src itself, when the rate is 0. */
 int kohl_builder_dropout(kohl_builder *b, int src, const char *name, float rate);
 
 int kohl_builder_concat(kohl_builder *b, const char *name, const int *inputs, int count);
+int kohl_builder_sum(kohl_builder *b, const char *name, int first, int second);
+
+/* With epsilon and gamma of the options. */
+int kohl_builder_norm(kohl_builder *b, int src, const char *name, const kohl_arch_options *options);
+
+/* What turns the logits into the network's output: a softmax, or a sigmoid where the options say so. */
+int kohl_builder_outputs(kohl_builder *b, int src, const char *name, const kohl_arch_options *options);
+
+/* The end that most have: the dense layer "predictions" without activation, then the outputs "probabilities". */
+int kohl_builder_classes(kohl_builder *b, int src, const kohl_arch_options *options);
 
 #endif

@@ -23,11 +23,7 @@ static int cell(net *n, int src, int filters, int rows, int columns, int stride,
   params.bias = false;
   int number = ++n->cells;
   int x = kohl_builder_add(n->b, src, KOHL_LAYER_conv2d, kohl_builder_name(n->b, "conv2d_%d", number), &params);
-  params = kohl_params_default();
-  params.epsilon = n->o->epsilon;
-  params.gamma = n->o->gamma;
-  x = kohl_builder_add(n->b, x, KOHL_LAYER_batch_norm, kohl_builder_name(n->b, "batch_normalization_%d", number),
-                       &params);
+  x = kohl_builder_norm(n->b, x, kohl_builder_name(n->b, "batch_normalization_%d", number), n->o);
   return kohl_builder_plain(n->b, x, KOHL_LAYER_relu, kohl_builder_name(n->b, "activation_%d", number));
 }
 
@@ -136,7 +132,7 @@ static void head(net *n, int x) {
   else
     x = kohl_builder_dropout(n->b, x, "dropout", o->dropout);
   x = kohl_builder_dense(n->b, x, last, o->classes, KOHL_ACTIVATION_NONE);
-  kohl_builder_plain(n->b, x, KOHL_LAYER_softmax, "probabilities");
+  kohl_builder_outputs(n->b, x, "probabilities", o);
 }
 
 void kohl_inception_v3_build(kohl_builder *b, const kohl_arch_options *o) {

@@ -6,17 +6,14 @@
 
 #include "nn/models/builder.h"
 
-#define OPTIONS(epsilon_, gamma_, dropout_) \
-  { .classes = 1000, .epsilon = epsilon_, .gamma = gamma_, .dropout = dropout_ }
-
 static const kohl_arch archs[] = {
-#define ARCH(name, builder, size, epsilon, gamma, dropout, idea) {#name, size, OPTIONS(epsilon, gamma, dropout), idea},
+#define ARCH(name, builder, size, idea, ...) {#name, size, {__VA_ARGS__}, idea},
 #include "nn/models/models.def"
 #undef ARCH
 };
 
 static kohl_arch_builder *const builders[] = {
-#define ARCH(name, builder, size, epsilon, gamma, dropout, idea) builder,
+#define ARCH(name, builder, size, idea, ...) builder,
 #include "nn/models/models.def"
 #undef ARCH
 };
@@ -43,7 +40,7 @@ kohl_status kohl_arch_find(kohl_context *ctx, const char *name, const kohl_arch 
 
 kohl_arch_options kohl_arch_options_default(const char *arch) {
   const kohl_arch *found = find(arch);
-  return found ? found->options : (kohl_arch_options)OPTIONS(1e-3f, true, 0.0f);
+  return found ? found->options : (kohl_arch_options){.classes = 1000, .epsilon = 1e-3f, .gamma = true};
 }
 
 static kohl_status check(kohl_context *ctx, const char *arch, const kohl_arch_options *o) {

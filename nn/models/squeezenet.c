@@ -55,5 +55,5 @@ void kohl_squeezenet_build(kohl_builder *b, const kohl_arch_options *o) {
   x = kohl_builder_dropout(b, x, "drop9", o->dropout);
   x = conv_relu(b, x, "", "conv10", o->classes, 1);
   x = kohl_builder_plain(b, x, KOHL_LAYER_global_avg_pool, "global_average_pooling2d_1");
-  kohl_builder_plain(b, x, KOHL_LAYER_softmax, "loss");
+  kohl_builder_outputs(b, x, "loss", o);
 }

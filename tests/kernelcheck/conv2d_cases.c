@@ -1,4 +1,4 @@
-/* Problems of conv2d. */
+/* Problems of conv2d, in all three directions. */
 #include <math.h>
 #include <string.h>
 
@@ -57,32 +57,30 @@ static const case_field fields[] = {{"n", 1, 0, 4096},
 
 /* Register blocks in use are 14 x 32, 6 x 16 and 12 x 32 pixels x channels: sizes stand at, below and above them. */
 static const char *const fixed[] = {
-    "n=1 h=1 w=1 c=1 k=1",
-    "n=0 h=5 w=5 c=3 k=4 r=3 s=3 pad=1 bias=1",
-    "n=1 h=3 w=13 c=15 k=31 r=3 s=3 pad=1 bias=1 relu=1",
-    "n=1 h=3 w=14 c=16 k=32 r=3 s=3 pad=1 bias=1 relu=1",
-    "n=1 h=3 w=15 c=17 k=33 r=3 s=3 pad=1 bias=1 relu=1",
-    "n=2 h=7 w=7 c=5 k=15 bias=1",
-    "n=2 h=6 w=6 c=8 k=16 bias=1",
-    "n=1 h=5 w=29 c=7 k=17 src_gap=9 dst_gap=15",
-    "n=1 h=2 w=2 c=3 k=5 r=5 s=5 pad=2 relu=1",
-    "n=1 h=1 w=1 c=2 k=3 r=7 s=7 pad=3 bias=1",
-    "n=1 h=11 w=13 c=3 k=64 r=7 s=7 stride=2 pad=3 bias=1 relu=1",
+    "n=1 h=1 w=1 c=1 k=1", "n=0 h=5 w=5 c=3 k=4 r=3 s=3 pad=1 bias=1",
+    "n=1 h=3 w=13 c=15 k=31 r=3 s=3 pad=1 bias=1 relu=1", "n=1 h=3 w=14 c=16 k=32 r=3 s=3 pad=1 bias=1 relu=1",
+    "n=1 h=3 w=15 c=17 k=33 r=3 s=3 pad=1 bias=1 relu=1", "n=2 h=7 w=7 c=5 k=15 bias=1", "n=2 h=6 w=6 c=8 k=16 bias=1",
+    "n=1 h=5 w=29 c=7 k=17 src_gap=9 dst_gap=15", "n=1 h=2 w=2 c=3 k=5 r=5 s=5 pad=2 relu=1",
+    "n=1 h=1 w=1 c=2 k=3 r=7 s=7 pad=3 bias=1", "n=1 h=11 w=13 c=3 k=64 r=7 s=7 stride=2 pad=3 bias=1 relu=1",
     "n=1 h=9 w=10 c=3 k=37 r=3 s=3 stride=2 pad=0 pad_bottom=1 pad_right=1 bias=1",
     "n=1 h=17 w=17 c=6 k=11 r=1 s=7 pad=0 pad_left=3 pad_bottom=0 bias=1 relu=1",
     "n=1 h=17 w=17 c=6 k=11 r=7 s=1 pad=3 pad_left=0 bias=1 relu=1",
     "n=1 h=7 w=7 c=24 k=37 src_gap=8 dst_gap=3 dsts=4 bias=1 relu=1",
-    "n=2 h=5 w=7 c=12 k=40 src_gap=4 dst_gap=24 dsts=3 bias=1 relu=1 r=3 s=3 pad=1",
-    "n=1 h=5 w=5 c=9 k=4 dsts=2",
-    "n=2 h=7 w=7 c=19 k=35 add=1 bias=1 relu=1 dst_gap=5",
-    "n=1 h=4 w=15 c=8 k=32 r=3 s=3 pad=1 add=1",
+    "n=2 h=5 w=7 c=12 k=40 src_gap=4 dst_gap=24 dsts=3 bias=1 relu=1 r=3 s=3 pad=1", "n=1 h=5 w=5 c=9 k=4 dsts=2",
+    "n=2 h=7 w=7 c=19 k=35 add=1 bias=1 relu=1 dst_gap=5", "n=1 h=4 w=15 c=8 k=32 r=3 s=3 pad=1 add=1",
     "n=1 h=9 w=9 c=4 k=6 r=3 s=3 dilation=2 pad=2 bias=1",
     "n=1 h=8 w=11 c=4 k=6 r=2 s=3 stride=3 stride_w=1 dilation_w=2 pad=1 pad_left=2 pad_bottom=0 pad_right=1",
-    "n=1 h=3 w=3 c=512 k=18 r=3 s=3 pad=1 bias=1 relu=1",
-    "n=1 h=2 w=3 c=3001 k=33 bias=1",
-    "n=1 h=6 w=6 c=8 k=12 r=3 s=3 pad=1 groups=4 bias=1",
-    "n=3 h=1 w=1 c=70 k=65 bias=1",
-    NULL};
+    "n=1 h=3 w=3 c=512 k=18 r=3 s=3 pad=1 bias=1 relu=1", "n=1 h=2 w=3 c=3001 k=33 bias=1",
+    "n=1 h=6 w=6 c=8 k=12 r=3 s=3 pad=1 groups=4 bias=1", "n=3 h=1 w=1 c=70 k=65 bias=1",
+    /* gradients: several blocks of rows, across pictures, the last one shorter; strides with and without all taps */
+    "n=3 h=17 w=19 c=5 k=15 r=3 s=3 pad=1 bias=1", "n=5 h=7 w=7 c=17 k=29 r=3 s=3 pad=1 bias=1 src_gap=3 dst_gap=5",
+    "n=1 h=3 w=300 c=3 k=7 r=3 s=3 pad=1 bias=1", "n=2 h=15 w=18 c=20 k=18 stride=2 bias=1 dst_gap=2",
+    "n=3 h=16 w=17 c=33 k=14 r=3 s=3 stride=2 pad=1 bias=1 src_gap=1",
+    "n=1 h=13 w=12 c=7 k=5 r=5 s=5 stride=2 stride_w=3 dilation=3 dilation_w=2 pad=6 pad_left=1",
+    "n=1 h=5 w=6 c=4 k=3 r=2 s=2 stride=5 pad=0 pad_bottom=4 pad_right=6", "n=2 h=8 w=8 c=9 k=6 r=1 s=1 pad=2 bias=1",
+    "n=260 h=1 w=1 c=3 k=5 bias=1",
+    /* more than wgrad packs at once */
+    "n=2 h=300 w=140 c=2 k=3 r=3 s=1 pad=1 pad_left=0 bias=1", NULL};
 
 static void draw(case_problem *problem, uint64_t *random) {
   double *v = problem->v;
@@ -153,26 +151,57 @@ static void desc_make(const case_problem *problem, kohl_conv2d_desc *d) {
   split(problem, d);
 }
 
-static const char *layout(const case_problem *problem, kohl_direction direction, case_layout *out) {
+/* The tensors of a direction; returns the most terms of a sum. */
+static double tensors(const kohl_conv2d_desc *d, case_layout *out) {
   static const char *const names[] = {"dst", "dst[1]", "dst[2]", "dst[3]"};
-  if (direction != KOHL_FWD) return "conv2d has cases for fwd only";
+  size_t pixels = (size_t)d->n * d->p * d->q;
+  int filter = d->r * d->s * (d->c / d->groups);
+  case_tensor src = case_tensor_make("src", (size_t)d->n * d->h * d->w, d->c, d->src_stride);
+  case_tensor wei = case_tensor_make("wei", (size_t)d->k, filter, 0);
+  case_tensor ddst = case_tensor_make("ddst", pixels, d->k, d->dst_stride[0]);
+  wei.weights = true;
+  if (out->direction == KOHL_FWD) {
+    out->in[CONV2D_SRC] = src;
+    out->in[CONV2D_WEI] = wei;
+    if (d->bias) out->in[CONV2D_BIA] = case_tensor_make("bia", 1, d->k, 0);
+    if (d->add) out->in[CONV2D_ADD] = case_tensor_make("add", pixels, d->k, d->add_stride);
+    for (int i = 0; i < d->dsts; i++) out->out[i] = case_tensor_make(names[i], pixels, d->dst_k[i], d->dst_stride[i]);
+    return filter + 2.0;
+  }
+  if (out->direction == KOHL_DGRAD) {
+    out->in[CONV2D_DGRAD_DDST] = ddst;
+    out->in[CONV2D_DGRAD_WEI] = wei;
+    src.name = "dsrc";
+    out->out[CONV2D_DGRAD_DSRC] = src;
+    return (double)d->r * d->s * (d->k / d->groups);
+  }
+  out->in[CONV2D_WGRAD_SRC] = src;
+  out->in[CONV2D_WGRAD_DDST] = ddst;
+  out->out[CONV2D_WGRAD_DWEI] = case_tensor_make("dwei", (size_t)d->k, filter, 0);
+  if (d->bias) out->out[CONV2D_WGRAD_DBIA] = case_tensor_make("dbia", 1, d->k, 0);
+  return (double)pixels;
+}
+
+static const char *layout(const case_problem *problem, kohl_direction direction, case_layout *out) {
   kohl_conv2d_desc d;
+  bool fwd = direction == KOHL_FWD;
   memset(&d, 0, sizeof d);
   desc_make(problem, &d);
+  out->partial = !fwd && (d.activation != KOHL_ACTIVATION_NONE || d.dsts > 1);
+  if (!fwd) { /* one destination whatever the forward has, so that all fixed problems serve all directions */
+    d.dsts = 1;
+    d.dst_k[0] = d.k;
+    d.dst_stride[0] = d.k + case_int(problem, DST_GAP);
+  }
   const char *wrong = kohl_conv2d_check(&d);
   if (wrong) return wrong;
-  size_t pixels = (size_t)d.n * d.p * d.q;
-  int terms = d.r * d.s * (d.c / d.groups);
-  out->in[CONV2D_SRC] = case_tensor_make("src", (size_t)d.n * d.h * d.w, d.c, d.src_stride);
-  out->in[CONV2D_WEI] = case_tensor_make("wei", (size_t)d.k, terms, 0);
-  out->in[CONV2D_WEI].weights = true;
-  if (d.bias) out->in[CONV2D_BIA] = case_tensor_make("bia", 1, d.k, 0);
-  if (d.add) out->in[CONV2D_ADD] = case_tensor_make("add", pixels, d.k, d.add_stride);
-  for (int i = 0; i < d.dsts; i++) out->out[i] = case_tensor_make(names[i], pixels, d.dst_k[i], d.dst_stride[i]);
+  out->direction = direction;
+  double terms = tensors(&d, out);
+  double src = (double)d.n * d.h * d.w * d.c, dst = (double)d.n * d.p * d.q * d.k;
   out->flops = kohl_conv2d_flops(&d);
-  out->bytes = 4.0 * ((double)d.n * d.h * d.w * d.c + (double)d.k * terms + (double)pixels * d.k * (d.add ? 2 : 1));
-  /* (terms + 2) m^2 < 2^24 keeps every partial sum with bias and addend below 2^24 */
-  out->integer = (int)fmin(100.0, sqrt(0x1p24 / (terms + 2.0)) - 1.0);
+  out->bytes = 4.0 * (src + (double)d.k * d.r * d.s * (d.c / d.groups) + dst * (fwd && d.add ? 2 : 1));
+  /* terms m^2 < 2^24 keeps every partial sum below 2^24 (in fwd with bias and addend) */
+  out->integer = (int)fmin(100.0, sqrt(0x1p24 / fmax(terms, 1.0)) - 1.0);
   out->linear = !d.bias && !d.add && d.activation == KOHL_ACTIVATION_NONE;
   memcpy(out->desc, &d, sizeof d);
   return NULL;
@@ -203,11 +232,65 @@ static case_value one(const kohl_conv2d_desc *d, const kohl_args *args, size_t p
   return compare_chain_value(&chain, d->activation == KOHL_ACTIVATION_RELU);
 }
 
+/* One channel of one input pixel's gradient: taps descending, zeros outside ddst, none that the stride passes by. */
+static case_value one_dgrad(const kohl_conv2d_desc *d, const kohl_args *args, size_t pixel, int c) {
+  const float *ddst = args->in[CONV2D_DGRAD_DDST], *wei = args->in[CONV2D_DGRAD_WEI];
+  const int group_c = d->c / d->groups, group_k = d->k / d->groups, group = c / group_c;
+  const int x = (int)(pixel % d->w), y = (int)(pixel / d->w % d->h);
+  const size_t n = pixel / d->w / d->h;
+  compare_chain chain = {0};
+  for (int tap = d->r * d->s - 1; tap >= 0; tap--) {
+    int down = y + d->pad_top - tap / d->s * d->dilation_h, across = x + d->pad_left - tap % d->s * d->dilation_w;
+    if (down % d->stride_h || across % d->stride_w) continue;
+    int p = down / d->stride_h, q = across / d->stride_w;
+    bool inside = p >= 0 && p < d->p && q >= 0 && q < d->q;
+    for (int k = group * group_k; k < (group + 1) * group_k; k++) {
+      double value = inside ? ddst[((n * d->p + p) * d->q + q) * d->dst_stride[0] + k] : 0.0;
+      compare_add(&chain, value * wei[((size_t)k * d->r * d->s + tap) * group_c + c % group_c]);
+    }
+  }
+  return compare_chain_value(&chain, false);
+}
+
+/* Weight i of filter k, or its bias: a chain for every block of rows, and a chain of their sums. */
+static case_value one_wgrad(const kohl_conv2d_desc *d, const kohl_args *args, int k, int i, bool bias) {
+  const float *src = args->in[CONV2D_WGRAD_SRC], *ddst = args->in[CONV2D_WGRAD_DDST];
+  const int group_c = d->c / d->groups, c = k / (d->k / d->groups) * group_c + i % group_c;
+  const int r = i / group_c / d->s, s = i / group_c % d->s;
+  const size_t rows = (size_t)d->n * d->p, block = (size_t)kohl_conv2d_block_rows(d);
+  compare_chain total = {0}, chain = {0};
+  for (size_t row = 0; row < rows; row++) {
+    int y = (int)(row % d->p) * d->stride_h - d->pad_top + r * d->dilation_h;
+    for (int q = 0; q < d->q; q++) {
+      int x = q * d->stride_w - d->pad_left + s * d->dilation_w;
+      bool inside = y >= 0 && y < d->h && x >= 0 && x < d->w;
+      double value = inside ? src[((row / d->p * d->h + y) * d->w + x) * d->src_stride + c] : 0.0;
+      compare_add(&chain, (bias ? 1.0 : value) * ddst[(row * d->q + q) * d->dst_stride[0] + k]);
+    }
+    if ((row + 1) % block && row + 1 < rows) continue;
+    bool first = row < block;
+    total.value += chain.value;
+    total.magnitude += chain.magnitude;
+    total.partials += chain.partials + (first ? 0.0 : total.value * total.value);
+    total.roundings += chain.roundings + (first ? 0.0 : 1.0);
+    chain = (compare_chain){0};
+  }
+  return compare_chain_value(&total, false);
+}
+
 static void truth(const case_layout *out, const kohl_args *args, int output, size_t row, case_value *values) {
   const kohl_conv2d_desc *d = (const void *)out->desc;
-  int k = 0;
-  for (int i = 0; i < output; i++) k += d->dst_k[i];
-  for (int j = 0; j < d->dst_k[output]; j++) values[j] = one(d, args, row, k + j);
+  if (out->direction == KOHL_DGRAD) {
+    for (int c = 0; c < d->c; c++) values[c] = one_dgrad(d, args, row, c);
+  } else if (out->direction == KOHL_WGRAD && output == CONV2D_WGRAD_DBIA) {
+    for (int k = 0; k < d->k; k++) values[k] = one_wgrad(d, args, k, 0, true);
+  } else if (out->direction == KOHL_WGRAD) {
+    for (int i = 0; i < d->r * d->s * (d->c / d->groups); i++) values[i] = one_wgrad(d, args, (int)row, i, false);
+  } else {
+    int k = 0;
+    for (int i = 0; i < output; i++) k += d->dst_k[i];
+    for (int j = 0; j < d->dst_k[output]; j++) values[j] = one(d, args, row, k + j);
+  }
 }
 
 static bool reduce(case_problem *problem) {

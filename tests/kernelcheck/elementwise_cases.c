@@ -69,32 +69,83 @@ static case_value activate(case_value value, kohl_activation activation) {
 }
 
 static const char *batchnorm_layout(const case_problem *problem, kohl_direction direction, case_layout *out) {
-  if (direction != KOHL_FWD) return "batchnorm has cases for fwd only";
   kohl_batchnorm_desc d = {case_int(problem, N), case_int(problem, PIXELS), case_int(problem, C),
                            src_stride(problem),  dst_stride(problem),       relu(problem)};
-  out->in[BATCHNORM_SRC] = pixels(problem, "src", d.src_stride);
-  out->in[BATCHNORM_SCALE] = case_tensor_make("scale", 1, d.c, 0);
-  out->in[BATCHNORM_SHIFT] = case_tensor_make("shift", 1, d.c, 0);
-  out->out[BATCHNORM_DST] = pixels(problem, "dst", d.dst_stride);
-  costs(out, 2.0, 2.0);
+  case_tensor src = pixels(problem, "src", d.src_stride), dst = pixels(problem, "dst", d.dst_stride);
+  case_tensor ddst = pixels(problem, "ddst", d.dst_stride), scale = case_tensor_make("scale", 1, d.c, 0);
+  const bool gated = d.activation == KOHL_ACTIVATION_RELU;
+  if (direction == KOHL_FWD) {
+    out->in[BATCHNORM_SRC] = src;
+    out->in[BATCHNORM_SCALE] = scale;
+    out->in[BATCHNORM_SHIFT] = case_tensor_make("shift", 1, d.c, 0);
+    out->out[BATCHNORM_DST] = dst;
+  } else if (direction == KOHL_DGRAD) {
+    out->in[BATCHNORM_DGRAD_DDST] = ddst;
+    out->in[BATCHNORM_DGRAD_SCALE] = scale;
+    if (gated) out->in[BATCHNORM_DGRAD_DST] = dst;
+    out->out[BATCHNORM_DGRAD_DSRC] = pixels(problem, "dsrc", d.src_stride);
+  } else {
+    out->in[BATCHNORM_WGRAD_SRC] = src;
+    out->in[BATCHNORM_WGRAD_DDST] = ddst;
+    if (gated) out->in[BATCHNORM_WGRAD_DST] = dst;
+    out->in[BATCHNORM_WGRAD_MEAN] = case_tensor_make("mean", 1, d.c, 0);
+    out->in[BATCHNORM_WGRAD_INV_STD] = case_tensor_make("inv_std", 1, d.c, 0);
+    out->out[BATCHNORM_WGRAD_DGAMMA] = case_tensor_make("dgamma", 1, d.c, 0);
+    out->out[BATCHNORM_WGRAD_DBETA] = case_tensor_make("dbeta", 1, d.c, 0);
+  }
+  costs(out, 2.0, 2.0 + (direction != KOHL_FWD && gated));
+  if (direction == KOHL_WGRAD) {
+    double elements = (double)src.rows * d.c;
+    out->flops = 4.0 * elements;
+    out->bytes = 4.0 * (gated ? 3.0 : 2.0) * elements;
+    out->integer = 100; /* sums and products of three in double: far below 2^53 */
+  }
+  out->partial = gated; /* next to ReLU's kink a small slope looks smooth; activation's own gradient is compared */
   memcpy(out->desc, &d, sizeof d);
   return kohl_batchnorm_check(&d);
+}
+
+/* dbeta and dgamma of channel c: sums in double, whose own error is N 2^-53 of what the terms add up to, and one
+ * rounding. */
+static case_value batchnorm_sum(const kohl_batchnorm_desc *d, const kohl_args *args, int output, int c) {
+  const float *src = args->in[BATCHNORM_WGRAD_SRC], *ddst = args->in[BATCHNORM_WGRAD_DDST];
+  const float *dst = args->in[BATCHNORM_WGRAD_DST], *mean = args->in[BATCHNORM_WGRAD_MEAN];
+  double sum = 0.0, magnitude = 0.0, inv_std = ((const float *)args->in[BATCHNORM_WGRAD_INV_STD])[c];
+  for (size_t row = 0; row < (size_t)d->n * (size_t)d->pixels; row++) {
+    size_t at = row * (size_t)d->dst_stride + (size_t)c;
+    double term = d->activation && !(dst[at] > 0.0f) ? 0.0 : ddst[at];
+    if (output == BATCHNORM_WGRAD_DGAMMA) term *= (double)src[row * (size_t)d->src_stride + (size_t)c] - mean[c];
+    sum += term;
+    magnitude += fabs(term);
+  }
+  if (output == BATCHNORM_WGRAD_DGAMMA) sum *= inv_std;
+  case_value value = compare_rounded(sum, 1.0);
+  value.limit += 1e-12 * magnitude;
+  return value;
 }
 
 static void batchnorm_truth(const case_layout *out, const kohl_args *args, int output, size_t row, case_value *values) {
   const kohl_batchnorm_desc *d = (const void *)out->desc;
   const float *src = args->in[BATCHNORM_SRC], *scale = args->in[BATCHNORM_SCALE], *shift = args->in[BATCHNORM_SHIFT];
-  (void)output;
+  const float *ddst = args->in[BATCHNORM_DGRAD_DDST], *dst = args->in[BATCHNORM_DGRAD_DST];
+  size_t at = row * (size_t)d->dst_stride;
   for (int c = 0; c < d->c; c++) {
-    double value = (double)src[row * (size_t)d->src_stride + (size_t)c] * scale[c] + shift[c];
-    values[c] = activate(compare_rounded(value, 1.0), d->activation);
+    if (out->direction == KOHL_FWD) {
+      double value = (double)src[row * (size_t)d->src_stride + (size_t)c] * scale[c] + shift[c];
+      values[c] = activate(compare_rounded(value, 1.0), d->activation);
+    } else if (out->direction == KOHL_DGRAD) {
+      double g = d->activation && !(dst[at + (size_t)c] > 0.0f) ? 0.0 : ddst[at + (size_t)c];
+      values[c] = compare_rounded(g * scale[c], 1.0);
+    } else {
+      values[c] = batchnorm_sum(d, args, output, c);
+    }
   }
 }
 
 static const char *add_layout(const case_problem *problem, kohl_direction direction, case_layout *out) {
   if (direction != KOHL_FWD) return "add has cases for fwd only";
-  kohl_add_desc d = {case_int(problem, N),    case_int(problem, PIXELS), case_int(problem, C), src_stride(problem),
-                     b_stride(problem),          dst_stride(problem),       relu(problem)};
+  kohl_add_desc d = {case_int(problem, N), case_int(problem, PIXELS), case_int(problem, C), src_stride(problem),
+                     b_stride(problem),    dst_stride(problem),       relu(problem)};
   out->in[ADD_A] = pixels(problem, "a", d.a_stride);
   out->in[ADD_B] = pixels(problem, "b", d.b_stride);
   out->out[ADD_DST] = pixels(problem, "dst", d.dst_stride);
@@ -114,11 +165,15 @@ static void add_truth(const case_layout *out, const kohl_args *args, int output,
 }
 
 static const char *concat_layout(const case_problem *problem, kohl_direction direction, case_layout *out) {
-  if (direction != KOHL_FWD) return "concat has cases for fwd only";
+  if (direction == KOHL_WGRAD) return "concat has no weights";
   kohl_concat_desc d = {case_int(problem, N), case_int(problem, PIXELS), case_int(problem, C), src_stride(problem),
                         dst_stride(problem)};
-  out->in[CONCAT_SRC] = pixels(problem, "src", d.src_stride);
-  out->out[CONCAT_DST] = pixels(problem, "dst", d.dst_stride);
+  bool fwd = direction == KOHL_FWD;
+  case_tensor src = pixels(problem, fwd ? "src" : "dsrc", d.src_stride);
+  case_tensor dst = pixels(problem, fwd ? "dst" : "ddst", d.dst_stride);
+  out->in[CONCAT_SRC] = fwd ? src : dst;
+  out->out[CONCAT_DST] = fwd ? dst : src;
+  out->linear = true;
   costs(out, 0.0, 2.0);
   memcpy(out->desc, &d, sizeof d);
   return kohl_concat_check(&d);
@@ -126,9 +181,9 @@ static const char *concat_layout(const case_problem *problem, kohl_direction dir
 
 static void concat_truth(const case_layout *out, const kohl_args *args, int output, size_t row, case_value *values) {
   const kohl_concat_desc *d = (const void *)out->desc;
-  const float *src = args->in[CONCAT_SRC];
+  const float *from = (const float *)args->in[0] + row * (size_t)out->in[0].stride;
   (void)output;
-  for (int c = 0; c < d->c; c++) values[c] = (case_value){src[row * (size_t)d->src_stride + (size_t)c], 0.0, 0.0};
+  for (int c = 0; c < d->c; c++) values[c] = (case_value){from[c], 0.0, 0.0};
 }
 
 static const char *activation_layout(const case_problem *problem, kohl_direction direction, case_layout *out) {

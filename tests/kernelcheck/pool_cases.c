@@ -93,17 +93,31 @@ static int as(const case_problem *problem, int field, int other) {
 }
 
 /* What both layouts have in common: picture in, picture out, cells read per output. */
-static void picture(const case_problem *problem, int p, int q, double cells, case_layout *out) {
+static void picture(const case_problem *problem, kohl_direction direction, int p, int q, double cells, bool max,
+                    case_layout *out) {
   int n = case_int(problem, N), h = case_int(problem, H), w = case_int(problem, W), c = case_int(problem, C);
-  out->in[0] = case_tensor_make("src", (size_t)n * h * w, c, c + case_int(problem, SRC_GAP));
-  out->out[0] = case_tensor_make("dst", (size_t)n * p * q, c, c + case_int(problem, DST_GAP));
+  case_tensor src = case_tensor_make("src", (size_t)n * h * w, c, c + case_int(problem, SRC_GAP));
+  case_tensor dst = case_tensor_make("dst", (size_t)n * p * q, c, c + case_int(problem, DST_GAP));
   out->flops = (double)n * p * q * c * cells;
   out->bytes = 4.0 * n * c * ((double)h * w + (double)p * q);
   out->integer = (int)fmin(1000.0, 0x1p24 / (cells + 1.0));
+  out->linear = !max;
+  if (direction == KOHL_FWD) {
+    out->in[0] = src;
+    out->out[0] = dst;
+    return;
+  }
+  if (max) out->bytes += 4.0 * n * c * h * w;
+  if (max) out->in[POOL_DGRAD_SRC] = src;
+  if (!max) out->integer = 0; /* quotients that are added up: a sum of rounded terms */
+  out->in[POOL_DGRAD_DDST] = dst;
+  out->in[POOL_DGRAD_DDST].name = "ddst";
+  out->out[POOL_DGRAD_DSRC] = src;
+  out->out[POOL_DGRAD_DSRC].name = "dsrc";
 }
 
 static const char *pool_layout(const case_problem *problem, kohl_direction direction, case_layout *out) {
-  if (direction != KOHL_FWD) return "pool has cases for fwd only";
+  if (direction == KOHL_WGRAD) return "pool has no weights";
   kohl_pool_desc d;
   memset(&d, 0, sizeof d);
   d.n = case_int(problem, N);
@@ -125,7 +139,7 @@ static const char *pool_layout(const case_problem *problem, kohl_direction direc
   d.mode = (kohl_pool_mode)case_int(problem, MODE);
   const char *wrong = kohl_pool_check(&d);
   if (wrong) return wrong;
-  picture(problem, d.p, d.q, (double)d.r * d.s, out);
+  picture(problem, direction, d.p, d.q, (double)d.r * d.s, d.mode == KOHL_POOL_MAX, out);
   memcpy(out->desc, &d, sizeof d);
   return NULL;
 }
@@ -163,19 +177,73 @@ static span pool_span(int index, int stride, int before, int after, int window, 
   return s;
 }
 
+/* Whether the window's maximum of channel c, by the forward's rule, is at (i, j). */
+static bool is_chosen(const float *src, const kohl_pool_desc *d, size_t n, span y, span x, int c, int i, int j) {
+  double largest = -INFINITY;
+  int row = y.from, column = x.from;
+  for (int k = y.from; k < y.to; k++) {
+    for (int l = x.from; l < x.to; l++) {
+      double v = src[((n * (size_t)d->h + (size_t)k) * (size_t)d->w + (size_t)l) * (size_t)d->src_stride + (size_t)c];
+      if (!(v > largest) && !isnan(v)) continue;
+      largest = v;
+      row = k;
+      column = l;
+    }
+  }
+  return row == i && column == j;
+}
+
+typedef span span_maker(const kohl_pool_desc *d, int index, bool across);
+
+/* Row `row` of dsrc: every window is asked whether it covers the cell.  A quotient is rounded once, then added. */
+static void gradient(const kohl_pool_desc *d, span_maker *make, const kohl_args *args, size_t row, case_value *values) {
+  const float *src = args->in[POOL_DGRAD_SRC], *ddst = args->in[POOL_DGRAD_DDST];
+  const bool max = d->mode == KOHL_POOL_MAX;
+  int j = (int)(row % (size_t)d->w), i = (int)(row / (size_t)d->w % (size_t)d->h);
+  size_t n = row / (size_t)d->w / (size_t)d->h;
+  for (int c = 0; c < d->c; c++) {
+    compare_chain chain = {0};
+    double squares = 0.0;
+    for (int p = 0; p < d->p; p++) {
+      span y = make(d, p, false);
+      if (i < y.from || i >= y.to) continue;
+      for (int q = 0; q < d->q; q++) {
+        span x = make(d, q, true);
+        if (j < x.from || j >= x.to || (max && !is_chosen(src, d, n, y, x, c, i, j))) continue;
+        double g =
+            ddst[((n * (size_t)d->p + (size_t)p) * (size_t)d->q + (size_t)q) * (size_t)d->dst_stride + (size_t)c];
+        double term = max ? g : g / ((double)y.counted * x.counted);
+        compare_add(&chain, term);
+        squares += max ? 0.0 : term * term;
+      }
+    }
+    if (!max) chain.roundings += 1.0;
+    values[c] = compare_chain_value(&chain, false);
+    values[c].variance += compare_variance(squares);
+  }
+}
+
+static span pool_span_of(const kohl_pool_desc *d, int index, bool across) {
+  bool padding = d->mode == KOHL_POOL_AVG_ALL;
+  return across ? pool_span(index, d->stride_w, d->pad_left, d->pad_right, d->s, d->w, padding)
+                : pool_span(index, d->stride_h, d->pad_top, d->pad_bottom, d->r, d->h, padding);
+}
+
 static void pool_truth(const case_layout *out, const kohl_args *args, int output, size_t row, case_value *values) {
   const kohl_pool_desc *d = (const void *)out->desc;
   (void)output;
+  if (out->direction == KOHL_DGRAD) {
+    gradient(d, pool_span_of, args, row, values);
+    return;
+  }
   int q = (int)(row % (size_t)d->q), p = (int)(row / (size_t)d->q % (size_t)d->p);
   size_t n = row / (size_t)d->q / (size_t)d->p;
-  bool padding = d->mode == KOHL_POOL_AVG_ALL;
-  span y = pool_span(p, d->stride_h, d->pad_top, d->pad_bottom, d->r, d->h, padding);
-  span x = pool_span(q, d->stride_w, d->pad_left, d->pad_right, d->s, d->w, padding);
+  span y = pool_span_of(d, p, false), x = pool_span_of(d, q, true);
   for (int c = 0; c < d->c; c++) values[c] = reduce_window(args->in[0], d, n, y, x, c, d->mode == KOHL_POOL_MAX);
 }
 
 static const char *adaptive_layout(const case_problem *problem, kohl_direction direction, case_layout *out) {
-  if (direction != KOHL_FWD) return "adaptive_pool has cases for fwd only";
+  if (direction == KOHL_WGRAD) return "adaptive_pool has no weights";
   kohl_adaptive_pool_desc d;
   memset(&d, 0, sizeof d);
   d.n = case_int(problem, N);
@@ -187,7 +255,8 @@ static const char *adaptive_layout(const case_problem *problem, kohl_direction d
   d.src_stride = d.c + case_int(problem, SRC_GAP);
   d.dst_stride = d.c + case_int(problem, DST_GAP);
   d.mode = (kohl_adaptive_pool_mode)case_int(problem, MODE);
-  picture(problem, d.p, d.q, ((double)d.h / d.p + 2.0) * ((double)d.w / d.q + 2.0), out);
+  double cells = ((double)d.h / d.p + 2.0) * ((double)d.w / d.q + 2.0);
+  picture(problem, direction, d.p, d.q, cells, d.mode == KOHL_ADAPTIVE_POOL_MAX, out);
   memcpy(out->desc, &d, sizeof d);
   return kohl_adaptive_pool_check(&d);
 }
@@ -198,16 +267,26 @@ static span adaptive_span(int index, int windows, int size) {
   return s;
 }
 
+static span adaptive_span_of(const kohl_pool_desc *d, int index, bool across) {
+  return across ? adaptive_span(index, d->q, d->w) : adaptive_span(index, d->p, d->h);
+}
+
 static void adaptive_truth(const case_layout *out, const kohl_args *args, int output, size_t row, case_value *values) {
   const kohl_adaptive_pool_desc *d = (const void *)out->desc;
   (void)output;
+  const bool max = d->mode == KOHL_ADAPTIVE_POOL_MAX;
+  kohl_pool_desc as_pool = {.n = d->n, .h = d->h, .w = d->w, .c = d->c, .p = d->p, .q = d->q};
+  as_pool.src_stride = d->src_stride;
+  as_pool.dst_stride = d->dst_stride;
+  as_pool.mode = max ? KOHL_POOL_MAX : KOHL_POOL_AVG_VALID;
+  if (out->direction == KOHL_DGRAD) {
+    gradient(&as_pool, adaptive_span_of, args, row, values);
+    return;
+  }
   int q = (int)(row % (size_t)d->q), p = (int)(row / (size_t)d->q % (size_t)d->p);
   size_t n = row / (size_t)d->q / (size_t)d->p;
-  kohl_pool_desc picture_of = {.h = d->h, .w = d->w, .src_stride = d->src_stride};
   span y = adaptive_span(p, d->p, d->h), x = adaptive_span(q, d->q, d->w);
-  for (int c = 0; c < d->c; c++) {
-    values[c] = reduce_window(args->in[0], &picture_of, n, y, x, c, d->mode == KOHL_ADAPTIVE_POOL_MAX);
-  }
+  for (int c = 0; c < d->c; c++) values[c] = reduce_window(args->in[0], &as_pool, n, y, x, c, max);
 }
 
 const case_op case_pool = {"pool", pool_fields, pool_fixed, pool_draw, pool_layout, pool_truth, NULL, NULL};

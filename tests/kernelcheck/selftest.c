@@ -6,9 +6,9 @@
 #include "tests/kernelcheck/instance.h"
 #include "tests/kernelcheck/options.h"
 
-static const kohl_kernel *find_ref(const kohl_op *op) {
+static const kohl_kernel *find_ref(const kohl_op *op, kohl_direction direction) {
   for (size_t i = 0; i < op->count; i++) {
-    if (op->kernels[i].direction == KOHL_FWD && !strcmp(op->kernels[i].id, "ref")) return &op->kernels[i];
+    if (op->kernels[i].direction == direction && !strcmp(op->kernels[i].id, "ref")) return &op->kernels[i];
   }
   return NULL;
 }
@@ -20,7 +20,8 @@ static void judge(check_tool *tool, const bad_kernel *bad, const kohl_kernel *re
   case_layout layout;
   memset(&layout, 0, sizeof layout);
   layout.problem = problem;
-  if (problem->op->layout(problem, KOHL_FWD, &layout) || ref->code->accepts(layout.desc)) return;
+  layout.direction = bad->kernel.direction;
+  if (problem->op->layout(problem, layout.direction, &layout) || ref->code->accepts(layout.desc)) return;
   for (int fill = 0; fill < CASE_FILLS && !(*failed >> bad->check & 1); fill++) {
     if (fill == CASE_INTEGERS && !layout.integer) continue;
     case_instance instance;
@@ -37,7 +38,7 @@ static void judge(check_tool *tool, const bad_kernel *bad, const kohl_kernel *re
 }
 
 static void test(check_tool *tool, const bad_kernel *bad, const kohl_op *op, const case_op *cases) {
-  const kohl_kernel *ref = find_ref(op);
+  const kohl_kernel *ref = find_ref(op, bad->kernel.direction);
   unsigned failed = 0;
   for (const char *const *text = cases->fixed; ref && *text && !(failed >> bad->check & 1); text++) {
     case_problem problem;
@@ -49,8 +50,8 @@ static void test(check_tool *tool, const bad_kernel *bad, const kohl_op *op, con
     return;
   }
   tool->failed++;
-  printf("FAILED self-test: bad kernel %s %s (%s) is not caught by %s\n", op->name, bad->kernel.id, bad->kernel.idea,
-         check_name(bad->check));
+  printf("FAILED self-test: bad kernel %s %s %s (%s) is not caught by %s\n", op->name,
+         kohl_direction_name(bad->kernel.direction), bad->kernel.id, bad->kernel.idea, check_name(bad->check));
 }
 
 void selftest_run(check_tool *tool) {

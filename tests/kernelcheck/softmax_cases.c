@@ -50,13 +50,21 @@ static void xent_draw(case_problem *problem, uint64_t *random) {
 }
 
 static const char *softmax_layout(const case_problem *problem, kohl_direction direction, case_layout *out) {
-  if (direction != KOHL_FWD) return "softmax has cases for fwd only";
+  if (direction == KOHL_WGRAD) return "softmax has no weights";
   int c = case_int(problem, C);
   kohl_softmax_desc d = {case_int(problem, N), case_int(problem, PIXELS), c, c + case_int(problem, SRC_GAP),
                          c + case_int(problem, DST_GAP)};
   size_t rows = (size_t)d.n * (size_t)d.pixels;
-  out->in[SOFTMAX_SRC] = case_tensor_make("src", rows, c, d.src_stride);
-  out->out[SOFTMAX_DST] = case_tensor_make("dst", rows, c, d.dst_stride);
+  case_tensor dst = case_tensor_make("dst", rows, c, d.dst_stride);
+  if (direction == KOHL_FWD) {
+    out->in[SOFTMAX_SRC] = case_tensor_make("src", rows, c, d.src_stride);
+    out->out[SOFTMAX_DST] = dst;
+  } else {
+    out->in[SOFTMAX_DGRAD_DST] = out->in[SOFTMAX_DGRAD_DDST] = dst;
+    out->in[SOFTMAX_DGRAD_DST].values = CASE_POSITIVE;
+    out->in[SOFTMAX_DGRAD_DDST].name = "ddst";
+    out->out[SOFTMAX_DGRAD_DSRC] = case_tensor_make("dsrc", rows, c, d.src_stride);
+  }
   out->flops = 20.0 * (double)rows * c; /* an exponential is about 15 operations */
   out->bytes = 8.0 * (double)rows * c;
   memcpy(out->desc, &d, sizeof d);
@@ -101,9 +109,30 @@ static void probabilities(const float *x, int c, case_value *values) {
   }
 }
 
+/* dst (ddst - sum): the sum has c/16 + 4 roundings, then a difference and a product.  The sum's error is the same for
+ * the whole pixel and counts in full. */
+static void softmax_gradient(const float *dst, const float *ddst, int c, case_value *values) {
+  double sum = 0.0, magnitude = 0.0, steps = c / 16.0 + 5.0;
+  for (int i = 0; i < c; i++) {
+    sum += (double)ddst[i] * dst[i];
+    magnitude += fabs((double)ddst[i] * dst[i]);
+  }
+  for (int i = 0; i < c; i++) {
+    double value = dst[i] * (ddst[i] - sum), common = dst[i] * magnitude;
+    values[i] = (case_value){value, compare_limit(steps + 2.0, fabs(common) + fabs(dst[i] * ddst[i])),
+                             COMPARE_U * COMPARE_U * steps * common * common + compare_variance(2.0 * value * value)};
+  }
+}
+
 static void softmax_truth(const case_layout *out, const kohl_args *args, int output, size_t row, case_value *values) {
   const kohl_softmax_desc *d = (const void *)out->desc;
   (void)output;
+  if (out->direction == KOHL_DGRAD) {
+    size_t at = row * (size_t)d->dst_stride;
+    softmax_gradient((const float *)args->in[SOFTMAX_DGRAD_DST] + at, (const float *)args->in[SOFTMAX_DGRAD_DDST] + at,
+                     d->c, values);
+    return;
+  }
   probabilities((const float *)args->in[SOFTMAX_SRC] + row * (size_t)d->src_stride, d->c, values);
 }
 

@@ -35,7 +35,7 @@ static void lrn_draw(case_problem *problem, uint64_t *random) {
 }
 
 static const char *lrn_layout(const case_problem *problem, kohl_direction direction, case_layout *out) {
-  if (direction != KOHL_FWD) return "lrn has cases for fwd only";
+  if (direction == KOHL_WGRAD) return "lrn has no weights";
   int c = case_int(problem, LRN_C);
   kohl_lrn_desc d = {
       case_int(problem, LRN_N),           case_int(problem, LRN_PIXELS),      c,
@@ -43,11 +43,44 @@ static const char *lrn_layout(const case_problem *problem, kohl_direction direct
       (float)problem->v[LRN_ALPHA],       (float)problem->v[LRN_BETA],        (float)problem->v[LRN_BIAS]};
   size_t rows = (size_t)d.n * (size_t)d.pixels;
   out->in[LRN_SRC] = case_tensor_make("src", rows, c, d.src_stride);
-  out->out[LRN_DST] = case_tensor_make("dst", rows, c, d.dst_stride);
+  if (direction == KOHL_FWD) {
+    out->out[LRN_DST] = case_tensor_make("dst", rows, c, d.dst_stride);
+  } else {
+    out->in[LRN_DGRAD_DDST] = case_tensor_make("ddst", rows, c, d.dst_stride);
+    out->out[LRN_DGRAD_DSRC] = case_tensor_make("dsrc", rows, c, d.src_stride);
+  }
   out->flops = (double)rows * c * (2.0 * d.size + 60.0); /* a power in double is about 60 operations */
   out->bytes = 8.0 * (double)rows * c;
   memcpy(out->desc, &d, sizeof d);
   return kohl_lrn_check(&d);
+}
+
+static double lrn_base(const kohl_lrn_desc *d, const float *src, int c) {
+  double sum = 0.0;
+  for (int j = c - d->size / 2; j <= c + d->size / 2; j++) {
+    if (j >= 0 && j < d->c) sum += (double)src[j] * src[j];
+  }
+  return (double)d->bias + (double)d->alpha * sum;
+}
+
+/* The power is off as in the forward; a quotient by that, by the base's size + 1 roundings and 3 of its own; the sum
+ * adds size, factor and product 3, the last sum one. */
+static void lrn_gradient(const kohl_lrn_desc *d, const float *src, const float *ddst, case_value *values) {
+  double power_error = (d->size + 1.0) * d->beta + 1.1, error = power_error + (d->size + 4.0) + d->size + 4.0;
+  for (int c = 0; c < d->c; c++) {
+    double sum = 0.0, magnitude = 0.0, factor = 2.0 * d->alpha * d->beta * src[c];
+    for (int j = c - d->size / 2; j <= c + d->size / 2; j++) {
+      if (j < 0 || j >= d->c) continue;
+      double base = lrn_base(d, src, j), term = (double)ddst[j] * src[j] * pow(base, -(double)d->beta) / base;
+      sum += term;
+      magnitude += fabs(term);
+    }
+    double direct = ddst[c] * pow(lrn_base(d, src, c), -(double)d->beta), value = direct - factor * sum;
+    double back = fabs(factor) * magnitude;
+    values[c] = (case_value){
+        value, compare_limit(power_error + 2.0, fabs(direct)) + compare_limit(error, back),
+        compare_variance((power_error * power_error + 2.0) * direct * direct + error * error * back * back)};
+  }
 }
 
 /* The sum has at most size roundings and the base one more, which the power multiplies by beta; the power and the last
@@ -56,12 +89,12 @@ static void lrn_truth(const case_layout *out, const kohl_args *args, int output,
   const kohl_lrn_desc *d = (const void *)out->desc;
   const float *src = (const float *)args->in[LRN_SRC] + row * (size_t)d->src_stride;
   (void)output;
+  if (out->direction == KOHL_DGRAD) {
+    lrn_gradient(d, src, (const float *)args->in[LRN_DGRAD_DDST] + row * (size_t)d->dst_stride, values);
+    return;
+  }
   for (int c = 0; c < d->c; c++) {
-    double sum = 0.0;
-    for (int j = c - d->size / 2; j <= c + d->size / 2; j++) {
-      if (j >= 0 && j < d->c) sum += (double)src[j] * src[j];
-    }
-    double value = src[c] * pow((double)d->bias + (double)d->alpha * sum, -(double)d->beta);
+    double value = src[c] * pow(lrn_base(d, src, c), -(double)d->beta);
     double squares = (d->size + 1.0) * d->beta * d->beta + 2.1;
     values[c] = (case_value){value, compare_limit((d->size + 1.0) * d->beta + 2.1, fabs(value)),
                              compare_variance(squares * value * value)};

@@ -1,20 +1,33 @@
-/* The parts of convert/ below the conversion: renaming of Keras layers, values of a tensor, label files. */
+/* The parts of convert/ below the conversion: renaming of Keras layers, values of a tensor, label files, sandbox. */
 #include <check.h>
+#include <fcntl.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "convert/keras_names.h"
 #include "convert/labels.h"
+#include "convert/sandbox.h"
 #include "convert/values.h"
 
 static kohl_context *ctx;
-static char folder[64], labels_path[128], bytes[65536];
+static char folder[64], labels_path[128], bytes[65536], logged[512];
+
+static void keep_log(kohl_log_level level, const char *text, void *user) {
+  (void)level;
+  (void)user;
+  snprintf(logged, sizeof logged, "%s", text);
+}
 
 static void setup(void) {
-  ck_assert_int_eq(kohl_context_create(NULL, &ctx), KOHL_OK);
+  kohl_context_options options = kohl_context_options_default();
+  options.log = keep_log;
+  ck_assert_int_eq(kohl_context_create(&options, &ctx), KOHL_OK);
   strcpy(folder, "/tmp/kohl_test_names_XXXXXX");
   ck_assert_ptr_nonnull(mkdtemp(folder));
   snprintf(labels_path, sizeof labels_path, "%s/labels.txt", folder);
@@ -77,7 +90,7 @@ static kohl_status read_cells(int first, int count, kohl_keras_names *names, koh
   *file = open_names(list, (size_t)count);
   OK(kohl_preset_find(ctx, "inception_v3", NULL, &preset));
   *names = (kohl_keras_names){0};
-  return kohl_keras_names_read(ctx, "file", *file, "inception_v3", preset, true, names);
+  return kohl_keras_names_read(ctx, "file", &(kohl_source){.safetensors = *file}, "inception_v3", preset, true, names);
 }
 
 static void expect_name(const kohl_keras_names *names, const char *layer, const char *kind, const char *in_file) {
@@ -120,7 +133,8 @@ static kohl_status read_head(const char *preset_name, bool need_head, const char
   OK(kohl_preset_find(ctx, "inception_v3", preset_name, &preset));
   *file = open_names(list, count);
   *names = (kohl_keras_names){0};
-  return kohl_keras_names_read(ctx, "file", *file, "inception_v3", preset, need_head, names);
+  return kohl_keras_names_read(ctx, "file", &(kohl_source){.safetensors = *file}, "inception_v3", preset, need_head,
+                               names);
 }
 
 START_TEST(heads_are_renamed) {
@@ -175,7 +189,8 @@ START_TEST(values_in_blocks) {
       "\"data_offsets\":[0,60000]}}",
       data, sizeof data);
   static float dst[ROWS * (COLUMNS - 1)], buffer[KOHL_VALUES_BUFFER];
-  kohl_values values = {"file", file, kohl_safetensors_tensor(file, 0), 1, dst, -INFINITY};
+  kohl_source source = {.safetensors = file};
+  kohl_values values = {"file", &source, kohl_safetensors_tensor(file, 0), 1, dst, -INFINITY};
   for (size_t rows = 1; rows <= 3; rows++) { /* whatever the block, the same */
     memset(dst, 0xff, sizeof dst);
     OK(kohl_values_read(ctx, &values, buffer, rows * COLUMNS + 17));
@@ -257,6 +272,53 @@ START_TEST(preset_arithmetic) {
 }
 END_TEST
 
+/* What a process can still do in the sandbox, as bits; only a child may lose its rights. */
+enum {
+  EXEC = 1,
+  SOCKET = 2,
+  OVERWRITE = 4,
+  TRUNCATE = 8,
+  CREATE = 16,
+  READ = 32,
+  FORK = 64,
+  KILL = 128,
+  NO_SANDBOX = 255
+};
+
+static int try_everything(void) {
+  char fresh[160];
+  int file, left = 0;
+  logged[0] = 0;
+  if (kohl_convert_sandbox(ctx) != KOHL_OK || strstr(logged, "no sandbox")) return NO_SANDBOX;
+  if (socket(AF_INET, SOCK_STREAM, 0) >= 0) left |= SOCKET;
+  if ((file = open(labels_path, O_WRONLY)) >= 0) left |= OVERWRITE;
+  if ((file = open(labels_path, O_RDONLY | O_TRUNC)) >= 0) left |= TRUNCATE;
+  snprintf(fresh, sizeof fresh, "%s.new", labels_path);
+  if ((file = open(fresh, O_WRONLY | O_CREAT | O_EXCL, 0600)) >= 0 && unlink(fresh) == 0) left |= CREATE;
+  if ((file = open(labels_path, O_RDONLY)) >= 0) left |= READ;
+  pid_t child = fork();
+  if (child == 0) _exit(0);
+  if (child > 0) left |= FORK;
+  if (kill(getpid(), 0) == 0) left |= KILL;
+  execl("/bin/true", "true", (char *)NULL);
+  return left; /* a program that could be started would end with 0 */
+}
+
+START_TEST(sandbox) {
+  int result = 0;
+  write_text(labels_path, "x", 1);
+  pid_t child = fork();
+  ck_assert_int_ge(child, 0);
+  if (child == 0) _exit(try_everything());
+  ck_assert_int_eq(waitpid(child, &result, 0), child);
+  ck_assert(WIFEXITED(result));
+  if (WEXITSTATUS(result) == NO_SANDBOX)
+    fprintf(stderr, "skipped: no sandbox in this build or on this machine\n");
+  else
+    ck_assert_int_eq(WEXITSTATUS(result), CREATE | READ);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("convert_parts");
   TCase *tests = tcase_create("convert_parts");
@@ -268,6 +330,7 @@ int main(void) {
   tcase_add_test(tests, values_in_blocks);
   tcase_add_test(tests, label_files);
   tcase_add_test(tests, preset_arithmetic);
+  tcase_add_test(tests, sandbox);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);

@@ -1,0 +1,10 @@
+/* batchnorm weight gradient, the reference: sums in strict C. */
+#include "kernels/batchnorm/batchnorm.h"
+
+static const char *accepts(const void *desc) { return kohl_batchnorm_check(desc); }
+
+static void run(const void *desc, const kohl_args *args, kohl_threads *threads) {
+  kohl_batchnorm_wgrad(&kohl_batchnorm_isa_ref, desc, args, threads);
+}
+
+const kohl_kernel_code kohl_batchnorm_wgrad_ref = {accepts, NULL, NULL, kohl_batchnorm_wgrad_workspace, run};

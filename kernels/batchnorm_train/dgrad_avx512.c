@@ -1,0 +1,12 @@
+/* batchnorm_train gradients with AVX-512. */
+#include "kernels/core/lanes_avx512.h"
+
+#define SPREAD kohl_batchnorm_train_spread_avx512
+#include "kernels/batchnorm_train/spread.inc"
+
+static void run(const void *desc, const kohl_args *args, kohl_threads *threads) {
+  kohl_batchnorm_train_dgrad(&kohl_batchnorm_isa_avx512, kohl_batchnorm_train_spread_avx512, desc, args, threads);
+}
+
+const kohl_kernel_code kohl_batchnorm_train_dgrad_avx512 = {kohl_batchnorm_train_check, NULL, NULL,
+                                                            kohl_batchnorm_train_dgrad_workspace, run};

@@ -1,0 +1,96 @@
+/* conv2d weight gradient for AVX2: the innermost loops.  wgrad_outer.c has the rest.
+ *
+ * 6 filters x 16 channels are 12 accumulators; two more registers hold a pixel of src, two the broadcast values of
+ * ddst.  One function per number of filters, so that every accumulator has a name at compile time. */
+#include <immintrin.h>
+
+#include "kernels/conv2d/wgrad_outer.h"
+
+enum { FILTERS = 6, LANES = 8 };
+
+/* The sums are added to dwei, which was asked for at the beginning: it comes from far. */
+static inline __attribute__((always_inline)) void tile(const kohl_wgrad_call *call, const int filters,
+                                                       const int vectors) {
+  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  const __m256i mask[2] = {_mm256_cmpgt_epi32(_mm256_set1_epi32(call->channels), lane),
+                           _mm256_cmpgt_epi32(_mm256_set1_epi32(call->channels - LANES), lane)};
+  __m256 acc[FILTERS][2];
+#pragma GCC unroll 6
+  for (int i = 0; i < filters; i++) {
+    acc[i][0] = acc[i][1] = _mm256_setzero_ps();
+    _mm_prefetch((const char *)(call->dwei + i * call->filter_step), _MM_HINT_T0);
+    if (vectors == 2) _mm_prefetch((const char *)(call->dwei + i * call->filter_step + LANES), _MM_HINT_T0);
+  }
+  const float *ddst = call->ddst;
+  const size_t step = call->step;
+  for (size_t row = 0; row < call->rows; row++) {
+    const float *src = call->src[row] + call->skip;
+#pragma GCC unroll 1
+    for (size_t q = call->pixels; q > 0; q--, ddst += LANES, src += step) {
+      __m256 src0 = _mm256_loadu_ps(src), src1 = vectors == 2 ? _mm256_loadu_ps(src + LANES) : src0;
+#pragma GCC unroll 6
+      for (int i = 0; i < filters; i++) {
+        __m256 x = _mm256_set1_ps(ddst[i]);
+        acc[i][0] = _mm256_fmadd_ps(x, src0, acc[i][0]);
+        if (vectors == 2) acc[i][1] = _mm256_fmadd_ps(x, src1, acc[i][1]);
+      }
+    }
+  }
+#pragma GCC unroll 6
+  for (int i = 0; i < filters; i++) {
+    float *dwei = call->dwei + i * call->filter_step;
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; v++) {
+      if (!call->first) acc[i][v] = _mm256_add_ps(_mm256_maskload_ps(dwei + v * LANES, mask[v]), acc[i][v]);
+      _mm256_maskstore_ps(dwei + v * LANES, mask[v], acc[i][v]);
+    }
+  }
+}
+
+/* Every number of filters has its own functions, so that the sums are registers. */
+#define TILE(filters)                                                                     \
+  static void tile_##filters##_1(const kohl_wgrad_call *call) { tile(call, filters, 1); } \
+  static void tile_##filters##_2(const kohl_wgrad_call *call) { tile(call, filters, 2); }
+TILE(1)
+TILE(2)
+TILE(3)
+TILE(4)
+TILE(5)
+TILE(6)
+
+static void micro(const kohl_wgrad_call *call) {
+#define PAIR(filters) \
+  { tile_##filters##_1, tile_##filters##_2 }
+  static void (*const tiles[FILTERS][2])(const kohl_wgrad_call *) = {PAIR(1), PAIR(2), PAIR(3),
+                                                                     PAIR(4), PAIR(5), PAIR(6)};
+  tiles[call->filters - 1][call->channels > LANES](call);
+}
+
+static void copy(const kohl_wgrad_copy *c) {
+  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  const __m256i mask0 = _mm256_cmpgt_epi32(_mm256_set1_epi32(c->channels), lane);
+  const __m256i mask1 = _mm256_cmpgt_epi32(_mm256_set1_epi32(c->channels - LANES), lane);
+  const float *from = c->from;
+  float *to = c->to;
+  __m256 sum = c->sum ? _mm256_loadu_ps(c->sum) : _mm256_setzero_ps();
+  for (size_t i = 0; i < c->pixels; i++, from += c->from_step, to += c->to_step) {
+    __m256 x = _mm256_maskload_ps(from, mask0);
+    _mm256_storeu_ps(to, x);
+    if (c->vectors == 2) _mm256_storeu_ps(to + LANES, _mm256_maskload_ps(from + LANES, mask1));
+    sum = _mm256_add_ps(sum, x);
+  }
+  if (c->sum) _mm256_storeu_ps(c->sum, sum);
+}
+
+static const kohl_wgrad_isa isa = {FILTERS, LANES, micro, copy};
+
+static size_t workspace_size(const void *desc, size_t workers) {
+  (void)workers;
+  return kohl_wgrad_outer_workspace_size(&isa, desc);
+}
+
+static void run(const void *desc, const kohl_args *args, kohl_threads *threads) {
+  kohl_wgrad_outer_run(&isa, desc, args, threads);
+}
+
+const kohl_kernel_code kohl_conv2d_wgrad_outer_avx2 = {kohl_wgrad_outer_accepts, NULL, NULL, workspace_size, run};
