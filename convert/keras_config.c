@@ -86,7 +86,7 @@ static kohl_status add_activated(reader *r, kohl_layer layer, kohl_params *param
     return refuse(r, "activation", word, "linear, relu, softmax or sigmoid");
   status = add(r, layer, r->name, params, inputs, count);
   if (status || (!softmax && !sigmoid)) return status;
-  snprintf(name, sizeof name, "%s/%s", r->name, word);
+  snprintf(name, sizeof name, "%.*s/%s", KOHL_JSON_WORD - 1, r->name, softmax ? "softmax" : "sigmoid");
   kohl_params none = kohl_params_default();
   return add(r, softmax ? KOHL_LAYER_softmax : KOHL_LAYER_sigmoid, name, &none, (const int[]){r->last}, 1);
 }
