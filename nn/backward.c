@@ -13,6 +13,19 @@ static bool trained(const kohl_graph *graph, const kohl_node *node) {
   return node->trainable && kohl_node_weights(graph, node, specs) > 0;
 }
 
+static size_t padded(size_t floats) { return (floats + 15) / 16 * 16; }
+
+size_t kohl_plan_param(const kohl_plan *plan, int node, const char *suffix) {
+  kohl_weight_spec specs[KOHL_NODE_WEIGHTS];
+  if (!plan->param_offset || plan->param_offset[node] == SIZE_MAX) return SIZE_MAX;
+  size_t at = plan->param_offset[node];
+  for (int i = 0, count = kohl_node_weights(plan->graph, &plan->graph->nodes[node], specs); i < count; i++) {
+    if (!strcmp(specs[i].suffix, suffix)) return at;
+    at += padded(specs[i].count);
+  }
+  return SIZE_MAX;
+}
+
 /* One float array for all trained weights, one for their gradients; every tensor begins at a multiple of 16 floats. */
 static kohl_status add_params(kohl_context *ctx, kohl_plan *plan) {
   const kohl_graph *graph = plan->graph;
@@ -25,7 +38,7 @@ static kohl_status add_params(kohl_context *ctx, kohl_plan *plan) {
     if (!trained(graph, node)) continue;
     plan->param_offset[i] = plan->param_count;
     for (int j = 0, count = kohl_node_weights(graph, node, specs); j < count; j++) {
-      plan->param_count += (specs[j].count + 15) / 16 * 16;
+      plan->param_count += padded(specs[j].count);
     }
   }
   if (plan->param_count > INT32_MAX) {

@@ -62,16 +62,11 @@ _Static_assert((int)CONV2D_DGRAD_DDST == (int)DENSE_DGRAD_DDST && (int)CONV2D_DG
 _Static_assert((int)CONV2D_DGRAD_DSRC == (int)DENSE_DGRAD_DSRC, "out");
 
 static kohl_status weight_gradient(kohl_backward *b, int forward, int node) {
-  const kohl_node *layer = &b->plan->graph->nodes[node];
-  size_t at = b->plan->param_offset[node];
-  kohl_weight_spec specs[KOHL_NODE_WEIGHTS];
+  size_t bias = kohl_plan_param(b->plan, node, "bias");
   int dwei = -1, dbia = -1;
-  bool bias = kohl_node_weights(b->plan->graph, layer, specs) > 1;
   kohl_step *step;
-  kohl_status status = add_piece(b, b->plan->gradients, at, &dwei);
-  if (status == KOHL_OK && bias) {
-    status = add_piece(b, b->plan->gradients, at + (specs[0].count + 15) / 16 * 16, &dbia);
-  }
+  kohl_status status = add_piece(b, b->plan->gradients, kohl_plan_param(b->plan, node, "weight"), &dwei);
+  if (status == KOHL_OK && bias != SIZE_MAX) status = add_piece(b, b->plan->gradients, bias, &dbia);
   if (status == KOHL_OK) status = add_direction(b, forward, KOHL_WGRAD, node, &step);
   if (status != KOHL_OK) return status;
   step->in[DENSE_WGRAD_SRC] = b->plan->steps[forward].in[DENSE_SRC];

@@ -115,6 +115,10 @@ kohl_status kohl_plan_create(kohl_context *ctx, const kohl_graph *graph, const k
                              kohl_plan **out);
 void kohl_plan_destroy(kohl_context *ctx, kohl_plan *plan);
 
+/* In training: where a weight tensor of a trained node begins in params and in gradients, in floats; SIZE_MAX when the
+ * node is not trained or has no tensor of that suffix.  Every tensor begins at a multiple of 16 floats. */
+size_t kohl_plan_param(const kohl_plan *plan, int node, const char *suffix);
+
 /* Cost of one step for the whole batch: floating-point operations, and bytes read and written at least. */
 double kohl_step_flops(const kohl_step *step);
 double kohl_step_bytes(const kohl_plan *plan, const kohl_step *step);

@@ -48,10 +48,9 @@ static kohl_status stored(kohl_session *session, int node, const char *suffix, c
   const kohl_weight *weight = kohl_model_weight(session->model, node, suffix);
   *out = NULL;
   if (!weight) return KOHL_OK; /* the layer has none of this name */
-  if (plan->param_offset && plan->param_offset[node] != SIZE_MAX) {
-    const kohl_weight *first = kohl_model_weight(session->model, node, "weight");
-    size_t offset = plan->param_offset[node] + (weight == first ? 0 : (first->spec.count + 15) / 16 * 16);
-    *out = (const float *)at(session, plan->params) + offset;
+  size_t param = kohl_plan_param(plan, node, suffix);
+  if (param != SIZE_MAX) {
+    *out = (const float *)at(session, plan->params) + param;
     return KOHL_OK;
   }
   kohl_status status = kohl_weight_verify(session->ctx, session->model, weight);
@@ -142,11 +141,10 @@ static kohl_status load_params(kohl_session *session) {
   float *params = at(session, plan->params);
   for (size_t i = 0; i < session->model->weight_count; i++) {
     const kohl_weight *weight = &session->model->weights[i];
-    if (plan->param_offset[weight->node] == SIZE_MAX) continue;
+    size_t offset = kohl_plan_param(plan, weight->node, weight->spec.suffix);
+    if (offset == SIZE_MAX) continue;
     kohl_status status = kohl_weight_verify(session->ctx, session->model, weight);
     if (status != KOHL_OK) return status;
-    const kohl_weight *first = kohl_model_weight(session->model, weight->node, "weight");
-    size_t offset = plan->param_offset[weight->node] + (weight == first ? 0 : (first->spec.count + 15) / 16 * 16);
     memcpy(params + offset, weight->data, weight->spec.count * sizeof *params);
   }
   return KOHL_OK;
@@ -272,9 +270,8 @@ kohl_status kohl_session_store_params(kohl_session *session, kohl_model *model) 
   const float *params = at(session, plan->params);
   for (size_t i = 0; i < session->model->weight_count; i++) {
     const kohl_weight *own = &session->model->weights[i];
-    if (plan->param_offset[own->node] == SIZE_MAX) continue;
-    const kohl_weight *first = kohl_model_weight(session->model, own->node, "weight");
-    size_t offset = plan->param_offset[own->node] + (own == first ? 0 : (first->spec.count + 15) / 16 * 16);
+    size_t offset = kohl_plan_param(plan, own->node, own->spec.suffix);
+    if (offset == SIZE_MAX) continue;
     kohl_weight *target = NULL;
     for (size_t j = 0; j < model->weight_count && !target; j++) {
       if (!strcmp(model->weights[j].name, own->name) && model->weights[j].spec.count == own->spec.count)

@@ -68,10 +68,8 @@ static void write_step(kohl_session *session, const char *path, int n, const flo
   data[3] = kohl_session_losses(session), bytes[3] = sizeof(float) * (size_t)n;
   for (size_t i = 0; i < session->model->weight_count; i++) {
     const kohl_weight *weight = &session->model->weights[i];
-    size_t at = plan->param_offset[weight->node];
+    size_t at = kohl_plan_param(plan, weight->node, weight->spec.suffix);
     if (at == SIZE_MAX) continue;
-    const kohl_weight *first = kohl_model_weight(session->model, weight->node, "weight");
-    if (first && weight != first) at += (first->spec.count + 15) / 16 * 16;
     add_tensor(w, weight->name, weight->spec.dims, weight->spec.shape);
     data[count] = gradients + at;
     bytes[count++] = weight->spec.count * sizeof(float);
