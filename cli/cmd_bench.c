@@ -9,8 +9,8 @@
 #include "cli/cli.h"
 #include "cli/json.h"
 #include "cli/network.h"
+#include "cli/training.h"
 #include "cli/truth.h"
-#include "nn/models/models.h"
 #include "nn/session.h"
 
 /* Runs until both are reached, or the most. */
@@ -43,20 +43,27 @@ static double plan_flops(const kohl_plan *plan) {
   return sum;
 }
 
-static kohl_status time_runs(cli *c, kohl_session *session, bench_result *out) {
+/* One run of what is timed: a whole training step, or the forward pass. */
+static kohl_status run_once(cli *c, kohl_session *session, cli_trainer *trainer) {
+  return trainer->session ? cli_trainer_step(c, trainer) : kohl_session_run(session, session->plan->options.batch);
+}
+
+static kohl_status time_runs(cli *c, kohl_session *session, cli_trainer *trainer, bench_result *out) {
+  const cli_value *runs = cli_get(c, CLI_OPTION_runs);
   int batch = session->plan->options.batch;
   double times[RUNS_MOST], begin = now_ms(), mean = 0, spread = 0;
   kohl_status status = KOHL_OK;
   for (out->runs = 0; out->runs < RUNS_MOST && status == KOHL_OK; out->runs++) {
     double start = now_ms();
-    if (out->runs >= RUNS_LEAST && start - begin > seconds_least * 1e3) break;
-    status = kohl_session_run(session, batch);
+    if (runs->set ? out->runs >= runs->number : out->runs >= RUNS_LEAST && start - begin > seconds_least * 1e3) break;
+    status = run_once(c, session, trainer);
     times[out->runs] = now_ms() - start;
   }
   if (status != KOHL_OK) return status;
   qsort(times, (size_t)out->runs, sizeof *times, compare);
   for (int i = 0; i < out->runs; i++) mean += times[i] / out->runs;
-  for (int i = 0; i < out->runs; i++) spread += (times[i] - mean) * (times[i] - mean) / (out->runs - 1);
+  for (int i = 0; i < out->runs; i++)
+    spread += (times[i] - mean) * (times[i] - mean) / (out->runs > 1 ? out->runs - 1 : 1);
   out->ms_min = times[0];
   out->ms_median = out->runs % 2 ? times[out->runs / 2] : 0.5 * (times[out->runs / 2] + times[out->runs / 2 - 1]);
   out->ms_sd = sqrt(spread);
@@ -102,15 +109,18 @@ static kohl_status bench_session(cli *c, kohl_session *session, int node, bench_
   const kohl_plan *plan = session->plan;
   kohl_shape shape = plan->buffers[plan->input].shape;
   size_t count = (size_t)plan->options.batch * (size_t)shape.h * (size_t)shape.w * (size_t)shape.c;
+  cli_trainer trainer = {NULL, NULL, NULL};
   cli_fill_random(kohl_session_input(session), count, 0);
+  kohl_status status = plan->options.train ? cli_trainer_begin(c, session, &trainer) : KOHL_OK;
   double begin = now_ms();
-  kohl_status status = kohl_session_run(session, plan->options.batch);
+  if (status == KOHL_OK) status = run_once(c, session, &trainer);
   out->first_ms = now_ms() - begin;
-  if (status == KOHL_OK) status = time_runs(c, session, out);
+  if (status == KOHL_OK) status = time_runs(c, session, &trainer, out);
+  cli_trainer_free(c, &trainer);
   struct rusage usage;
   out->peak_bytes = getrusage(RUSAGE_SELF, &usage) == 0 ? (double)usage.ru_maxrss * 1024.0 : 0.0;
   double mflop = plan_flops(plan) / plan->options.batch / 1e6;
-  if (status == KOHL_OK && mflop <= (double)cli_get(c, CLI_OPTION_truth)->number) {
+  if (status == KOHL_OK && !plan->options.train && mflop <= (double)cli_get(c, CLI_OPTION_truth)->number) {
     status = measure_error(c, session, node, out);
   }
   return status;
@@ -137,6 +147,7 @@ static int print_result(cli *c, const char *name, const kohl_session *session, c
     kohl_json_write_begin(&writer, c->ctx);
     kohl_json_write_object_begin(&writer);
     cli_json_text(&writer, "net", name);
+    cli_json_text(&writer, "mode", cli_get(c, CLI_OPTION_mode)->text);
     cli_json_shape(&writer, "input", input);
     cli_json_count(&writer, "batch", (uint64_t)session->plan->options.batch);
     cli_json_count(&writer, "threads", threads);
@@ -147,9 +158,10 @@ static int print_result(cli *c, const char *name, const kohl_session *session, c
   }
   if (!cli_format_is(c, "table")) {
     cli_table *table = cli_table_new(
-        "net|input|batch|threads|level|images_per_s|ms_min|ms_median|ms_sd|gflops|peak_bytes|open_ms|first_ms|"
+        "net|mode|input|batch|threads|level|images_per_s|ms_min|ms_median|ms_sd|gflops|peak_bytes|open_ms|first_ms|"
         "max_rel_error");
     cli_table_cell(table, name);
+    cli_table_cell(table, cli_get(c, CLI_OPTION_mode)->text);
     cli_table_cell(table, cli_shape(input).text);
     cli_table_cellf(table, "%d", session->plan->options.batch);
     cli_table_cellf(table, "%zu", threads);
@@ -160,25 +172,21 @@ static int print_result(cli *c, const char *name, const kohl_session *session, c
     }
     return cli_print_table(c, table);
   }
-  printf("%s, input %s, batch %d, %zu threads, level %s, %d runs\n\n", name, cli_shape(input).text,
-         session->plan->options.batch, threads, kohl_cpu_level(c->ctx->caps), r->runs);
+  printf("%s, %s, input %s, batch %d, %zu threads, level %s, %d runs\n\n", name, cli_get(c, CLI_OPTION_mode)->text,
+         cli_shape(input).text, session->plan->options.batch, threads, kohl_cpu_level(c->ctx->caps), r->runs);
   printf("images_per_s   %.2f\nms             %.3f median, %.3f min, %.3f sd\ngflops         %.1f\n", r->images_per_s,
          r->ms_median, r->ms_min, r->ms_sd, r->gflops);
   printf("peak memory    %.1f MB\nopen_ms        %.2f\nfirst_ms       %.2f\n", r->peak_bytes / 1e6, r->open_ms,
          r->first_ms);
   if (isnan(r->max_rel_error)) {
-    printf("max_rel_error  not computed: more than --truth %ld MFLOP\n", cli_get(c, CLI_OPTION_truth)->number);
+    if (session->plan->options.train)
+      printf("max_rel_error  not computed in training\n");
+    else
+      printf("max_rel_error  not computed: more than --truth %ld MFLOP\n", cli_get(c, CLI_OPTION_truth)->number);
   } else {
     printf("max_rel_error  %.2e against double precision\n", r->max_rel_error);
   }
   return cli_flush(c, 0);
-}
-
-static bool is_arch(const char *name) {
-  for (size_t i = 0; kohl_arch_at(i); i++) {
-    if (!strcmp(kohl_arch_at(i)->name, name)) return true;
-  }
-  return false;
 }
 
 static int bench_net(cli *c, const char *name) {
@@ -188,15 +196,18 @@ static int bench_net(cli *c, const char *name) {
   kohl_model *model = NULL;
   kohl_session *session = NULL;
   double begin = now_ms();
-  /* A name with a point or slash can only be meant as a file; any other must be one of the architectures. */
-  bool file = !is_arch(name) && strpbrk(name, "./");
-  int code = file ? cli_network_open(c, name, size, &model) : cli_network_build(c, name, size, &model);
-  if (code) return code;
-  int node = compared_node(model->graph);
   kohl_plan_options options = kohl_plan_options_default();
+  int code = cli_network_load(c, name, size, &model), node = 0;
+  if (!code) code = cli_training_mode(c, model->graph, &options.train);
+  if (code) {
+    kohl_model_destroy(c->ctx, model);
+    return code;
+  }
+  node = compared_node(model->graph);
   options.batch = batch->set ? (int)batch->number : 1;
+  options.memory_limit = (size_t)cli_get(c, CLI_OPTION_memory)->number << 20;
   options.taps = &node;
-  options.tap_count = node + 1 < (int)model->graph->count;
+  options.tap_count = !options.train && node + 1 < (int)model->graph->count;
   kohl_status status = kohl_session_create(c->ctx, model, &options, &session);
   result.open_ms = now_ms() - begin;
   if (status == KOHL_OK) status = bench_session(c, session, node, &result);
@@ -207,15 +218,10 @@ static int bench_net(cli *c, const char *name) {
 }
 
 int cmd_bench(cli *c) {
-  const char *mode = cli_get(c, CLI_OPTION_mode)->text;
   if (strcmp(c->options.operands[0], "net")) {
     return cli_fail(c, KOHL_USAGE, "'%s', expected net; usage: kohl bench [options] net NAME|MODEL",
                     c->options.operands[0]);
   }
-  if (!strncmp(mode, "train", 5) && (!mode[5] || mode[5] == ':')) {
-    return cli_fail(c, KOHL_USAGE, "--mode %s: not in this version, which has infer", mode);
-  }
-  if (strcmp(mode, "infer")) return cli_fail(c, KOHL_USAGE, "--mode: value '%s', expected infer", mode);
   int code = cli_begin(c);
   return code ? code : bench_net(c, c->options.operands[1]);
 }

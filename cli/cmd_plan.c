@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "cli/json.h"
 #include "cli/network.h"
+#include "cli/training.h"
 #include "kernels/core/probe.h"
 #include "nn/session.h"
 
@@ -31,22 +32,26 @@ static step_view look(const plan_view *v, const kohl_step *step) {
 }
 
 static kohl_shape step_shape(const kohl_plan *plan, const kohl_step *step) {
-  return step->out[0] >= 0 ? plan->buffers[step->out[0]].shape : plan->graph->nodes[step->node].shape;
+  bool pixels = step->out[0] >= 0 && plan->buffers[step->out[0]].kind == KOHL_BUFFER_ACTIVATION;
+  return pixels ? plan->buffers[step->out[0]].shape : plan->graph->nodes[step->node].shape;
 }
 
-/* Runs the network and keeps each step's shortest time. */
-static kohl_status measure(kohl_session *session, double *best) {
+/* Runs the network, in training the whole step, and keeps each step's shortest time. */
+static kohl_status measure(cli *c, kohl_session *session, double *best) {
   const kohl_plan *plan = session->plan;
   const kohl_buffer *input = &plan->buffers[plan->input];
   size_t count = (size_t)plan->options.batch * (size_t)input->shape.h * (size_t)input->shape.w * (size_t)input->shape.c;
+  cli_trainer trainer = {NULL, NULL, NULL};
   cli_fill_random(kohl_session_input(session), count, 0);
   kohl_status status = kohl_session_time_steps(session);
+  if (status == KOHL_OK && plan->options.train) status = cli_trainer_begin(c, session, &trainer);
   for (int run = 0; status == KOHL_OK && run < RUNS; run++) {
-    status = kohl_session_run(session, plan->options.batch);
+    status = plan->options.train ? cli_trainer_step(c, &trainer) : kohl_session_run(session, plan->options.batch);
     for (size_t i = 0; status == KOHL_OK && i < plan->step_count; i++) {
       if (run == 0 || session->seconds[i] < best[i]) best[i] = session->seconds[i];
     }
   }
+  cli_trainer_free(c, &trainer);
   return status;
 }
 
@@ -93,7 +98,9 @@ static int print_steps(cli *c, const plan_view *v) {
     if (step->absorbed_by >= 0) continue;
     step_view s = look(v, step);
     cli_table_cell(table, v->plan->graph->nodes[step->node].name);
-    cli_table_cellf(table, "%s %s", step->op->name, step->kernel->id);
+    bool forward = step->direction == KOHL_FWD;
+    cli_table_cellf(table, "%s%s%s %s", step->op->name, forward ? "" : " ",
+                    forward ? "" : kohl_direction_name(step->direction), step->kernel->id);
     cli_table_cell(table, step->fused);
     cli_table_cell(table, cli_shape(step_shape(v->plan, step)).text);
     cli_table_cellf(table, "%.1f", s.flops / 1e6);
@@ -136,6 +143,9 @@ static void print_totals(cli *c, const plan_view *v) {
   }
   printf("arena      %.1f MB (%zu bytes): activations, packed weights and workspace\n",
          (double)v->plan->arena_bytes / 1e6, v->plan->arena_bytes);
+  if (v->plan->segments > 1)
+    printf("recompute  the forward pass is cut into %d parts; all but the last are computed again\n",
+           v->plan->segments);
 }
 
 static void write_step(const cli *c, kohl_json_writer *w, const plan_view *v, size_t i) {
@@ -201,8 +211,11 @@ static int print_plan(cli *c, const plan_view *v) {
 /* Plans, and with --measure runs. */
 static int plan_model(cli *c, const kohl_model *model, plan_view *view) {
   kohl_plan_options options = kohl_plan_options_default();
+  int code = cli_training_mode(c, model->graph, &options.train);
+  if (code) return code;
   const cli_value *batch = cli_get(c, CLI_OPTION_batch);
   options.batch = batch->set ? (int)batch->number : 1;
+  options.memory_limit = (size_t)cli_get(c, CLI_OPTION_memory)->number << 20;
   kohl_session *session = NULL;
   kohl_plan *plan = NULL;
   double *measured = NULL;
@@ -212,11 +225,10 @@ static int plan_model(cli *c, const kohl_model *model, plan_view *view) {
     if (status == KOHL_OK) {
       status = kohl_alloc(c->ctx, session->plan->step_count, sizeof *measured, "the times of the steps", &measured);
     }
-    if (status == KOHL_OK) status = measure(session, measured);
+    if (status == KOHL_OK) status = measure(c, session, measured);
   } else if (status == KOHL_OK) {
     status = kohl_plan_create(c->ctx, model->graph, &options, &plan);
   }
-  int code = 0;
   if (status == KOHL_OK) {
     view->plan = session ? session->plan : plan;
     view->measured = measured;
@@ -234,7 +246,7 @@ int cmd_plan(cli *c) {
   int code = cli_begin(c);
   if (code) return code;
   kohl_model *model = NULL;
-  code = cli_network_open(c, c->options.operands[0], cli_get(c, CLI_OPTION_size)->text, &model);
+  code = cli_network_load(c, c->options.operands[0], cli_get(c, CLI_OPTION_size)->text, &model);
   if (code) return code;
   plan_view view;
   memset(&view, 0, sizeof view);

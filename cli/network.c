@@ -114,3 +114,15 @@ int cli_network_build(cli *c, const char *arch, const char *size, kohl_model **o
   kohl_model_destroy(c->ctx, model);
   return cli_fail_library(c, status);
 }
+
+static bool is_arch(const char *name) {
+  for (size_t i = 0; kohl_arch_at(i); i++) {
+    if (!strcmp(kohl_arch_at(i)->name, name)) return true;
+  }
+  return false;
+}
+
+int cli_network_load(cli *c, const char *name, const char *size, kohl_model **out) {
+  bool file = !is_arch(name) && strpbrk(name, "./");
+  return file ? cli_network_open(c, name, size, out) : cli_network_build(c, name, size, out);
+}

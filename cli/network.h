@@ -13,6 +13,10 @@ int cli_network_open(cli *c, const char *path, const char *size, kohl_model **ou
  * size from layer to layer (He et al. 2015). */
 int cli_network_build(cli *c, const char *arch, const char *size, kohl_model **out);
 
+/* A model file, or an architecture by its name: one with a point or slash can only be meant as a file, any other must
+ * be one of the architectures. */
+int cli_network_load(cli *c, const char *name, const char *size, kohl_model **out);
+
 /* Parameters of one node, and of the whole model. */
 size_t cli_node_parameters(const kohl_graph *graph, const kohl_node *node);
 size_t cli_graph_parameters(const kohl_graph *graph);

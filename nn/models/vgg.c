@@ -47,6 +47,18 @@ void kohl_vgg19_build(kohl_builder *b, const kohl_arch_options *o) { build(b, o,
 void kohl_vgg16_bn_build(kohl_builder *b, const kohl_arch_options *o) { build(b, o, vgg16, true); }
 void kohl_vgg19_bn_build(kohl_builder *b, const kohl_arch_options *o) { build(b, o, vgg19, true); }
 
+/* The published classifier of Egyptian objects (recipes/cleo.yaml): one hidden dense layer behind the five blocks. */
+void kohl_vgg19_cleo_build(kohl_builder *b, const kohl_arch_options *o) {
+  int x = kohl_builder_input(b, o->height, o->width);
+  for (int block = 1; block <= BLOCKS; block++) x = pool(b, convs(b, x, o, block, vgg19[block - 1], false), block);
+  if (o->classes == 0) return;
+  b->graph->base_output = x;
+  x = kohl_builder_plain(b, x, KOHL_LAYER_flatten, "flatten");
+  x = kohl_builder_dense(b, x, "fc1", 256, KOHL_ACTIVATION_RELU);
+  x = kohl_builder_dropout(b, x, "dropout", o->dropout);
+  kohl_builder_classes(b, x, o);
+}
+
 /* After Zhou et al., "Learning deep features for discriminative localization", 2016: the last convolution and pool go
  * (14x14 remain of 224x224), and the classes are weighted sums of the means of 1,024 maps.  A class's activation map
  * is the same sum of the maps of cam_conv.  Taken as same-padded with ReLU, like the convolutions before it. */
