@@ -244,6 +244,19 @@ START_TEST(vgg_cam_layers) {
 }
 END_TEST
 
+START_TEST(vgg_cleo_layers) {
+  kohl_graph *graph = graph_build("vgg19_cleo", NULL);
+  graph_shape(graph, "block5_pool", 4, 4, 512);
+  graph_shape(graph, "fc1", 1, 1, 256);
+  graph_shape(graph, "probabilities", 1, 1, 23);
+  graph_inputs(graph, "predictions", "dropout");
+  ck_assert(graph_node(graph, "dropout")->params.rate == 0.4f);
+  ck_assert_str_eq(graph->nodes[graph->base_output].name, "block5_pool");
+  ck_assert_uint_eq(graph_parameters(graph, true), 20024384 + (8192 * 256 + 256) + (256 * 23 + 23));
+  kohl_graph_destroy(graph_ctx, graph);
+}
+END_TEST
+
 START_TEST(squeezenet_layers) {
   kohl_graph *graph = graph_build("squeezenet1_1", NULL);
   graph_shape(graph, "relu_conv1", 113, 113, 64);
@@ -345,6 +358,7 @@ int main(void) {
   tcase_add_test(tests, vgg_bn_layers);
   tcase_add_test(tests, vgg_bn_names);
   tcase_add_test(tests, vgg_cam_layers);
+  tcase_add_test(tests, vgg_cleo_layers);
   tcase_add_test(tests, squeezenet_layers);
   tcase_add_test(tests, smallest_sizes);
   tcase_add_test(tests, refused_options);
