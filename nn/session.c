@@ -78,7 +78,36 @@ static kohl_status fold(kohl_session *session, int node, int norm, int k, size_t
   return status;
 }
 
-static kohl_status pack_step(kohl_session *session, const kohl_step *step) {
+/* Packing that only moves numbers; done for many steps at a time by pack_all. */
+struct kohl_pack_job {
+  const kohl_step *step;
+  const float *wei;
+  void *packed;
+  size_t bytes; /* of the weights, where they are copied as they are */
+};
+
+static void pack_unit(void *state, size_t index, size_t worker) {
+  const struct kohl_pack_job *job = (const struct kohl_pack_job *)state + index;
+  (void)worker;
+  if (job->step->kernel->code->pack)
+    job->step->kernel->code->pack(&job->step->desc, job->wei, job->packed);
+  else
+    memcpy(job->packed, job->wei, job->bytes);
+}
+
+/* Weights that go as they are stored: the bias now, the weights by a job. */
+static kohl_status pack_plain(kohl_session *session, const kohl_step *step, size_t k, size_t row, size_t *jobs) {
+  const float *wei, *bia;
+  float *bias = at(session, step->in[2]);
+  kohl_status status = stored(session, step->sources[0], "weight", &wei);
+  if (status == KOHL_OK) status = stored(session, step->sources[0], "bias", &bia);
+  if (status != KOHL_OK) return status;
+  if (bias && bia) memcpy(bias, bia, k * sizeof *bias);
+  session->jobs[(*jobs)++] = (struct kohl_pack_job){step, wei, at(session, step->in[1]), k * row * sizeof *wei};
+  return KOHL_OK;
+}
+
+static kohl_status pack_step(kohl_session *session, const kohl_step *step, size_t *jobs) {
   const kohl_desc *desc = &step->desc;
   float *bias = at(session, step->in[2]);
   void *packed = at(session, step->in[1]);
@@ -88,18 +117,7 @@ static kohl_status pack_step(kohl_session *session, const kohl_step *step) {
                     : (size_t)desc->dense.c;
   int sources = conv ? desc->conv2d.dsts : 1;
   size_t k = (size_t)(conv ? desc->conv2d.k : desc->dense.k);
-  if (sources == 1 && step->norms[0] < 0) { /* nothing to rework: straight from where they are stored */
-    const float *wei, *bia;
-    kohl_status status = stored(session, step->sources[0], "weight", &wei);
-    if (status == KOHL_OK) status = stored(session, step->sources[0], "bias", &bia);
-    if (status != KOHL_OK) return status;
-    if (bias && bia) memcpy(bias, bia, k * sizeof *bias);
-    if (step->kernel->code->pack)
-      step->kernel->code->pack(desc, wei, packed);
-    else
-      memcpy(packed, wei, k * row * sizeof *wei);
-    return KOHL_OK;
-  }
+  if (sources == 1 && step->norms[0] < 0) return pack_plain(session, step, k, row, jobs);
   float *weights;
   kohl_status status = kohl_alloc(session->ctx, k * row, sizeof *weights, "weights to be packed", &weights);
   for (int i = 0, done = 0; i < sources && status == KOHL_OK; i++) {
@@ -108,12 +126,8 @@ static kohl_status pack_step(kohl_session *session, const kohl_step *step) {
                   bias ? bias + done : NULL);
     done += own;
   }
-  if (status == KOHL_OK) {
-    if (step->kernel->code->pack)
-      step->kernel->code->pack(desc, weights, packed);
-    else
-      memcpy(packed, weights, k * row * sizeof *weights);
-  }
+  struct kohl_pack_job job = {step, weights, packed, k * row * sizeof *weights};
+  if (status == KOHL_OK) pack_unit(&job, 0, 0);
   kohl_free(session->ctx, weights);
   return status;
 }
@@ -128,10 +142,12 @@ static bool has_weights(const kohl_plan *plan, const kohl_step *step) {
 
 static kohl_status pack_all(kohl_session *session, bool again) {
   kohl_status status = KOHL_OK;
+  size_t jobs = 0;
   for (size_t i = 0; i < session->plan->step_count && status == KOHL_OK; i++) {
     const kohl_step *step = &session->plan->steps[i];
-    if (has_weights(session->plan, step) && (!again || step->repack)) status = pack_step(session, step);
+    if (has_weights(session->plan, step) && (!again || step->repack)) status = pack_step(session, step, &jobs);
   }
+  if (status == KOHL_OK) kohl_parallel(session->ctx->threads, pack_unit, session->jobs, jobs);
   return status;
 }
 
@@ -194,6 +210,8 @@ kohl_status kohl_session_create(kohl_context *ctx, const kohl_model *model, cons
     status = kohl_alloc(ctx, session->plan->arena_bytes, 1, "the network's arena", &session->arena);
   if (status == KOHL_OK)
     status = kohl_alloc(ctx, session->plan->step_count, sizeof *session->args, "a session", &session->args);
+  if (status == KOHL_OK)
+    status = kohl_alloc(ctx, session->plan->step_count, sizeof *session->jobs, "a session", &session->jobs);
   if (status == KOHL_OK) {
     resolve(session);
     if (options->train) status = begin_training(session);
@@ -213,6 +231,7 @@ void kohl_session_destroy(kohl_session *session) {
   kohl_free(ctx, session->arena);
   kohl_free(ctx, session->args);
   kohl_free(ctx, session->state_before);
+  kohl_free(ctx, session->jobs);
   kohl_free(ctx, session->seconds);
   kohl_free(ctx, session);
 }

@@ -12,10 +12,11 @@ struct kohl_session {
   const kohl_model *model; /* borrowed */
   kohl_plan *plan;
   char *arena;
-  kohl_args *args;     /* per step, resolved to addresses */
-  double *seconds;     /* per step, of the last run when timed; else NULL */
-  float *state_before; /* training: running statistics before the last kohl_session_backward; NULL without any */
-  int64_t step_number; /* training: counts kohl_session_backward, for messages */
+  kohl_args *args;            /* per step, resolved to addresses */
+  struct kohl_pack_job *jobs; /* room for the weights that are packed together */
+  double *seconds;            /* per step, of the last run when timed; else NULL */
+  float *state_before;        /* training: running statistics before the last kohl_session_backward; NULL without any */
+  int64_t step_number;        /* training: counts kohl_session_backward, for messages */
 };
 
 /* Plans, allocates the arena and packs the weights (checking their CRC32C). */
