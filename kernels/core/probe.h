@@ -1,4 +1,4 @@
-/* What this machine can do at most: the rates that `kohl plan` measures its predictions by.
+/* What this machine can do at most: what `kohl plan` predicts by, and what `kernelcheck bench` compares kernels with.
  *
  * Short probes (a few milliseconds each, best of several), not a benchmark: another program's load lowers them. */
 #ifndef KOHL_KERNELS_CORE_PROBE_H
@@ -14,6 +14,11 @@ typedef struct kohl_probe {
 /* Measures both at the context's CPU level with its threads.  Needs 64 MiB for a moment; a last-level cache larger
  * than that makes `bytes` the cache's rate.  KOHL_NO_RESOURCE when memory is refused. */
 kohl_status kohl_probe_run(kohl_context *ctx, kohl_probe *out);
+
+/* Operations a second of independent chains of fused multiply-adds on every worker of the pool (NULL: one) at once, with
+ * the registers that caps allow: every level is tried, since a processor may have a lower clock for the widest.  The
+ * best of `repeats` runs of about a millisecond each. */
+double kohl_probe_flops(unsigned caps, kohl_threads *threads, int repeats);
 
 /* One thread's part, per level: `rounds` rounds of KOHL_PROBE_FMAS fused multiply-adds in independent chains, from
  * registers.  The result depends on all of them, so that none can be left out. */

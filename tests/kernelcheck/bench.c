@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "tests/kernelcheck/bench.h"
-#include "tests/kernelcheck/peak.h"
 
 enum { LINE = 1024 };
 
