@@ -58,27 +58,31 @@ static bool finite_array(const float *x, size_t n) {
   return finite;
 }
 
-/* The largest gradient whose square and whose product with the rate are numbers, so that the update cannot make an
- * infinity out of finite gradients. */
-static bool usable(const float *gradients, size_t n, float lr) {
-  float limit = 1e18f < 1e38f / lr ? 1e18f : 1e38f / lr;
-  bool good = true;
-  for (size_t i = 0; i < n; i++) good &= fabsf(gradients[i]) <= limit; /* false for NaN */
-  return good;
+/* The largest size of n gradients; infinite when one is not finite. */
+static float largest(const float *gradients, size_t n) {
+  float size = 0.0f;
+  for (size_t i = 0; i < n; i++) {
+    float one = fabsf(gradients[i]);
+    if (!(one <= size)) size = one - one == 0.0f ? one : INFINITY; /* NaN too */
+  }
+  return size;
 }
 
-/* The layer nearest to the loss whose gradient is not usable, or the last layer. */
-static const char *guilty_layer(const kohl_run *run, const float *gradients, float lr) {
+/* The layer whose gradient made the optimizer refuse: the one with the largest, of equal ones the nearest to the loss.
+ */
+static const char *guilty_layer(const kohl_run *run, const float *gradients) {
   const kohl_graph *graph = run->head->graph;
-  const kohl_plan *plan = run->session->plan;
+  const char *name = graph->nodes[graph->count - 1].name;
+  float most = 0.0f;
   for (size_t i = graph->count; i-- > 0;) {
     kohl_weight_spec specs[KOHL_NODE_WEIGHTS];
-    if (plan->param_offset[i] == SIZE_MAX) continue;
-    size_t floats = 0;
-    for (int w = kohl_node_weights(graph, &graph->nodes[i], specs); w-- > 0;) floats += specs[w].count;
-    if (!usable(gradients + plan->param_offset[i], floats, lr)) return graph->nodes[i].name;
+    for (int w = kohl_node_weights(graph, &graph->nodes[i], specs); w-- > 0;) {
+      size_t from = kohl_plan_param(run->session->plan, (int)i, specs[w].suffix);
+      float size = from == SIZE_MAX ? 0.0f : largest(gradients + from, specs[w].count);
+      if (size > most) most = size, name = graph->nodes[i].name;
+    }
   }
-  return graph->nodes[graph->count - 1].name;
+  return name;
 }
 
 /* A step that must not be taken.  The third in a row ends the run. */
@@ -103,25 +107,6 @@ static kohl_status refuse_step(kohl_run *run, int64_t epoch, size_t first, size_
                 (long long)run->step, (long long)epoch, what, layer, BAD_STEPS, names.text ? names.text : "");
   kohl_text_free(&names);
   return status;
-}
-
-static void update(kohl_run *run, float *params, const float *gradients, size_t count, float lr) {
-  kohl_rmsprop_desc desc = {.n = 1,
-                            .count = (int64_t)count,
-                            .lr = lr,
-                            .rho = (float)run->recipe.optimizer.rho,
-                            .epsilon = (float)run->recipe.optimizer.epsilon,
-                            .momentum = (float)run->recipe.optimizer.momentum,
-                            .epsilon_inside = run->recipe.optimizer.epsilon_place == KOHL_PLACE_INSIDE};
-  kohl_args args;
-  memset(&args, 0, sizeof args);
-  args.in[RMSPROP_GRAD] = gradients;
-  args.out[RMSPROP_WEIGHTS] = params;
-  args.out[RMSPROP_V] = run->square;
-  args.out[RMSPROP_M] = run->momentum;
-  run->update->code->run(&desc, &args, run->ctx->threads);
-  run->step++;
-  run->bad_steps = 0;
 }
 
 /* Adds the step's losses and right answers. */
@@ -154,18 +139,19 @@ static kohl_status take_step(kohl_run *run, int64_t epoch, size_t first, size_t 
   kohl_status status = kohl_session_backward(run->session, n, (uint32_t)epoch);
   if (status != KOHL_OK) return status;
   float *params = kohl_session_params(run->session, &count);
-  const float *gradients = kohl_session_gradients(run->session, &count);
+  /* the session's memory, which nothing reads after the step: clipping may change it */
+  float *gradients = (float *)(uintptr_t)kohl_session_gradients(run->session, &count);
   *lr = run->recipe.optimizer.lr / (1.0 + run->recipe.optimizer.decay * (double)run->step);
   if (!finite_array(kohl_session_losses(run->session), (size_t)n)) {
     const char *layer = run->head->graph->nodes[run->head->graph->count - 1].name;
     return refuse_step(run, epoch, first, end, "loss", layer);
   }
-  if (!usable(gradients, count, (float)*lr)) {
-    return refuse_step(run, epoch, first, end, "gradient", guilty_layer(run, gradients, (float)*lr));
+  if (!kohl_update_step(run->update, run->step + 1, *lr, params, gradients)) {
+    return refuse_step(run, epoch, first, end, "gradient", guilty_layer(run, gradients));
   }
-  status = count_step(run, n, t);
-  if (status == KOHL_OK) update(run, params, gradients, count, (float)*lr);
-  return status;
+  run->step++;
+  run->bad_steps = 0;
+  return count_step(run, n, t);
 }
 
 static void report(const kohl_run *run, int64_t epoch, size_t done, size_t count, const tally *t) {
@@ -228,7 +214,7 @@ static kohl_status validate(kohl_run *run, kohl_epoch *out) {
   int32_t *truth = NULL;
   kohl_plan_options options = kohl_plan_options_default();
   options.batch = VALIDATION_BATCH;
-  kohl_status status = kohl_session_store_params(run->session, run->head);
+  kohl_status status = kohl_run_store(run);
   if (status == KOHL_OK) status = kohl_session_create(ctx, run->head, &options, &session);
   if (status == KOHL_OK) {
     status = kohl_alloc(ctx, run->validation.count * classes, sizeof *rows, "validation probabilities", &rows);

@@ -19,16 +19,16 @@ typedef enum kohl_update_rule {
 /* A member that the rule does not name is not read. */
 typedef struct kohl_update_options {
   kohl_update_rule rule;
-  double momentum;             /* sgd, rmsprop: 0 to below 1; 0: none, and no array */
-  bool nesterov, lr_inside;    /* sgd (kernels/sgd) */
-  double rho;                  /* rmsprop */
-  bool epsilon_inside;         /* rmsprop: of the square root */
-  double beta1, beta2;         /* adam, adamw: 0 to below 1 */
-  bool epsilon_plain;          /* adam, adamw: PyTorch's place, else Keras's (kernels/adam) */
-  double epsilon;              /* all but sgd: > 0 */
-  double weight_decay;         /* all */
-  double clip_norm;            /* the largest norm of all gradients together; 0: none */
-  double ema;                  /* share of the old average, below 1; 0: no average */
+  double momentum;          /* sgd, rmsprop: 0 to below 1; 0: none, and no array */
+  bool nesterov, lr_inside; /* sgd (kernels/sgd) */
+  double rho;               /* rmsprop */
+  bool epsilon_inside;      /* rmsprop: of the square root */
+  double beta1, beta2;      /* adam, adamw: 0 to below 1 */
+  bool epsilon_plain;       /* adam, adamw: PyTorch's place, else Keras's (kernels/adam) */
+  double epsilon;           /* all but sgd: > 0 */
+  double weight_decay;      /* all */
+  double clip_norm;         /* the largest norm of all gradients together; 0: none */
+  double ema;               /* share of the old average, below 1; 0: no average */
 } kohl_update_options;
 
 typedef struct kohl_update kohl_update;

@@ -232,29 +232,96 @@ START_TEST(threads_change_nothing) {
 }
 END_TEST
 
+/* Every optimizer with everything that it keeps; the first two are stopped at more places. */
+static const char *const kinds[][8] = {
+    {NULL},
+    {"optimizer.momentum=0.5"},
+    {"optimizer.name=sgd", "optimizer.lr=0.05"},
+    {"optimizer.name=sgd", "optimizer.lr=0.05", "optimizer.momentum=0.5", "optimizer.nesterov=true",
+     "optimizer.lr_place=inside", "optimizer.weight_decay=1e-3"},
+    {"optimizer.name=adam", "optimizer.epsilon_place=hat", "optimizer.weight_decay=1e-3", "optimizer.clip_norm=0.5"},
+    {"optimizer.name=adamw", "optimizer.epsilon_place=plain", "optimizer.weight_decay=0.01", "optimizer.ema=0.8"},
+    {"optimizer.momentum=0.5", "optimizer.weight_decay=1e-3", "optimizer.clip_norm=1", "optimizer.ema=0.5"},
+};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+static kohl_status train_kind(kohl_context *ctx, const char *run, bool resume, int kind, kohl_train_result *out) {
+  size_t count = 0;
+  while (kinds[kind][count]) count++;
+  kohl_train_options options = {.recipe = at("r.yaml"),
+                                .data = at("data"),
+                                .run = at(run),
+                                .resume = resume,
+                                .init_from = at("base.safetensors"),
+                                .overrides = kinds[kind],
+                                .override_count = count};
+  return kohl_train(ctx, &options, out);
+}
+
 /* Stopped at any poll of the cancel callback, and resumed: the same bits. */
 START_TEST(resume_is_bit_exact) {
-  static const char *const sets[2] = {NULL, "optimizer.momentum=0.5"};
-  static const long polls[] = {3, 40, 200, 300, 333, 500};
-  const char *set = sets[_i];
+  static const long polls[] = {300, 500, 3, 40, 200, 333};
   kohl_context *ctx = context(2);
-  ok(ctx, train(ctx, _i ? "whole_m" : "whole", false, set, NULL));
-  for (size_t i = 0; i < sizeof polls / sizeof *polls; i++) {
-    char run[32], best[64], last[64];
+  char run[32], whole[32], best[64], last[64], whole_best[64], whole_last[64];
+  snprintf(whole, sizeof whole, "whole%d", _i);
+  snprintf(whole_best, sizeof whole_best, "%s/best.safetensors", whole);
+  snprintf(whole_last, sizeof whole_last, "%s/last.ckpt", whole);
+  ok(ctx, train_kind(ctx, whole, false, _i, NULL));
+  for (size_t i = 0; i < (_i < 2 ? sizeof polls / sizeof *polls : 2); i++) {
     snprintf(run, sizeof run, "stop%d_%zu", _i, i);
     snprintf(best, sizeof best, "%s/best.safetensors", run);
     snprintf(last, sizeof last, "%s/last.ckpt", run);
     polls_left = polls[i];
-    kohl_status status = train(ctx, run, false, set, NULL);
+    kohl_status status = train_kind(ctx, run, false, _i, NULL);
     polls_left = -1;
     ck_assert_msg(status == KOHL_INTERRUPTED, "stop %zu: %s", i, kohl_status_text(status));
     kohl_train_result result;
-    ok(ctx, train(ctx, run, true, set, &result));
+    ok(ctx, train_kind(ctx, run, true, _i, &result));
     ck_assert_int_eq(result.epochs, 8);
     ck_assert_double_eq(result.val_accuracy, 1.0);
-    same_file(_i ? "whole_m/best.safetensors" : "whole/best.safetensors", best);
-    same_state(_i ? "whole_m/last.ckpt" : "whole/last.ckpt", last);
+    same_file(whole_best, best);
+    same_state(whole_last, last);
   }
+  kohl_context_destroy(ctx);
+}
+END_TEST
+
+/* The floats of a checkpoint's tensor; its count in *count. */
+static const float *tensor_of(kohl_safetensors *file, const char *name, size_t *count) {
+  long place = kohl_safetensors_find(file, name);
+  ck_assert_msg(place >= 0, "tensor %s is missing", name);
+  const kohl_tensor_info *info = kohl_safetensors_tensor(file, (size_t)place);
+  *count = info->bytes / sizeof(float);
+  return (const float *)info->data;
+}
+
+/* With an average, best.safetensors holds it and not the weights that are trained on.  Without validation pictures the
+ * best epoch is the last, whose checkpoint has both. */
+START_TEST(the_average_is_kept) {
+  static const char *const sets[] = {"optimizer.ema=0.9", "data.validation=0", "head.dense=[]"};
+  kohl_context *ctx = context(2);
+  kohl_train_options options = {.recipe = at("r.yaml"),
+                                .data = at("data"),
+                                .run = at("average"),
+                                .init_from = at("base.safetensors"),
+                                .overrides = sets,
+                                .override_count = 3};
+  ok(ctx, kohl_train(ctx, &options, NULL));
+  kohl_safetensors *file;
+  kohl_model *model;
+  size_t count;
+  ok(ctx, kohl_safetensors_open(ctx, at("average/last.ckpt"), &file));
+  ok(ctx, kohl_model_open(ctx, at("average/best.safetensors"), &model));
+  const float *params = tensor_of(file, "params", &count), *average = tensor_of(file, "average", &count);
+  const kohl_weight *weight = kohl_model_weight(model, (int)model->graph->count - 2, "weight");
+  if (!weight) weight = kohl_model_weight(model, (int)model->graph->count - 1, "weight");
+  ck_assert_ptr_nonnull(weight);
+  size_t n = weight->spec.count; /* the head's only layer: its matrix is the first tensor of params */
+  ck_assert_uint_ge(count, n);
+  ck_assert_int_eq(memcmp(weight->data, average, n * sizeof(float)), 0);
+  ck_assert_int_ne(memcmp(weight->data, params, n * sizeof(float)), 0);
+  kohl_model_destroy(ctx, model);
+  kohl_safetensors_close(ctx, file);
   kohl_context_destroy(ctx);
 }
 END_TEST
@@ -265,6 +332,8 @@ START_TEST(resume_checks_what_it_goes_on_from) {
   ck_assert_int_eq(train(ctx, "short", false, "epochs=3", NULL), KOHL_USAGE);
   ck_assert_ptr_nonnull(strstr(kohl_context_error(ctx), "is not empty"));
   ck_assert_int_eq(train(ctx, "short", true, "seed=4", NULL), KOHL_USAGE);
+  ck_assert_ptr_nonnull(strstr(kohl_context_error(ctx), "another recipe"));
+  ck_assert_int_eq(train(ctx, "short", true, "optimizer.momentum=0.5", NULL), KOHL_USAGE); /* other arrays, too */
   ck_assert_ptr_nonnull(strstr(kohl_context_error(ctx), "another recipe"));
   ck_assert_int_eq(train(ctx, "absent", true, NULL, NULL), KOHL_USAGE);
   ck_assert_ptr_nonnull(strstr(kohl_context_error(ctx), "no run to resume"));
@@ -381,6 +450,8 @@ START_TEST(what_cannot_be_is_named) {
       {"base.at=block5", KOHL_USAGE, "block5"},
       {"epochs=0", KOHL_USAGE, "--set epochs=0"},
       {"data.validation=0.95", KOHL_USAGE, "data.validation"},
+      {"optimizer.name=adam", KOHL_BAD_INPUT, "optimizer.epsilon_place"},
+      {"base.adjust=tiny: optimizer.beta1=0.5", KOHL_BAD_INPUT, "field 'optimizer.beta1'"},
   };
   kohl_context *ctx = context(1);
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -462,7 +533,8 @@ int main(void) {
   tcase_add_unchecked_fixture(tests, set_up, tear_down);
   tcase_add_test(tests, learns_and_leaves_its_folder);
   tcase_add_test(tests, threads_change_nothing);
-  tcase_add_loop_test(tests, resume_is_bit_exact, 0, 2);
+  tcase_add_loop_test(tests, resume_is_bit_exact, 0, KINDS);
+  tcase_add_test(tests, the_average_is_kept);
   tcase_add_test(tests, resume_checks_what_it_goes_on_from);
   tcase_add_test(tests, not_finite_stops_and_is_not_kept);
   tcase_add_test(tests, class_weights_count);
