@@ -19,6 +19,11 @@ static const char *const lrn_fixed[] = {"n=1",
                                         "n=2 pixels=4 c=3 size=9",
                                         "n=1 pixels=300 c=33 alpha=0.5 beta=0.5 bias=1",
                                         "n=1 pixels=3 c=64 size=1",
+                                        "n=1 pixels=5 c=7 size=999 src_gap=9",
+                                        "n=1 pixels=2 c=17 size=3 dst_gap=15",
+                                        "n=2 pixels=9 c=96 alpha=2e-05",
+                                        "n=1 pixels=3 c=255 beta=10 alpha=100 bias=100",
+                                        "n=1 pixels=6 c=257 beta=0 src_gap=1",
                                         NULL};
 
 static void lrn_draw(case_problem *problem, uint64_t *random) {
