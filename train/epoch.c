@@ -114,11 +114,9 @@ static kohl_status count_step(kohl_run *run, int n, tally *t) {
   int classes = (int)run->samples.class_count, last = (int)run->head->graph->count - 1;
   const int32_t *labels = kohl_session_labels(run->session);
   const float *losses = kohl_session_losses(run->session);
-  kohl_softmax_xent_desc desc = {n, classes, 0.0f,
-                                 run->recipe.loss.weights_divide_by == KOHL_DIVIDE_BY_WEIGHTS
-                                     ? KOHL_SOFTMAX_XENT_BY_WEIGHTS
-                                     : KOHL_SOFTMAX_XENT_BY_BATCH,
-                                 1.0f};
+  const bool by_weights = run->recipe.loss.weights_divide_by == KOHL_DIVIDE_BY_WEIGHTS;
+  kohl_softmax_xent_desc desc = {
+      .n = n, .k = classes, .divide_by = by_weights ? KOHL_SOFTMAX_XENT_BY_WEIGHTS : KOHL_SOFTMAX_XENT_BY_BATCH};
   kohl_status status = kohl_session_output(run->session, last, n, run->probabilities);
   for (int i = 0; i < n && status == KOHL_OK; i++) {
     const float *row = run->probabilities + (size_t)i * (size_t)classes;
