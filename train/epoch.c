@@ -1,16 +1,14 @@
-/* One epoch: every training sample once, in the epoch's order, then the validation part.
+/* One epoch: every training sample once, in the epoch's order, then the validation part (validate.c).
  *
  * A bad picture keeps its place in the order, so that the draws of the others do not move; its batch is smaller. */
 #include <math.h>
 #include <string.h>
 #include <time.h>
 
-#include "kernels/core/alloc.h"
-#include "kernels/core/math.h"
 #include "kernels/core/philox.h"
 #include "train/run.h"
 
-enum { VALIDATION_BATCH = 256, BAD_STEPS = 3, FILES_NAMED = 8 };
+enum { BAD_STEPS = 3, FILES_NAMED = 8 };
 
 double kohl_run_clock(void) {
   struct timespec t;
@@ -35,17 +33,29 @@ typedef struct tally {
   size_t right, seen;
 } tally;
 
+/* What the head is told about its sample i.  For sigmoid every label is a question: this one or not. */
+static void tell(kohl_run *run, const kohl_session_head *head, int i, int32_t label) {
+  run->truth[i] = label;
+  if (head->labels) {
+    head->labels[i] = label;
+    return;
+  }
+  for (int k = 0; k < head->k; k++) head->targets[(size_t)i * (size_t)head->k + (size_t)k] = k == label ? 1.0f : 0.0f;
+  head->sample_weights[i] = run->class_weights[label];
+}
+
 /* Copies the good samples of positions first .. end-1 into the session; returns how many. */
 static int gather(kohl_run *run, size_t first, size_t end) {
   int n = 0;
   float *input = kohl_session_input(run->session);
+  const kohl_session_head head = kohl_session_head_at(run->session, 0);
   for (size_t p = first; p < end; p++) {
     size_t at = run->order[p];
     const kohl_sample *sample = &run->samples.sample[run->train.list[at]];
     if (sample->bad) continue;
     memcpy(input + (size_t)n * run->train.floats, run->train.rows + at * run->train.floats,
            run->train.floats * sizeof *input);
-    kohl_session_labels(run->session)[n] = sample->label;
+    tell(run, &head, n, sample->label);
     kohl_session_draws(run->session)[n] = p;
     n++;
   }
@@ -89,6 +99,7 @@ static const char *guilty_layer(const kohl_run *run, const float *gradients) {
 static kohl_status refuse_step(kohl_run *run, int64_t epoch, size_t first, size_t end, const char *what,
                                const char *layer) {
   run->bad_steps++;
+  kohl_session_undo_state(run->session);
   kohl_run_log(run->ctx, run->options->run, "epoch %lld, step %lld: the %s is not finite at layer '%s'; no update",
                (long long)epoch, (long long)run->step, what, layer);
   if (run->bad_steps < BAD_STEPS) return KOHL_OK;
@@ -112,20 +123,19 @@ static kohl_status refuse_step(kohl_run *run, int64_t epoch, size_t first, size_
 /* Adds the step's losses and right answers. */
 static kohl_status count_step(kohl_run *run, int n, tally *t) {
   int classes = (int)run->samples.class_count, last = (int)run->head->graph->count - 1;
-  const int32_t *labels = kohl_session_labels(run->session);
-  const float *losses = kohl_session_losses(run->session);
-  const bool by_weights = run->recipe.loss.weights_divide_by == KOHL_DIVIDE_BY_WEIGHTS;
-  kohl_softmax_xent_desc desc = {
-      .n = n, .k = classes, .divide_by = by_weights ? KOHL_SOFTMAX_XENT_BY_WEIGHTS : KOHL_SOFTMAX_XENT_BY_BATCH};
+  const kohl_session_head head = kohl_session_head_at(run->session, 0);
+  kohl_desc desc = kohl_plan_head_desc(run->session->plan, &run->session->plan->heads[0]);
   kohl_status status = kohl_session_output(run->session, last, n, run->probabilities);
   for (int i = 0; i < n && status == KOHL_OK; i++) {
     const float *row = run->probabilities + (size_t)i * (size_t)classes;
     int best = 0;
     for (int c = 1; c < classes; c++) best = row[c] > row[best] ? c : best;
-    t->right += best == labels[i];
-    t->loss += (double)losses[i];
+    t->right += best == run->truth[i];
+    t->loss += (double)head.losses[i];
   }
-  t->divisor += (double)kohl_softmax_xent_divisor(&desc, labels, run->class_weights);
+  desc.n = n;
+  t->divisor += (double)(head.labels ? kohl_softmax_xent_divisor(&desc.softmax_xent, head.labels, head.class_weights)
+                                     : kohl_sigmoid_bce_divisor(&desc.sigmoid_bce, head.sample_weights));
   t->seen += (size_t)n;
   return status;
 }
@@ -172,61 +182,6 @@ static void report(const kohl_run *run, int64_t epoch, size_t done, size_t count
   run->options->progress(&p, run->options->progress_user);
 }
 
-/* Probabilities of the validation part's good pictures, row by row, and their labels. */
-static kohl_status validate_rows(kohl_run *run, kohl_session *session, float *rows, int32_t *truth, size_t *count) {
-  int classes = (int)run->samples.class_count, last = (int)run->head->graph->count - 1;
-  size_t floats = run->validation.floats;
-  float *input = kohl_session_input(session);
-  kohl_status status = KOHL_OK;
-  *count = 0;
-  for (size_t first = 0; first < run->validation.count && status == KOHL_OK;) {
-    int n = 0;
-    for (; first < run->validation.count && n < VALIDATION_BATCH; first++) {
-      const kohl_sample *sample = &run->samples.sample[run->validation.list[first]];
-      if (sample->bad) continue;
-      memcpy(input + (size_t)n * floats, run->validation.rows + first * floats, floats * sizeof *input);
-      truth[*count + (size_t)n++] = sample->label;
-    }
-    status = kohl_session_run(session, n);
-    if (status == KOHL_OK) status = kohl_session_output(session, last, n, rows + *count * (size_t)classes);
-    *count += (size_t)n;
-  }
-  return status;
-}
-
-/* The mean of -ln p of the truth, without class weights; p below 1e-7 counts as 1e-7, as in Keras. */
-static double validation_loss(const float *rows, const int32_t *truth, size_t count, size_t classes) {
-  double sum = 0;
-  for (size_t i = 0; i < count; i++) {
-    float p = rows[i * classes + (size_t)truth[i]];
-    sum -= (double)kohl_logf(p < 1e-7f ? 1e-7f : p);
-  }
-  return count ? sum / (double)count : 0;
-}
-
-static kohl_status validate(kohl_run *run, kohl_epoch *out) {
-  kohl_context *ctx = run->ctx;
-  size_t classes = run->samples.class_count, count = 0;
-  kohl_session *session = NULL;
-  float *rows = NULL;
-  int32_t *truth = NULL;
-  kohl_plan_options options = kohl_plan_options_default();
-  options.batch = VALIDATION_BATCH;
-  kohl_status status = kohl_run_store(run);
-  if (status == KOHL_OK) status = kohl_session_create(ctx, run->head, &options, &session);
-  if (status == KOHL_OK) {
-    status = kohl_alloc(ctx, run->validation.count * classes, sizeof *rows, "validation probabilities", &rows);
-  }
-  if (status == KOHL_OK) status = kohl_alloc(ctx, run->validation.count, sizeof *truth, "validation labels", &truth);
-  if (status == KOHL_OK) status = validate_rows(run, session, rows, truth, &count);
-  if (status == KOHL_OK) status = kohl_metrics_compute(ctx, rows, truth, count, (int)classes, &out->metrics);
-  if (status == KOHL_OK) out->val_loss = validation_loss(rows, truth, count, classes);
-  kohl_free(ctx, rows);
-  kohl_free(ctx, truth);
-  kohl_session_destroy(session);
-  return status;
-}
-
 kohl_status kohl_run_epoch(kohl_run *run, int64_t epoch, kohl_epoch *out) {
   memset(out, 0, sizeof *out);
   tally t = {0, 0, 0, 0};
@@ -242,7 +197,7 @@ kohl_status kohl_run_epoch(kohl_run *run, int64_t epoch, kohl_epoch *out) {
   }
   out->loss = t.divisor > 0 ? t.loss / t.divisor : 0;
   out->accuracy = t.seen ? (double)t.right / (double)t.seen : 0;
-  if (status == KOHL_OK && run->validation.count) status = validate(run, out);
+  if (status == KOHL_OK && run->validation.count) status = kohl_run_validate(run, out);
   out->seconds = kohl_run_clock() - run->begun;
   return status;
 }

@@ -231,6 +231,8 @@ static void free_run(kohl_run *run) {
   kohl_free(ctx, run->list);
   kohl_free(ctx, run->order);
   kohl_free(ctx, run->class_weights);
+  kohl_free(ctx, run->positive_weights);
+  kohl_free(ctx, run->truth);
   kohl_free(ctx, run->probabilities);
   kohl_recipe_free(ctx, &run->recipe);
 }

@@ -4,10 +4,14 @@
 #include "kernels/core/alloc.h"
 #include "train/run.h"
 
-/* balanced: n / (classes * n_class) over the good training pictures, as in scikit-learn; in double, rounded once. */
+/* Over the good training pictures, in double, rounded once.  balanced of a class: n / (classes * n_class), as in
+ * scikit-learn; of the positives of a label: n_negative / n_positive, so that both sides weigh the same. */
 static kohl_status make_weights(kohl_run *run) {
   size_t classes = run->samples.class_count, n = 0, *count;
   kohl_status status = kohl_alloc(run->ctx, classes, sizeof *run->class_weights, "class weights", &run->class_weights);
+  if (status == KOHL_OK) {
+    status = kohl_alloc(run->ctx, classes, sizeof *run->positive_weights, "label weights", &run->positive_weights);
+  }
   if (status == KOHL_OK) status = kohl_alloc(run->ctx, classes, sizeof *count, "class counts", &count);
   if (status != KOHL_OK) return status;
   for (size_t i = 0; i < run->train_count; i++) {
@@ -15,13 +19,15 @@ static kohl_status make_weights(kohl_run *run) {
     if (!s->bad) count[s->label]++, n++;
   }
   for (size_t c = 0; c < classes && status == KOHL_OK; c++) {
+    const bool balanced = run->recipe.loss.class_weights == KOHL_WEIGHTS_BALANCED;
+    const bool positive = run->recipe.loss.positive_weights == KOHL_WEIGHTS_BALANCED;
+    const double own = (double)count[c], all = (double)n;
     if (count[c] == 0) {
       status = kohl_fail(run->ctx, KOHL_BAD_INPUT, "%s: class '%s' has no good training picture, expected at least 1",
                          run->options->data, run->samples.classes[c]);
-    } else if (run->recipe.loss.class_weights == KOHL_WEIGHTS_BALANCED) {
-      run->class_weights[c] = (float)((double)n / ((double)classes * (double)count[c]));
     } else {
-      run->class_weights[c] = 1.0f;
+      run->class_weights[c] = balanced ? (float)(all / ((double)classes * own)) : 1.0f;
+      run->positive_weights[c] = positive ? (float)((all - own) / own) : 1.0f;
     }
   }
   kohl_free(run->ctx, count);
@@ -41,8 +47,13 @@ static kohl_status make_session(kohl_run *run) {
   kohl_status status = kohl_head_create(ctx, r, run->base->graph, (int)classes, &run->head);
   if (status == KOHL_OK) status = kohl_session_create(ctx, run->head, &options, &run->session);
   if (status != KOHL_OK) return status;
-  memcpy(kohl_session_class_weights(run->session), run->class_weights, classes * sizeof *run->class_weights);
+  /* with sigmoid a class weight is that of its pictures, which the epoch writes for every sample, as Keras does */
+  const kohl_session_head head = kohl_session_head_at(run->session, 0);
+  const bool sigmoid = r->loss.name == KOHL_LOSS_SIGMOID;
+  memcpy(sigmoid ? head.positive_weights : head.class_weights, sigmoid ? run->positive_weights : run->class_weights,
+         classes * sizeof(float));
   status = kohl_alloc(ctx, run->train_count, sizeof *run->order, "order", &run->order);
+  if (status == KOHL_OK) status = kohl_alloc(ctx, (size_t)r->batch, sizeof *run->truth, "labels", &run->truth);
   if (status != KOHL_OK) return status;
   return kohl_alloc(ctx, (size_t)r->batch * classes, sizeof(float), "probabilities", &run->probabilities);
 }

@@ -19,6 +19,7 @@ typedef enum kohl_recipe_best { KOHL_BEST_ACCURACY, KOHL_BEST_LOSS, KOHL_BEST_BA
 typedef enum kohl_recipe_fit { KOHL_RECIPE_STRETCH, KOHL_RECIPE_LETTERBOX, KOHL_RECIPE_CROP } kohl_recipe_fit;
 typedef enum kohl_recipe_normalise { KOHL_NORMALISE_BASE, KOHL_NORMALISE_FEATUREWISE } kohl_recipe_normalise;
 typedef enum kohl_recipe_pool { KOHL_HEAD_FLATTEN, KOHL_HEAD_GLOBAL_AVG, KOHL_HEAD_GLOBAL_MAX } kohl_recipe_pool;
+typedef enum kohl_recipe_loss { KOHL_LOSS_SOFTMAX, KOHL_LOSS_SIGMOID } kohl_recipe_loss;
 typedef enum kohl_recipe_weights { KOHL_WEIGHTS_NONE, KOHL_WEIGHTS_BALANCED } kohl_recipe_weights;
 typedef enum kohl_recipe_divide { KOHL_DIVIDE_BY_BATCH, KOHL_DIVIDE_BY_WEIGHTS } kohl_recipe_divide;
 typedef enum kohl_recipe_optimizer {
@@ -67,7 +68,7 @@ typedef struct kohl_recipe {
     kohl_recipe_real dropout;
   } head;
   struct {
-    kohl_recipe_word class_weights, weights_divide_by;
+    kohl_recipe_word name, class_weights, positive_weights, weights_divide_by;
     kohl_recipe_real label_smoothing;
   } loss;
   struct {
@@ -97,8 +98,8 @@ kohl_status kohl_recipe_set(kohl_context *ctx, kohl_recipe *recipe, const char *
  * be run again as it is.  Wrong ones are KOHL_BAD_INPUT beginning with "field 'base.adjust'". */
 kohl_status kohl_recipe_adjust(kohl_context *ctx, kohl_recipe *recipe, const char *arch);
 
-/* What no single field can say: the shares of the split leave something to train on, and what is set for the optimizer
- * is read by the one that is named.  where: file or option, named in the message. */
+/* What no single field can say: the shares of the split leave something to train on, and what is set for loss and
+ * optimizer is read by those that are named.  where: file or option, named in the message. */
 kohl_status kohl_recipe_check(kohl_context *ctx, const kohl_recipe *recipe, const char *where);
 
 /* Every key, with its value, as YAML; *text is the caller's until kohl_free and ends with a zero. */

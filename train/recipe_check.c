@@ -106,5 +106,12 @@ kohl_status kohl_recipe_check(kohl_context *ctx, const kohl_recipe *recipe, cons
     return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: field 'data.validation': %g and data.test %g, expected a sum below 1",
                      where, recipe->data.validation, recipe->data.test);
   }
+  if (recipe->loss.name != KOHL_LOSS_SIGMOID && recipe->loss.positive_weights != KOHL_WEIGHTS_NONE) {
+    return kohl_fail(
+        ctx, KOHL_BAD_INPUT,
+        "%s: field 'loss.positive_weights': value 'balanced', which softmax does not read, expected none or "
+        "loss.name sigmoid",
+        where);
+  }
   return check_optimizer(ctx, recipe, where);
 }

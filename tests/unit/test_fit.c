@@ -242,6 +242,7 @@ static const char *const kinds[][8] = {
     {"optimizer.name=adam", "optimizer.epsilon_place=hat", "optimizer.weight_decay=1e-3", "optimizer.clip_norm=0.5"},
     {"optimizer.name=adamw", "optimizer.epsilon_place=plain", "optimizer.weight_decay=0.01", "optimizer.ema=0.8"},
     {"optimizer.momentum=0.5", "optimizer.weight_decay=1e-3", "optimizer.clip_norm=1", "optimizer.ema=0.5"},
+    {"loss.name=sigmoid", "loss.positive_weights=balanced", "loss.weights_divide_by=weights", "optimizer.lr=0.01"},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -482,8 +483,9 @@ END_TEST
 
 START_TEST(other_heads) {
   static const char *const sets[] = {
-      "head.pool=global_avg", "head.pool=global_max",           "head.dense=[]",           "head.dense=[8,8]",
-      "data.validation=0",    "loss.weights_divide_by=weights", "loss.label_smoothing=0.1"};
+      "head.pool=global_avg",     "head.pool=global_max", "head.dense=[]",
+      "head.dense=[8,8]",         "data.validation=0",    "loss.weights_divide_by=weights",
+      "loss.label_smoothing=0.1", "loss.name=sigmoid"};
   kohl_context *ctx = context(2);
   for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
     char run[32], best[64];
@@ -494,6 +496,9 @@ START_TEST(other_heads) {
     kohl_model *model;
     ok(ctx, kohl_model_open(ctx, at(best), &model));
     ck_assert_int_eq(model->graph->base_output, 1);
+    const bool sigmoid = !strcmp(sets[i], "loss.name=sigmoid");
+    ck_assert_int_eq(model->task, sigmoid ? KOHL_TASK_MANY_LABELS : KOHL_TASK_ONE_LABEL);
+    if (sigmoid) ck_assert_double_eq(result.val_accuracy, 1.0);
     kohl_model_destroy(ctx, model);
     if (!strcmp(sets[i], "data.validation=0")) ck_assert_int_eq(result.best_epoch, 8);
   }

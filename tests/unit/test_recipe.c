@@ -91,6 +91,10 @@ static const struct {
     {"optimizer: {lr: 1/0}\n", "r.yaml:1: field 'optimizer.lr': value '1/0'"},
     {"optimizer: {lr: 0x10}\n", "r.yaml:1: field 'optimizer.lr': value '0x10'"},
     {"optimizer: {lr: [1]}\n", "r.yaml:1: field 'optimizer.lr': Expecting STRING"},
+    {"loss: {positive_weights: balanced}\n",
+     "r.yaml: field 'loss.positive_weights': value 'balanced', which softmax does not read, expected none or "
+     "loss.name"},
+    {"loss: {name: hinge}\n", "r.yaml:1: field 'loss.name': value 'hinge', expected one of softmax|sigmoid"},
     {"optimizer: {name: lamb}\n",
      "r.yaml:1: field 'optimizer.name': value 'lamb', expected one of sgd|rmsprop|adam|adamw"},
     {"optimizer: {nesterov: yes}\n", "r.yaml:1: field 'optimizer.nesterov': value 'yes', expected one of false|true"},
