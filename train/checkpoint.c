@@ -47,15 +47,15 @@ kohl_status kohl_checkpoint_save(kohl_context *ctx, const char *folder, const ko
   status = kohl_safetensors_writer_begin(ctx, last, &file);
   if (status != KOHL_OK) return status;
   size_t count = checkpoint->array_count;
-  int64_t shape = (int64_t)checkpoint->count;
   for (size_t i = 0; i < count && status == KOHL_OK; i++) {
+    const int64_t shape = (int64_t)checkpoint->arrays[i].count;
     status = kohl_safetensors_writer_tensor(file, checkpoint->arrays[i].name, KOHL_SAFETENSORS_F32, 1, &shape);
   }
   if (status == KOHL_OK) status = write_state(ctx, checkpoint, file);
   if (status == KOHL_OK) status = kohl_safetensors_writer_lay(file);
   for (size_t i = 0; i < count && status == KOHL_OK; i++) {
-    size_t which = kohl_safetensors_writer_order(file, i);
-    status = kohl_safetensors_write(file, checkpoint->arrays[which].values, checkpoint->count * sizeof(float));
+    const kohl_checkpoint_array *array = &checkpoint->arrays[kohl_safetensors_writer_order(file, i)];
+    status = kohl_safetensors_write(file, array->values, array->count * sizeof(float));
   }
   if (status != KOHL_OK) {
     kohl_safetensors_writer_abandon(file);
@@ -127,16 +127,16 @@ static kohl_status read_arrays(kohl_context *ctx, const kohl_safetensors *file, 
     return kohl_fail(ctx, KOHL_BAD_INPUT, "%zu tensors, expected %zu", kohl_safetensors_count(file), c->array_count);
   }
   for (size_t i = 0; i < c->array_count; i++) {
-    const char *name = c->arrays[i].name;
-    long at = kohl_safetensors_find(file, name);
-    if (at < 0) return kohl_fail(ctx, KOHL_BAD_INPUT, "tensor '%s' is missing", name);
+    const kohl_checkpoint_array *array = &c->arrays[i];
+    long at = kohl_safetensors_find(file, array->name);
+    if (at < 0) return kohl_fail(ctx, KOHL_BAD_INPUT, "tensor '%s' is missing", array->name);
     const kohl_tensor_info *info = kohl_safetensors_tensor(file, (size_t)at);
-    if (info->bytes != c->count * sizeof(float)) {
-      return kohl_fail(ctx, KOHL_BAD_INPUT, "tensor '%s': %zu bytes, expected %zu for the recipe's head", name,
-                       info->bytes, c->count * sizeof(float));
+    if (info->bytes != array->count * sizeof(float)) {
+      return kohl_fail(ctx, KOHL_BAD_INPUT, "tensor '%s': %zu bytes, expected %zu for the recipe's head", array->name,
+                       info->bytes, array->count * sizeof(float));
     }
     kohl_status status = kohl_safetensors_verify(ctx, file, (size_t)at);
-    if (status == KOHL_OK) status = kohl_safetensors_read_f32(ctx, file, info, c->arrays[i].values, c->count);
+    if (status == KOHL_OK) status = kohl_safetensors_read_f32(ctx, file, info, array->values, array->count);
     if (status != KOHL_OK) return status;
   }
   return KOHL_OK;

@@ -168,8 +168,12 @@ static kohl_checkpoint state_of(kohl_run *run) {
                            .features = run->features_digest,
                            .plan = (uint32_t)(plan ^ plan >> 32),
                            .history = run->history.text ? run->history.text : (char *)""};
-  state.arrays[0] = (kohl_checkpoint_array){"params", kohl_session_params(run->session, &state.count)};
+  size_t count;
+  float *values = kohl_session_params(run->session, &count);
+  state.arrays[0] = (kohl_checkpoint_array){"params", values, count};
   state.array_count = 1 + kohl_update_arrays(run->update, state.arrays + 1);
+  values = kohl_session_state(run->session, &count);
+  if (count) state.arrays[state.array_count++] = (kohl_checkpoint_array){"statistics", values, count};
   return state;
 }
 

@@ -49,7 +49,7 @@ size_t kohl_update_bytes(const kohl_update_options *options, size_t count) {
 size_t kohl_update_arrays(const kohl_update *update, kohl_checkpoint_array arrays[KOHL_UPDATE_ARRAYS]) {
   size_t n = 0;
   for (int i = 0; i < STATES; i++) {
-    if (update->state[i]) arrays[n++] = (kohl_checkpoint_array){names[i], update->state[i]};
+    if (update->state[i]) arrays[n++] = (kohl_checkpoint_array){names[i], update->state[i], update->count};
   }
   return n;
 }

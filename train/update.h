@@ -53,7 +53,7 @@ bool kohl_update_step(kohl_update *update, int64_t step, double lr, float *param
  * average. */
 void kohl_update_swap(kohl_update *update, float *params);
 
-/* The state as a checkpoint keeps it: how many arrays of count floats, their names ("momentum", "square",
+/* The state as a checkpoint keeps it: how many arrays, their names ("momentum", "square",
  * "first_moment", "second_moment", "average") and the update's own memory. */
 enum { KOHL_UPDATE_ARRAYS = 3 };
 size_t kohl_update_arrays(const kohl_update *update, kohl_checkpoint_array arrays[KOHL_UPDATE_ARRAYS]);
