@@ -100,8 +100,8 @@ static kohl_status refuse_step(kohl_run *run, int64_t epoch, size_t first, size_
                                const char *layer) {
   run->bad_steps++;
   kohl_session_undo_state(run->session);
-  kohl_run_log(run->ctx, run->options->run, "epoch %lld, step %lld: the %s is not finite at layer '%s'; no update",
-               (long long)epoch, (long long)run->step, what, layer);
+  kohl_run_log(run->ctx, run->options->run, "epoch %lld, step %lld: the %s at layer '%s'; no update", (long long)epoch,
+               (long long)run->step, what, layer);
   if (run->bad_steps < BAD_STEPS) return KOHL_OK;
   kohl_text names = {.ctx = run->ctx};
   int named = 0;
@@ -113,7 +113,7 @@ static kohl_status refuse_step(kohl_run *run, int64_t epoch, size_t first, size_
   }
   kohl_status status =
       kohl_fail(run->ctx, KOHL_NOT_FINITE,
-                "step %lld (epoch %lld): the %s is not finite at layer '%s', %d times in a row; "
+                "step %lld (epoch %lld): the %s at layer '%s', %d times in a row; "
                 "expected numbers: lower optimizer.lr; pictures: %s",
                 (long long)run->step, (long long)epoch, what, layer, BAD_STEPS, names.text ? names.text : "");
   kohl_text_free(&names);
@@ -152,10 +152,11 @@ static kohl_status take_step(kohl_run *run, int64_t epoch, size_t first, size_t 
   *lr = run->recipe.optimizer.lr / (1.0 + run->recipe.optimizer.decay * (double)run->step);
   if (!finite_array(kohl_session_losses(run->session), (size_t)n)) {
     const char *layer = run->head->graph->nodes[run->head->graph->count - 1].name;
-    return refuse_step(run, epoch, first, end, "loss", layer);
+    return refuse_step(run, epoch, first, end, "loss is not finite", layer);
   }
   if (!kohl_update_step(run->update, run->step + 1, *lr, params, gradients)) {
-    return refuse_step(run, epoch, first, end, "gradient", guilty_layer(run, gradients));
+    return refuse_step(run, epoch, first, end, "gradient is not finite or too large for the rate",
+                       guilty_layer(run, gradients));
   }
   run->step++;
   run->bad_steps = 0;

@@ -73,7 +73,8 @@ START_TEST(not_finite_stops_and_is_not_kept) {
 END_TEST
 
 /* Grey pictures are of class a 8 times and of b 4 times, red ones of class a 8 times.  Unweighted, grey is a. Balanced,
- * a weighs 20 / (2 * 16) and b 20 / (2 * 4), so that grey is b: 4 * 2.5 against 8 * 0.625. */
+ * a weighs 20 / (2 * 16) and b 20 / (2 * 4), so that grey is b: 4 * 2.5 against 8 * 0.625.  With balanced positives b's
+ * yes weighs 16 / 4 and a's 4 / 16: grey's odds of b are 4 * 4 to 8, of a 8 / 4 to 4. */
 START_TEST(class_weights_count) {
   kohl_context *ctx = fit_context(1);
   char csv[8192] = "file,class\n";
@@ -86,22 +87,33 @@ START_TEST(class_weights_count) {
     strcat(csv, row);
   }
   fit_write_text("w/list.csv", csv);
-  for (int balanced = 0; balanced < 2; balanced++) {
-    const char *sets[] = {balanced ? "loss.class_weights=balanced" : "loss.class_weights=none", "epochs=60",
-                          "head.dropout=0", "data.validation=0"}; /* so the last epoch is kept */
+  static const char *const variants[][3] = {
+      {"loss.name=softmax", "loss.class_weights=none", "loss.positive_weights=none"},
+      {"loss.name=softmax", "loss.class_weights=balanced", "loss.positive_weights=none"},
+      {"loss.name=sigmoid", "loss.class_weights=none", "loss.positive_weights=none"},
+      {"loss.name=sigmoid", "loss.class_weights=balanced", "loss.positive_weights=none"},
+      {"loss.name=sigmoid", "loss.class_weights=none", "loss.positive_weights=balanced"},
+  };
+  for (int v = 0; v < 5; v++) {
+    const char *sets[] = {variants[v][0], variants[v][1],   variants[v][2],
+                          "epochs=60",    "head.dropout=0", "data.validation=0"}; /* so the last epoch is kept */
+    char run[8], best[32];
+    snprintf(run, sizeof run, "w%d", v);
+    snprintf(best, sizeof best, "w%d/best.safetensors", v);
     kohl_train_options options = {.recipe = fit_path("r.yaml"),
                                   .data = fit_path("w/list.csv"),
-                                  .run = fit_path(balanced ? "w1" : "w0"),
+                                  .run = fit_path(run),
                                   .init_from = fit_path("base.safetensors"),
                                   .overrides = sets,
-                                  .override_count = 4};
+                                  .override_count = 6};
     kohl_evaluate_options all = kohl_evaluate_options_default();
     kohl_evaluation e;
     fit_ok(ctx, kohl_train(ctx, &options, NULL));
-    fit_ok(ctx, kohl_evaluate(ctx, fit_path(balanced ? "w1/best.safetensors" : "w0/best.safetensors"),
-                              fit_path("w/list.csv"), &all, &e));
+    fit_ok(ctx, kohl_evaluate(ctx, fit_path(best), fit_path("w/list.csv"), &all, &e));
     ck_assert_uint_eq(e.metrics.n, 20);
-    ck_assert_double_eq(e.metrics.per_class[1].recall, balanced ? 1.0 : 0.0);
+    const bool weighted = strstr(variants[v][1], "balanced") || strstr(variants[v][2], "balanced");
+    ck_assert_msg(e.metrics.per_class[1].recall == (weighted ? 1.0 : 0.0), "%s %s %s: recall %g", variants[v][0],
+                  variants[v][1], variants[v][2], e.metrics.per_class[1].recall);
     kohl_evaluation_free(ctx, &e);
   }
   kohl_context_destroy(ctx);
