@@ -97,7 +97,7 @@ START_TEST(class_weights_count) {
   for (int v = 0; v < 5; v++) {
     const char *sets[] = {variants[v][0], variants[v][1],   variants[v][2],
                           "epochs=60",    "head.dropout=0", "data.validation=0"}; /* so the last epoch is kept */
-    char run[8], best[32];
+    char run[32], best[64];
     snprintf(run, sizeof run, "w%d", v);
     snprintf(best, sizeof best, "w%d/best.safetensors", v);
     kohl_train_options options = {.recipe = fit_path("r.yaml"),
