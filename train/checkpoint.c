@@ -1,6 +1,7 @@
 /* Checkpoints: arrays as tensors, numbers as JSON in the metadata key kohl_checkpoint. */
 #include "train/checkpoint.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,15 +12,7 @@
 #include "train/runfolder.h"
 
 static const char key[] = "kohl_checkpoint";
-static const char *const names[] = {"params", "square", "momentum"};
 static const char *const files[] = {"last.ckpt", "previous.ckpt"};
-
-static size_t arrays_of(const kohl_checkpoint *c, float *arrays[3]) {
-  arrays[0] = c->params;
-  arrays[1] = c->square;
-  arrays[2] = c->momentum;
-  return c->momentum ? 3 : 2;
-}
 
 /* The whole numbers, by name, in the order of the file. */
 static const char *const number_names[] = {"epoch", "step", "best_epoch", "recipe", "data", "features", "plan"};
@@ -53,17 +46,16 @@ kohl_status kohl_checkpoint_save(kohl_context *ctx, const char *folder, const ko
   kohl_safetensors_writer *file;
   status = kohl_safetensors_writer_begin(ctx, last, &file);
   if (status != KOHL_OK) return status;
-  float *arrays[3];
-  size_t count = arrays_of(checkpoint, arrays);
-  int64_t shape = (int64_t)checkpoint->count;
+  size_t count = checkpoint->array_count;
   for (size_t i = 0; i < count && status == KOHL_OK; i++) {
-    status = kohl_safetensors_writer_tensor(file, names[i], KOHL_SAFETENSORS_F32, 1, &shape);
+    const int64_t shape = (int64_t)checkpoint->arrays[i].count;
+    status = kohl_safetensors_writer_tensor(file, checkpoint->arrays[i].name, KOHL_SAFETENSORS_F32, 1, &shape);
   }
   if (status == KOHL_OK) status = write_state(ctx, checkpoint, file);
   if (status == KOHL_OK) status = kohl_safetensors_writer_lay(file);
   for (size_t i = 0; i < count && status == KOHL_OK; i++) {
-    size_t which = kohl_safetensors_writer_order(file, i);
-    status = kohl_safetensors_write(file, arrays[which], checkpoint->count * sizeof(float));
+    const kohl_checkpoint_array *array = &checkpoint->arrays[kohl_safetensors_writer_order(file, i)];
+    status = kohl_safetensors_write(file, array->values, array->count * sizeof(float));
   }
   if (status != KOHL_OK) {
     kohl_safetensors_writer_abandon(file);
@@ -115,10 +107,15 @@ static kohl_status read_state(kohl_context *ctx, const kohl_safetensors_text *te
     status = kohl_fail(ctx, KOHL_BAD_INPUT, "field '%s' is missing", best ? "history" : "best");
   }
   kohl_json_close(&json);
+  if (status == KOHL_OK && (uint32_t)numbers[3] != c->recipe) {
+    status = kohl_fail(ctx, KOHL_USAGE,
+                       "the checkpoint is of another recipe (CRC32C %08" PRIx32 ", expected %08" PRIx32
+                       "): resume with the recipe and --set of the first call; only epochs may differ",
+                       (uint32_t)numbers[3], c->recipe);
+  }
   c->epoch = numbers[0];
   c->step = numbers[1];
   c->best_epoch = numbers[2];
-  c->recipe = (uint32_t)numbers[3];
   c->data = (uint32_t)numbers[4];
   c->features = (uint32_t)numbers[5];
   c->plan = (uint32_t)numbers[6];
@@ -126,21 +123,20 @@ static kohl_status read_state(kohl_context *ctx, const kohl_safetensors_text *te
 }
 
 static kohl_status read_arrays(kohl_context *ctx, const kohl_safetensors *file, kohl_checkpoint *c) {
-  float *arrays[3];
-  size_t count = arrays_of(c, arrays);
-  if (kohl_safetensors_count(file) != count) {
-    return kohl_fail(ctx, KOHL_BAD_INPUT, "%zu tensors, expected %zu", kohl_safetensors_count(file), count);
+  if (kohl_safetensors_count(file) != c->array_count) {
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "%zu tensors, expected %zu", kohl_safetensors_count(file), c->array_count);
   }
-  for (size_t i = 0; i < count; i++) {
-    long at = kohl_safetensors_find(file, names[i]);
-    if (at < 0) return kohl_fail(ctx, KOHL_BAD_INPUT, "tensor '%s' is missing", names[i]);
+  for (size_t i = 0; i < c->array_count; i++) {
+    const kohl_checkpoint_array *array = &c->arrays[i];
+    long at = kohl_safetensors_find(file, array->name);
+    if (at < 0) return kohl_fail(ctx, KOHL_BAD_INPUT, "tensor '%s' is missing", array->name);
     const kohl_tensor_info *info = kohl_safetensors_tensor(file, (size_t)at);
-    if (info->bytes != c->count * sizeof(float)) {
-      return kohl_fail(ctx, KOHL_BAD_INPUT, "tensor '%s': %zu bytes, expected %zu for the recipe's head", names[i],
-                       info->bytes, c->count * sizeof(float));
+    if (info->bytes != array->count * sizeof(float)) {
+      return kohl_fail(ctx, KOHL_BAD_INPUT, "tensor '%s': %zu bytes, expected %zu for the recipe's head", array->name,
+                       info->bytes, array->count * sizeof(float));
     }
     kohl_status status = kohl_safetensors_verify(ctx, file, (size_t)at);
-    if (status == KOHL_OK) status = kohl_safetensors_read_f32(ctx, file, info, arrays[i], c->count);
+    if (status == KOHL_OK) status = kohl_safetensors_read_f32(ctx, file, info, array->values, array->count);
     if (status != KOHL_OK) return status;
   }
   return KOHL_OK;

@@ -1,16 +1,14 @@
-/* One epoch: every training sample once, in the epoch's order, then the validation part.
+/* One epoch: every training sample once, in the epoch's order, then the validation part (validate.c).
  *
  * A bad picture keeps its place in the order, so that the draws of the others do not move; its batch is smaller. */
 #include <math.h>
 #include <string.h>
 #include <time.h>
 
-#include "kernels/core/alloc.h"
-#include "kernels/core/math.h"
 #include "kernels/core/philox.h"
 #include "train/run.h"
 
-enum { VALIDATION_BATCH = 256, BAD_STEPS = 3, FILES_NAMED = 8 };
+enum { BAD_STEPS = 3, FILES_NAMED = 8 };
 
 double kohl_run_clock(void) {
   struct timespec t;
@@ -35,17 +33,29 @@ typedef struct tally {
   size_t right, seen;
 } tally;
 
+/* What the head is told about its sample i.  For sigmoid every label is a question: this one or not. */
+static void tell(kohl_run *run, const kohl_session_head *head, int i, int32_t label) {
+  run->truth[i] = label;
+  if (head->labels) {
+    head->labels[i] = label;
+    return;
+  }
+  for (int k = 0; k < head->k; k++) head->targets[(size_t)i * (size_t)head->k + (size_t)k] = k == label ? 1.0f : 0.0f;
+  head->sample_weights[i] = run->class_weights[label];
+}
+
 /* Copies the good samples of positions first .. end-1 into the session; returns how many. */
 static int gather(kohl_run *run, size_t first, size_t end) {
   int n = 0;
   float *input = kohl_session_input(run->session);
+  const kohl_session_head head = kohl_session_head_at(run->session, 0);
   for (size_t p = first; p < end; p++) {
     size_t at = run->order[p];
     const kohl_sample *sample = &run->samples.sample[run->train.list[at]];
     if (sample->bad) continue;
     memcpy(input + (size_t)n * run->train.floats, run->train.rows + at * run->train.floats,
            run->train.floats * sizeof *input);
-    kohl_session_labels(run->session)[n] = sample->label;
+    tell(run, &head, n, sample->label);
     kohl_session_draws(run->session)[n] = p;
     n++;
   }
@@ -58,35 +68,40 @@ static bool finite_array(const float *x, size_t n) {
   return finite;
 }
 
-/* The largest gradient whose square and whose product with the rate are numbers, so that the update cannot make an
- * infinity out of finite gradients. */
-static bool usable(const float *gradients, size_t n, float lr) {
-  float limit = 1e18f < 1e38f / lr ? 1e18f : 1e38f / lr;
-  bool good = true;
-  for (size_t i = 0; i < n; i++) good &= fabsf(gradients[i]) <= limit; /* false for NaN */
-  return good;
+/* The largest size of n gradients; infinite when one is not finite. */
+static float largest(const float *gradients, size_t n) {
+  float size = 0.0f;
+  for (size_t i = 0; i < n; i++) {
+    float one = fabsf(gradients[i]);
+    if (!(one <= size)) size = one - one == 0.0f ? one : INFINITY; /* NaN too */
+  }
+  return size;
 }
 
-/* The layer nearest to the loss whose gradient is not usable, or the last layer. */
-static const char *guilty_layer(const kohl_run *run, const float *gradients, float lr) {
+/* The layer whose gradient made the optimizer refuse: the one with the largest, of equal ones the nearest to the loss.
+ */
+static const char *guilty_layer(const kohl_run *run, const float *gradients) {
   const kohl_graph *graph = run->head->graph;
-  const kohl_plan *plan = run->session->plan;
+  const char *name = graph->nodes[graph->count - 1].name;
+  float most = 0.0f;
   for (size_t i = graph->count; i-- > 0;) {
     kohl_weight_spec specs[KOHL_NODE_WEIGHTS];
-    if (plan->param_offset[i] == SIZE_MAX) continue;
-    size_t floats = 0;
-    for (int w = kohl_node_weights(graph, &graph->nodes[i], specs); w-- > 0;) floats += specs[w].count;
-    if (!usable(gradients + plan->param_offset[i], floats, lr)) return graph->nodes[i].name;
+    for (int w = kohl_node_weights(graph, &graph->nodes[i], specs); w-- > 0;) {
+      size_t from = kohl_plan_param(run->session->plan, (int)i, specs[w].suffix);
+      float size = from == SIZE_MAX ? 0.0f : largest(gradients + from, specs[w].count);
+      if (size > most) most = size, name = graph->nodes[i].name;
+    }
   }
-  return graph->nodes[graph->count - 1].name;
+  return name;
 }
 
 /* A step that must not be taken.  The third in a row ends the run. */
 static kohl_status refuse_step(kohl_run *run, int64_t epoch, size_t first, size_t end, const char *what,
                                const char *layer) {
   run->bad_steps++;
-  kohl_run_log(run->ctx, run->options->run, "epoch %lld, step %lld: the %s is not finite at layer '%s'; no update",
-               (long long)epoch, (long long)run->step, what, layer);
+  kohl_session_undo_state(run->session);
+  kohl_run_log(run->ctx, run->options->run, "epoch %lld, step %lld: the %s at layer '%s'; no update", (long long)epoch,
+               (long long)run->step, what, layer);
   if (run->bad_steps < BAD_STEPS) return KOHL_OK;
   kohl_text names = {.ctx = run->ctx};
   int named = 0;
@@ -98,51 +113,29 @@ static kohl_status refuse_step(kohl_run *run, int64_t epoch, size_t first, size_
   }
   kohl_status status =
       kohl_fail(run->ctx, KOHL_NOT_FINITE,
-                "step %lld (epoch %lld): the %s is not finite at layer '%s', %d times in a row; "
+                "step %lld (epoch %lld): the %s at layer '%s', %d times in a row; "
                 "expected numbers: lower optimizer.lr; pictures: %s",
                 (long long)run->step, (long long)epoch, what, layer, BAD_STEPS, names.text ? names.text : "");
   kohl_text_free(&names);
   return status;
 }
 
-static void update(kohl_run *run, float *params, const float *gradients, size_t count, float lr) {
-  kohl_rmsprop_desc desc = {.n = 1,
-                            .count = (int64_t)count,
-                            .lr = lr,
-                            .rho = (float)run->recipe.optimizer.rho,
-                            .epsilon = (float)run->recipe.optimizer.epsilon,
-                            .momentum = (float)run->recipe.optimizer.momentum,
-                            .epsilon_inside = run->recipe.optimizer.epsilon_place == KOHL_PLACE_INSIDE};
-  kohl_args args;
-  memset(&args, 0, sizeof args);
-  args.in[RMSPROP_GRAD] = gradients;
-  args.out[RMSPROP_WEIGHTS] = params;
-  args.out[RMSPROP_V] = run->square;
-  args.out[RMSPROP_M] = run->momentum;
-  run->update->code->run(&desc, &args, run->ctx->threads);
-  run->step++;
-  run->bad_steps = 0;
-}
-
 /* Adds the step's losses and right answers. */
 static kohl_status count_step(kohl_run *run, int n, tally *t) {
   int classes = (int)run->samples.class_count, last = (int)run->head->graph->count - 1;
-  const int32_t *labels = kohl_session_labels(run->session);
-  const float *losses = kohl_session_losses(run->session);
-  kohl_softmax_xent_desc desc = {n, classes, 0.0f,
-                                 run->recipe.loss.weights_divide_by == KOHL_DIVIDE_BY_WEIGHTS
-                                     ? KOHL_SOFTMAX_XENT_BY_WEIGHTS
-                                     : KOHL_SOFTMAX_XENT_BY_BATCH,
-                                 1.0f};
+  const kohl_session_head head = kohl_session_head_at(run->session, 0);
+  kohl_desc desc = kohl_plan_head_desc(run->session->plan, &run->session->plan->heads[0]);
   kohl_status status = kohl_session_output(run->session, last, n, run->probabilities);
   for (int i = 0; i < n && status == KOHL_OK; i++) {
     const float *row = run->probabilities + (size_t)i * (size_t)classes;
     int best = 0;
     for (int c = 1; c < classes; c++) best = row[c] > row[best] ? c : best;
-    t->right += best == labels[i];
-    t->loss += (double)losses[i];
+    t->right += best == run->truth[i];
+    t->loss += (double)head.losses[i];
   }
-  t->divisor += (double)kohl_softmax_xent_divisor(&desc, labels, run->class_weights);
+  desc.n = n;
+  t->divisor += (double)(head.labels ? kohl_softmax_xent_divisor(&desc.softmax_xent, head.labels, head.class_weights)
+                                     : kohl_sigmoid_bce_divisor(&desc.sigmoid_bce, head.sample_weights));
   t->seen += (size_t)n;
   return status;
 }
@@ -154,18 +147,20 @@ static kohl_status take_step(kohl_run *run, int64_t epoch, size_t first, size_t 
   kohl_status status = kohl_session_backward(run->session, n, (uint32_t)epoch);
   if (status != KOHL_OK) return status;
   float *params = kohl_session_params(run->session, &count);
-  const float *gradients = kohl_session_gradients(run->session, &count);
+  /* the session's memory, which nothing reads after the step: clipping may change it */
+  float *gradients = (float *)(uintptr_t)kohl_session_gradients(run->session, &count);
   *lr = run->recipe.optimizer.lr / (1.0 + run->recipe.optimizer.decay * (double)run->step);
   if (!finite_array(kohl_session_losses(run->session), (size_t)n)) {
     const char *layer = run->head->graph->nodes[run->head->graph->count - 1].name;
-    return refuse_step(run, epoch, first, end, "loss", layer);
+    return refuse_step(run, epoch, first, end, "loss is not finite", layer);
   }
-  if (!usable(gradients, count, (float)*lr)) {
-    return refuse_step(run, epoch, first, end, "gradient", guilty_layer(run, gradients, (float)*lr));
+  if (!kohl_update_step(run->update, run->step + 1, *lr, params, gradients)) {
+    return refuse_step(run, epoch, first, end, "gradient is not finite or too large for the rate",
+                       guilty_layer(run, gradients));
   }
-  status = count_step(run, n, t);
-  if (status == KOHL_OK) update(run, params, gradients, count, (float)*lr);
-  return status;
+  run->step++;
+  run->bad_steps = 0;
+  return count_step(run, n, t);
 }
 
 static void report(const kohl_run *run, int64_t epoch, size_t done, size_t count, const tally *t) {
@@ -188,61 +183,6 @@ static void report(const kohl_run *run, int64_t epoch, size_t done, size_t count
   run->options->progress(&p, run->options->progress_user);
 }
 
-/* Probabilities of the validation part's good pictures, row by row, and their labels. */
-static kohl_status validate_rows(kohl_run *run, kohl_session *session, float *rows, int32_t *truth, size_t *count) {
-  int classes = (int)run->samples.class_count, last = (int)run->head->graph->count - 1;
-  size_t floats = run->validation.floats;
-  float *input = kohl_session_input(session);
-  kohl_status status = KOHL_OK;
-  *count = 0;
-  for (size_t first = 0; first < run->validation.count && status == KOHL_OK;) {
-    int n = 0;
-    for (; first < run->validation.count && n < VALIDATION_BATCH; first++) {
-      const kohl_sample *sample = &run->samples.sample[run->validation.list[first]];
-      if (sample->bad) continue;
-      memcpy(input + (size_t)n * floats, run->validation.rows + first * floats, floats * sizeof *input);
-      truth[*count + (size_t)n++] = sample->label;
-    }
-    status = kohl_session_run(session, n);
-    if (status == KOHL_OK) status = kohl_session_output(session, last, n, rows + *count * (size_t)classes);
-    *count += (size_t)n;
-  }
-  return status;
-}
-
-/* The mean of -ln p of the truth, without class weights; p below 1e-7 counts as 1e-7, as in Keras. */
-static double validation_loss(const float *rows, const int32_t *truth, size_t count, size_t classes) {
-  double sum = 0;
-  for (size_t i = 0; i < count; i++) {
-    float p = rows[i * classes + (size_t)truth[i]];
-    sum -= (double)kohl_logf(p < 1e-7f ? 1e-7f : p);
-  }
-  return count ? sum / (double)count : 0;
-}
-
-static kohl_status validate(kohl_run *run, kohl_epoch *out) {
-  kohl_context *ctx = run->ctx;
-  size_t classes = run->samples.class_count, count = 0;
-  kohl_session *session = NULL;
-  float *rows = NULL;
-  int32_t *truth = NULL;
-  kohl_plan_options options = kohl_plan_options_default();
-  options.batch = VALIDATION_BATCH;
-  kohl_status status = kohl_session_store_params(run->session, run->head);
-  if (status == KOHL_OK) status = kohl_session_create(ctx, run->head, &options, &session);
-  if (status == KOHL_OK) {
-    status = kohl_alloc(ctx, run->validation.count * classes, sizeof *rows, "validation probabilities", &rows);
-  }
-  if (status == KOHL_OK) status = kohl_alloc(ctx, run->validation.count, sizeof *truth, "validation labels", &truth);
-  if (status == KOHL_OK) status = validate_rows(run, session, rows, truth, &count);
-  if (status == KOHL_OK) status = kohl_metrics_compute(ctx, rows, truth, count, (int)classes, &out->metrics);
-  if (status == KOHL_OK) out->val_loss = validation_loss(rows, truth, count, classes);
-  kohl_free(ctx, rows);
-  kohl_free(ctx, truth);
-  kohl_session_destroy(session);
-  return status;
-}
-
 kohl_status kohl_run_epoch(kohl_run *run, int64_t epoch, kohl_epoch *out) {
   memset(out, 0, sizeof *out);
   tally t = {0, 0, 0, 0};
@@ -258,7 +198,7 @@ kohl_status kohl_run_epoch(kohl_run *run, int64_t epoch, kohl_epoch *out) {
   }
   out->loss = t.divisor > 0 ? t.loss / t.divisor : 0;
   out->accuracy = t.seen ? (double)t.right / (double)t.seen : 0;
-  if (status == KOHL_OK && run->validation.count) status = validate(run, out);
+  if (status == KOHL_OK && run->validation.count) status = kohl_run_validate(run, out);
   out->seconds = kohl_run_clock() - run->begun;
   return status;
 }

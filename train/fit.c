@@ -88,6 +88,7 @@ static kohl_status make_base(kohl_run *run, kohl_preprocessing *own) {
   *own = source->preprocessing;
   if (status == KOHL_OK) status = kohl_recipe_adjust(run->ctx, r, source->graph->arch);
   if (status == KOHL_OK) status = apply_overrides(run); /* the command line has the last word */
+  if (status == KOHL_OK) status = kohl_recipe_check(run->ctx, r, "the recipe for this base");
   if (status == KOHL_OK && r->pictures.size == 0) r->pictures.size = source->preprocessing.fit.h;
   if (status == KOHL_OK) status = kohl_base_create(run->ctx, r, source, &run->base);
   if (status == KOHL_OK) status = settle(run, "base.name", source->graph->arch);
@@ -160,59 +161,6 @@ static kohl_status make_features(kohl_run *run, const kohl_preprocessing *own) {
   return kohl_pictures_check(run->ctx, &run->samples, looked, run->recipe.limits.bad_pictures);
 }
 
-/* balanced: n / (classes * n_class) over the good training pictures, as in scikit-learn; in double, rounded once. */
-static kohl_status make_weights(kohl_run *run) {
-  size_t classes = run->samples.class_count, n = 0, *count;
-  kohl_status status = kohl_alloc(run->ctx, classes, sizeof *run->class_weights, "class weights", &run->class_weights);
-  if (status == KOHL_OK) status = kohl_alloc(run->ctx, classes, sizeof *count, "class counts", &count);
-  if (status != KOHL_OK) return status;
-  for (size_t i = 0; i < run->train_count; i++) {
-    const kohl_sample *s = &run->samples.sample[run->list[i]];
-    if (!s->bad) count[s->label]++, n++;
-  }
-  for (size_t c = 0; c < classes && status == KOHL_OK; c++) {
-    if (count[c] == 0) {
-      status = kohl_fail(run->ctx, KOHL_BAD_INPUT, "%s: class '%s' has no good training picture, expected at least 1",
-                         run->options->data, run->samples.classes[c]);
-    } else if (run->recipe.loss.class_weights == KOHL_WEIGHTS_BALANCED) {
-      run->class_weights[c] = (float)((double)n / ((double)classes * (double)count[c]));
-    } else {
-      run->class_weights[c] = 1.0f;
-    }
-  }
-  kohl_free(run->ctx, count);
-  return status;
-}
-
-static kohl_status make_session(kohl_run *run) {
-  kohl_context *ctx = run->ctx;
-  const kohl_recipe *r = &run->recipe;
-  size_t classes = run->samples.class_count, params;
-  kohl_plan_options options = kohl_plan_options_default();
-  options.batch = (int)r->batch;
-  options.train = true;
-  options.label_smoothing = (float)r->loss.label_smoothing;
-  options.divide_by_weights = r->loss.weights_divide_by == KOHL_DIVIDE_BY_WEIGHTS;
-  options.seed = (uint64_t)r->seed;
-  kohl_status status = kohl_head_create(ctx, r, run->base->graph, (int)classes, &run->head);
-  if (status == KOHL_OK) status = kohl_session_create(ctx, run->head, &options, &run->session);
-  if (status != KOHL_OK) return status;
-  memcpy(kohl_session_class_weights(run->session), run->class_weights, classes * sizeof *run->class_weights);
-  kohl_session_params(run->session, &params);
-  status = kohl_alloc(ctx, params, sizeof(float), "optimizer state", &run->square);
-  if (status == KOHL_OK && r->optimizer.momentum > 0) {
-    status = kohl_alloc(ctx, params, sizeof(float), "optimizer state", &run->momentum);
-  }
-  if (status == KOHL_OK) status = kohl_alloc(ctx, run->train_count, sizeof *run->order, "order", &run->order);
-  if (status == KOHL_OK) {
-    status = kohl_alloc(ctx, (size_t)r->batch * classes, sizeof(float), "probabilities", &run->probabilities);
-  }
-  if (status != KOHL_OK) return status;
-  kohl_rmsprop_desc desc = {.n = 1, .count = (int64_t)params, .lr = 1, .rho = 0.5f, .epsilon = 1};
-  run->update = kohl_kernel_choose(ctx, &kohl_rmsprop_op, KOHL_FWD, &desc);
-  return run->update ? KOHL_OK : KOHL_USAGE; /* the text says why each kernel refused */
-}
-
 static void report_epoch(const kohl_run *run, const kohl_epoch *what, double seconds_left) {
   if (!run->options->progress) return;
   kohl_train_progress p = {.what = "epoch",
@@ -259,8 +207,7 @@ static kohl_status prepare(kohl_run *run) {
                run->samples.class_count, run->train_count, run->validation_count,
                kohl_samples_count(&run->samples, KOHL_SPLIT_TEST), run->recipe.base.model, run->recipe.base.at);
   status = make_features(run, &own);
-  if (status == KOHL_OK) status = make_weights(run);
-  if (status == KOHL_OK) status = make_session(run);
+  if (status == KOHL_OK) status = kohl_run_learner(run);
   if (status == KOHL_OK && goes_on) {
     status = kohl_run_load(run);
     if (status == KOHL_OK) status = kohl_run_write_lists(run); /* the number of epochs may be another */
@@ -273,6 +220,7 @@ static kohl_status prepare(kohl_run *run) {
 
 static void free_run(kohl_run *run) {
   kohl_context *ctx = run->ctx;
+  kohl_update_destroy(run->update);
   kohl_session_destroy(run->session);
   kohl_model_destroy(ctx, run->head);
   kohl_model_destroy(ctx, run->base);
@@ -283,8 +231,8 @@ static void free_run(kohl_run *run) {
   kohl_free(ctx, run->list);
   kohl_free(ctx, run->order);
   kohl_free(ctx, run->class_weights);
-  kohl_free(ctx, run->square);
-  kohl_free(ctx, run->momentum);
+  kohl_free(ctx, run->positive_weights);
+  kohl_free(ctx, run->truth);
   kohl_free(ctx, run->probabilities);
   kohl_recipe_free(ctx, &run->recipe);
 }

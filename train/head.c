@@ -109,7 +109,9 @@ static kohl_status build(builder *b, const kohl_recipe *recipe, int classes) {
     status = add(b, KOHL_LAYER_dropout, "dropout", &params);
   }
   if (status == KOHL_OK) status = add_dense(b, "logits", classes, KOHL_ACTIVATION_NONE);
-  if (status == KOHL_OK) status = add(b, KOHL_LAYER_softmax, "softmax", &plain);
+  const bool sigmoid = recipe->loss.name == KOHL_LOSS_SIGMOID;
+  if (status == KOHL_OK && sigmoid) status = add(b, KOHL_LAYER_sigmoid, "sigmoid", &plain);
+  if (status == KOHL_OK && !sigmoid) status = add(b, KOHL_LAYER_softmax, "softmax", &plain);
   return status == KOHL_OK ? kohl_graph_infer(b->ctx, b->graph) : status;
 }
 
@@ -173,7 +175,8 @@ kohl_status kohl_head_join(kohl_context *ctx, const kohl_model *base, const kohl
     *out = NULL;
     return status;
   }
-  (*out)->task = KOHL_TASK_ONE_LABEL;
+  const bool sigmoid = head->graph->nodes[head->graph->count - 1].layer == KOHL_LAYER_sigmoid;
+  (*out)->task = sigmoid ? KOHL_TASK_MANY_LABELS : KOHL_TASK_ONE_LABEL;
   (*out)->preprocessing = *preprocessing;
   return KOHL_OK;
 }

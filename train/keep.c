@@ -87,11 +87,20 @@ static kohl_status describe(const kohl_run *run, int64_t epoch, const kohl_epoch
   return status;
 }
 
+kohl_status kohl_run_store(kohl_run *run) {
+  size_t count;
+  float *params = kohl_session_params(run->session, &count);
+  kohl_update_swap(run->update, params);
+  kohl_status status = kohl_session_store_params(run->session, run->head);
+  kohl_update_swap(run->update, params);
+  return status;
+}
+
 static kohl_status save_best(kohl_run *run, int64_t epoch, const kohl_epoch *what) {
   char path[KOHL_RUN_PATH];
   kohl_model *model = NULL;
   kohl_status status = kohl_run_path(run->ctx, run->options->run, "best.safetensors", path);
-  if (status == KOHL_OK) status = kohl_session_store_params(run->session, run->head);
+  if (status == KOHL_OK) status = kohl_run_store(run);
   if (status == KOHL_OK) {
     status = kohl_head_join(run->ctx, run->base, run->head, run->samples.classes, run->samples.class_count, &run->pre,
                             &model);
@@ -149,10 +158,8 @@ kohl_status kohl_run_keep(kohl_run *run, int64_t epoch, const kohl_epoch *what) 
 }
 
 static kohl_checkpoint state_of(kohl_run *run) {
-  size_t count;
-  float *params = kohl_session_params(run->session, &count);
   uint64_t plan = run->session->plan->digest;
-  return (kohl_checkpoint){.epoch = run->epoch,
+  kohl_checkpoint state = {.epoch = run->epoch,
                            .step = run->step,
                            .best_epoch = run->best_epoch,
                            .best = run->best,
@@ -160,11 +167,14 @@ static kohl_checkpoint state_of(kohl_run *run) {
                            .data = run->data_digest,
                            .features = run->features_digest,
                            .plan = (uint32_t)(plan ^ plan >> 32),
-                           .count = count,
-                           .params = params,
-                           .square = run->square,
-                           .momentum = run->momentum,
                            .history = run->history.text ? run->history.text : (char *)""};
+  size_t count;
+  float *values = kohl_session_params(run->session, &count);
+  state.arrays[0] = (kohl_checkpoint_array){"params", values, count};
+  state.array_count = 1 + kohl_update_arrays(run->update, state.arrays + 1);
+  values = kohl_session_state(run->session, &count);
+  if (count) state.arrays[state.array_count++] = (kohl_checkpoint_array){"statistics", values, count};
+  return state;
 }
 
 kohl_status kohl_run_save(kohl_run *run) {
@@ -195,12 +205,7 @@ kohl_status kohl_run_load(kohl_run *run) {
   const char *folder = run->options->run;
   kohl_status status = kohl_checkpoint_load(run->ctx, folder, &state);
   if (status != KOHL_OK) return status;
-  if (state.recipe != run->recipe_digest) {
-    status = kohl_fail(run->ctx, KOHL_USAGE,
-                       "%s: the checkpoint is of another recipe (CRC32C %08" PRIx32 ", expected %08" PRIx32
-                       "): resume with the recipe and --set of the first call; only epochs may differ",
-                       folder, state.recipe, run->recipe_digest);
-  } else if (state.data != run->data_digest) {
+  if (state.data != run->data_digest) {
     status =
         kohl_fail(run->ctx, KOHL_BAD_INPUT,
                   "%s: the checkpoint is of other pictures (CRC32C of the list %08" PRIx32 ", expected %08" PRIx32 ")",

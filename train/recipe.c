@@ -1,4 +1,4 @@
-/* Recipes in memory: defaults, single assignments, the checks that need several fields, writing. */
+/* Recipes in memory: defaults, single assignments, writing. */
 #include "train/recipe.h"
 
 #include <errno.h>
@@ -39,15 +39,6 @@ kohl_status kohl_recipe_set(kohl_context *ctx, kohl_recipe *recipe, const char *
   if (status != KOHL_OK) return status;
   return kohl_fail(ctx, KOHL_USAGE, "--set %s: field '%s': value '%s', expected %s", shown.text, field->path,
                    kohl_quote(equals + 1, strlen(equals + 1)).text, expected);
-}
-
-kohl_status kohl_recipe_check(kohl_context *ctx, const kohl_recipe *recipe, const char *where) {
-  double held = recipe->data.validation + recipe->data.test;
-  if (!(held < 1)) {
-    return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: field 'data.validation': %g and data.test %g, expected a sum below 1",
-                     where, recipe->data.validation, recipe->data.test);
-  }
-  return KOHL_OK;
 }
 
 kohl_status kohl_recipe_write(kohl_context *ctx, const kohl_recipe *recipe, const char *path) {

@@ -19,9 +19,21 @@ typedef enum kohl_recipe_best { KOHL_BEST_ACCURACY, KOHL_BEST_LOSS, KOHL_BEST_BA
 typedef enum kohl_recipe_fit { KOHL_RECIPE_STRETCH, KOHL_RECIPE_LETTERBOX, KOHL_RECIPE_CROP } kohl_recipe_fit;
 typedef enum kohl_recipe_normalise { KOHL_NORMALISE_BASE, KOHL_NORMALISE_FEATUREWISE } kohl_recipe_normalise;
 typedef enum kohl_recipe_pool { KOHL_HEAD_FLATTEN, KOHL_HEAD_GLOBAL_AVG, KOHL_HEAD_GLOBAL_MAX } kohl_recipe_pool;
+typedef enum kohl_recipe_loss { KOHL_LOSS_SOFTMAX, KOHL_LOSS_SIGMOID } kohl_recipe_loss;
 typedef enum kohl_recipe_weights { KOHL_WEIGHTS_NONE, KOHL_WEIGHTS_BALANCED } kohl_recipe_weights;
 typedef enum kohl_recipe_divide { KOHL_DIVIDE_BY_BATCH, KOHL_DIVIDE_BY_WEIGHTS } kohl_recipe_divide;
-typedef enum kohl_recipe_place { KOHL_PLACE_OUTSIDE, KOHL_PLACE_INSIDE } kohl_recipe_place;
+typedef enum kohl_recipe_optimizer {
+  KOHL_OPTIMIZER_SGD,
+  KOHL_OPTIMIZER_RMSPROP,
+  KOHL_OPTIMIZER_ADAM,
+  KOHL_OPTIMIZER_ADAMW,
+} kohl_recipe_optimizer;
+typedef enum kohl_recipe_place {
+  KOHL_PLACE_OUTSIDE,
+  KOHL_PLACE_INSIDE,
+  KOHL_PLACE_HAT,
+  KOHL_PLACE_PLAIN,
+} kohl_recipe_place;
 
 typedef char *kohl_recipe_text; /* owned, never NULL; UTF-8 without control characters */
 typedef int64_t kohl_recipe_int;
@@ -56,12 +68,12 @@ typedef struct kohl_recipe {
     kohl_recipe_real dropout;
   } head;
   struct {
-    kohl_recipe_word class_weights, weights_divide_by;
+    kohl_recipe_word name, class_weights, positive_weights, weights_divide_by;
     kohl_recipe_real label_smoothing;
   } loss;
   struct {
-    kohl_recipe_word name, epsilon_place;
-    kohl_recipe_real lr, rho, epsilon, decay, momentum;
+    kohl_recipe_word name, nesterov, lr_place, epsilon_place;
+    kohl_recipe_real lr, momentum, rho, beta1, beta2, epsilon, weight_decay, decay, clip_norm, ema;
   } optimizer;
   struct {
     kohl_recipe_real bad_pictures;
@@ -86,8 +98,8 @@ kohl_status kohl_recipe_set(kohl_context *ctx, kohl_recipe *recipe, const char *
  * be run again as it is.  Wrong ones are KOHL_BAD_INPUT beginning with "field 'base.adjust'". */
 kohl_status kohl_recipe_adjust(kohl_context *ctx, kohl_recipe *recipe, const char *arch);
 
-/* What no single field can say (the shares of the split leave something to train on).  where: file or option, named
- * in the message. */
+/* What no single field can say: the shares of the split leave something to train on, and what is set for loss and
+ * optimizer is read by those that are named.  where: file or option, named in the message. */
 kohl_status kohl_recipe_check(kohl_context *ctx, const kohl_recipe *recipe, const char *where);
 
 /* Every key, with its value, as YAML; *text is the caller's until kohl_free and ends with a zero. */

@@ -1,8 +1,8 @@
-/* The state of one training run, shared by fit.c (what comes when), epoch.c (a pass) and keep.c (what is written). */
+/* The state of one training run, shared by fit.c (what comes when), learner.c (what is trained), epoch.c and
+ * validate.c (a pass) and keep.c (what is written). */
 #ifndef KOHL_TRAIN_RUN_H
 #define KOHL_TRAIN_RUN_H
 
-#include "kernels/rmsprop/rmsprop.h"
 #include "nn/session.h"
 #include "train/checkpoint.h"
 #include "train/features.h"
@@ -10,6 +10,7 @@
 #include "train/head.h"
 #include "train/metrics.h"
 #include "train/runfolder.h"
+#include "train/update.h"
 
 typedef struct kohl_run {
   kohl_context *ctx;
@@ -22,17 +23,17 @@ typedef struct kohl_run {
   kohl_preprocessing pre;
   kohl_model *base, *head;
   kohl_features train, validation;
-  float *class_weights;      /* [classes], owned */
-  kohl_session *session;     /* of the head, for training */
-  const kohl_kernel *update; /* of the optimizer */
-  float *square, *momentum;  /* optimizer state, owned; momentum is NULL when the recipe has none */
-  float *probabilities;      /* [batch][classes], owned: of one step */
-  size_t *order;             /* [train_count], owned: this epoch's positions */
-  int64_t epoch, step;       /* complete epochs, updates */
-  int64_t best_epoch;        /* 0: none */
-  double best;               /* its figure: larger is better */
-  int bad_steps;             /* steps in a row that were not finite */
-  kohl_text history;         /* metrics.csv */
+  float *class_weights, *positive_weights; /* [classes], owned */
+  kohl_session *session;                   /* of the head, for training */
+  kohl_update *update;                     /* the optimizer with its state, owned */
+  float *probabilities;                    /* [batch][classes], owned: of one step */
+  int32_t *truth;                          /* [batch], owned: the classes of one step */
+  size_t *order;                           /* [train_count], owned: this epoch's positions */
+  int64_t epoch, step;                     /* complete epochs, updates */
+  int64_t best_epoch;                      /* 0: none */
+  double best;                             /* its figure: larger is better */
+  int bad_steps;                           /* steps in a row that were not finite */
+  kohl_text history;                       /* metrics.csv */
   kohl_train_result result;
   double begun; /* seconds: when this pass began, for rates */
 } kohl_run;
@@ -46,9 +47,19 @@ typedef struct kohl_epoch {
   double seconds;
 } kohl_epoch;
 
+/* Makes what learns, for features that are there: class weights, the head with its session, the optimizer. */
+kohl_status kohl_run_learner(kohl_run *run);
+
+/* Puts the weights that are judged and kept into head: the optimizer's average where it has one, else the trained ones.
+ */
+kohl_status kohl_run_store(kohl_run *run);
+
 /* One pass over the training part and, where there is one, the validation part.  epoch counts from 1 and keys order
  * and dropout.  epoch's metrics are the caller's, also on failure. */
 kohl_status kohl_run_epoch(kohl_run *run, int64_t epoch, kohl_epoch *out);
+
+/* Judges the weights of kohl_run_store by the validation part: out's metrics and val_loss. */
+kohl_status kohl_run_validate(kohl_run *run, kohl_epoch *out);
 
 /* The order of an epoch: a shuffle of 0 .. count-1 keyed by (seed, epoch). */
 void kohl_epoch_order(uint64_t seed, uint32_t epoch, size_t *order, size_t count);

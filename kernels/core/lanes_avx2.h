@@ -71,4 +71,32 @@ LANES_INLINE wides wides_gate(wides x, wides y) {
   return _mm256_and_pd(x, _mm256_cmp_pd(y, _mm256_setzero_pd(), _CMP_GT_OQ));
 }
 
+/* For kernels/core/lanes_pow.inc.  The first or the last WIDES lanes as doubles, and back, rounded. */
+typedef __m256d wides_where; /* all ones where true */
+LANES_INLINE wides lanes_low(lanes a) { return _mm256_cvtps_pd(_mm256_castps256_ps128(a)); }
+LANES_INLINE wides lanes_high(lanes a) { return _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1)); }
+LANES_INLINE lanes lanes_join(wides low, wides high) {
+  return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(low)), _mm256_cvtpd_ps(high), 1);
+}
+LANES_INLINE bool lanes_any(lanes_where w) { return _mm256_movemask_ps(w) != 0; }
+LANES_INLINE wides wides_mul(wides a, wides b) { return _mm256_mul_pd(a, b); }
+LANES_INLINE wides wides_div(wides a, wides b) { return _mm256_div_pd(a, b); }
+LANES_INLINE wides_where wides_greater(wides a, wides b) { return _mm256_cmp_pd(a, b, _CMP_GT_OQ); }
+LANES_INLINE wides wides_select(wides_where w, wides yes, wides no) { return _mm256_blendv_pd(no, yes, w); }
+/* x = 2^e m with m from sqrt(1/2) to below sqrt(2), for normal x > 0: returns m.  The difference to the bits of
+ * sqrt(1/2) has e in its upper 12 bits; e + 2048 below the exponent of 2^52 is the double 2^52 + 2048 + e. */
+LANES_INLINE wides wides_mantissa(wides x, wides *e) {
+  const __m256i bits = _mm256_castpd_si256(x), top = _mm256_set1_epi64x((long long)0xfff0000000000000);
+  const __m256i off = _mm256_sub_epi64(bits, _mm256_set1_epi64x(0x3fe6a09e667f3bcd));
+  const __m256i biased = _mm256_srli_epi64(_mm256_xor_si256(off, _mm256_set1_epi64x((long long)(1ull << 63))), 52);
+  const wides sum = _mm256_castsi256_pd(_mm256_or_si256(biased, _mm256_set1_epi64x(0x4330000000000000)));
+  *e = _mm256_sub_pd(sum, _mm256_set1_pd(0x1p52 + 2048.0));
+  return _mm256_castsi256_pd(_mm256_sub_epi64(bits, _mm256_and_si256(off, top)));
+}
+/* 2^e for a whole that is 1.5 * 2^52 + e, e from -1022 to 1023: e stands in its low bits. */
+LANES_INLINE wides wides_power_of_two(wides whole) {
+  const __m256i bits = _mm256_add_epi64(_mm256_castpd_si256(whole), _mm256_set1_epi64x(1023));
+  return _mm256_castsi256_pd(_mm256_slli_epi64(bits, 52));
+}
+
 #endif

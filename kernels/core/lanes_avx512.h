@@ -60,4 +60,31 @@ LANES_INLINE wides wides_gate(wides x, wides y) {
   return _mm512_maskz_mov_pd(_mm512_cmp_pd_mask(y, _mm512_setzero_pd(), _CMP_GT_OQ), x);
 }
 
+typedef __mmask8 wides_where;
+LANES_INLINE wides lanes_low(lanes a) { return _mm512_cvtps_pd(_mm512_castps512_ps256(a)); }
+LANES_INLINE wides lanes_high(lanes a) {
+  return _mm512_cvtps_pd(_mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a), 1)));
+}
+LANES_INLINE lanes lanes_join(wides low, wides high) {
+  const __m512d first = _mm512_castpd256_pd512(_mm256_castps_pd(_mm512_cvtpd_ps(low)));
+  return _mm512_castpd_ps(_mm512_insertf64x4(first, _mm256_castps_pd(_mm512_cvtpd_ps(high)), 1));
+}
+LANES_INLINE bool lanes_any(lanes_where w) { return w != 0; }
+LANES_INLINE wides wides_mul(wides a, wides b) { return _mm512_mul_pd(a, b); }
+LANES_INLINE wides wides_div(wides a, wides b) { return _mm512_div_pd(a, b); }
+LANES_INLINE wides_where wides_greater(wides a, wides b) { return _mm512_cmp_pd_mask(a, b, _CMP_GT_OQ); }
+LANES_INLINE wides wides_select(wides_where w, wides yes, wides no) { return _mm512_mask_mov_pd(no, w, yes); }
+LANES_INLINE wides wides_mantissa(wides x, wides *e) {
+  const __m512i bits = _mm512_castpd_si512(x), top = _mm512_set1_epi64((long long)0xfff0000000000000);
+  const __m512i off = _mm512_sub_epi64(bits, _mm512_set1_epi64(0x3fe6a09e667f3bcd));
+  const __m512i biased = _mm512_srli_epi64(_mm512_xor_si512(off, _mm512_set1_epi64((long long)(1ull << 63))), 52);
+  const wides sum = _mm512_castsi512_pd(_mm512_or_si512(biased, _mm512_set1_epi64(0x4330000000000000)));
+  *e = _mm512_sub_pd(sum, _mm512_set1_pd(0x1p52 + 2048.0));
+  return _mm512_castsi512_pd(_mm512_sub_epi64(bits, _mm512_and_si512(off, top)));
+}
+LANES_INLINE wides wides_power_of_two(wides whole) {
+  const __m512i bits = _mm512_add_epi64(_mm512_castpd_si512(whole), _mm512_set1_epi64(1023));
+  return _mm512_castsi512_pd(_mm512_slli_epi64(bits, 52));
+}
+
 #endif

@@ -10,12 +10,6 @@ static size_t workspace_size(const void *desc, size_t workers) {
   return 2 * workers * (size_t)d->c * sizeof(float);
 }
 
-typedef struct {
-  const kohl_lrn_desc *d;
-  const kohl_args *args;
-  size_t pixels, block;
-} block_state;
-
 static void window(const kohl_lrn_desc *d, int c, int *first, int *last) {
   int half = d->size / 2;
   *first = c > half ? c - half : 0;
@@ -42,21 +36,18 @@ static void pixel(const kohl_lrn_desc *d, const float *src, const float *ddst, f
   }
 }
 
-static void block(void *state, size_t index, size_t worker) {
-  const block_state *st = state;
-  const kohl_lrn_desc *d = st->d;
-  size_t first = index * st->block, end = first + st->block < st->pixels ? first + st->block : st->pixels;
-  const float *src = st->args->in[LRN_DGRAD_SRC], *ddst = st->args->in[LRN_DGRAD_DDST];
-  float *dsrc = st->args->out[LRN_DGRAD_DSRC], *power = (float *)st->args->workspace + 2 * worker * (size_t)d->c;
-  for (size_t i = first; i < end; i++) {
-    pixel(d, src + i * d->src_stride, ddst + i * d->dst_stride, power, power + d->c, dsrc + i * d->src_stride);
+static void work(const kohl_lrn_desc *d, const kohl_args *args, float *scratch, size_t first, size_t count) {
+  const float *src = (const float *)args->in[LRN_DGRAD_SRC] + first * (size_t)d->src_stride;
+  const float *ddst = (const float *)args->in[LRN_DGRAD_DDST] + first * (size_t)d->dst_stride;
+  float *dsrc = (float *)args->out[LRN_DGRAD_DSRC] + first * (size_t)d->src_stride;
+  for (; count; count--, src += d->src_stride, ddst += d->dst_stride, dsrc += d->src_stride) {
+    pixel(d, src, ddst, scratch, scratch + d->c, dsrc);
   }
 }
 
 static void run(const void *desc, const kohl_args *args, kohl_threads *threads) {
   const kohl_lrn_desc *d = desc;
-  block_state state = {d, args, (size_t)d->n * d->pixels, d->c < 2048 ? 2048 / (size_t)d->c : 1};
-  kohl_parallel(threads, block, &state, (state.pixels + state.block - 1) / state.block);
+  kohl_lrn_run(d, args, threads, work, 2 * (size_t)d->c);
 }
 
 const kohl_kernel_code kohl_lrn_dgrad_ref = {accepts, NULL, NULL, workspace_size, run};

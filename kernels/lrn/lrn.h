@@ -10,8 +10,7 @@
  *
  * dgrad: dsrc_c = ddst_c base_c^-beta - 2 alpha beta src_c sum_j ddst_j src_j base_j^(-beta - 1), over the j whose
  * window holds c, which are those of c's window.  In the order: base and power = kohl_powf(base, -beta) as above; t_j =
- * ((ddst_j
- * * src_j) * power_j) / base_j; sum = 0, then sum = sum + t_j, j ascending; factor = (2 * alpha) * beta;
+ * ((ddst_j * src_j) * power_j) / base_j; sum = 0, then sum = sum + t_j, j ascending; factor = (2 * alpha) * beta;
  * dsrc = fma(-(factor * src), sum, ddst * power). */
 #ifndef KOHL_KERNELS_LRN_LRN_H
 #define KOHL_KERNELS_LRN_LRN_H
@@ -35,6 +34,19 @@ enum { LRN_DGRAD_DSRC }; /* out: pixels of stride src_stride; neither src nor dd
 
 /* NULL, or what is wrong with the desc. */
 const char *kohl_lrn_check(const kohl_lrn_desc *d);
+
+/* Channels on each side of a window that can be there at all. */
+int kohl_lrn_half(const kohl_lrn_desc *d);
+
+/* Floats of a row that holds the channels between two margins of half a window, and a register more; a multiple of 16.
+ */
+size_t kohl_lrn_row(const kohl_lrn_desc *d);
+
+/* Hands blocks of pixels to the workers, each with `floats` floats of the workspace for itself. */
+typedef void (*kohl_lrn_work)(const kohl_lrn_desc *d, const kohl_args *args, float *scratch, size_t first,
+                              size_t count);
+void kohl_lrn_run(const kohl_lrn_desc *d, const kohl_args *args, kohl_threads *threads, kohl_lrn_work work,
+                  size_t floats);
 
 extern const kohl_op kohl_lrn_op;
 

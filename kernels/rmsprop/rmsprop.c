@@ -1,7 +1,5 @@
-/* The list of RMSprop steps, checking a desc, and the arithmetic of one weight. */
+/* The list of RMSprop steps, and checking a desc. */
 #include "kernels/rmsprop/rmsprop.h"
-
-#include <math.h>
 
 #define KERNEL(...) KOHL_DECLARE_KERNEL(rmsprop, __VA_ARGS__)
 #include "kernels/rmsprop/rmsprop.def"
@@ -14,22 +12,9 @@ static const kohl_kernel table[] = {
 };
 KOHL_DEFINE_OP(rmsprop, table)
 
-const char *kohl_rmsprop_check(const kohl_rmsprop_desc *d) {
+const char *kohl_rmsprop_check(const void *desc) {
+  const kohl_rmsprop_desc *d = desc;
   if (d->n != 1) return "n is not 1";
   if (d->count < 0) return "the count is negative";
   return NULL;
-}
-
-void kohl_rmsprop_span(const kohl_rmsprop_desc *d, const kohl_args *args, size_t first, size_t count) {
-  const float *grad = args->in[RMSPROP_GRAD];
-  float *weights = args->out[RMSPROP_WEIGHTS], *v = args->out[RMSPROP_V], *m = args->out[RMSPROP_M];
-  const float rest = 1.0f - d->rho;
-  for (size_t i = first; i < first + count; i++) {
-    float g = grad[i];
-    v[i] = fmaf(d->rho, v[i], rest * (g * g));
-    float den = d->epsilon_inside ? sqrtf(v[i] + d->epsilon) : sqrtf(v[i]) + d->epsilon;
-    float step = d->lr * g / den;
-    if (d->momentum != 0.0f) step = m[i] = fmaf(d->momentum, m[i], step);
-    weights[i] -= step;
-  }
 }

@@ -19,6 +19,11 @@ static const char *const lrn_fixed[] = {"n=1",
                                         "n=2 pixels=4 c=3 size=9",
                                         "n=1 pixels=300 c=33 alpha=0.5 beta=0.5 bias=1",
                                         "n=1 pixels=3 c=64 size=1",
+                                        "n=1 pixels=5 c=7 size=999 src_gap=9",
+                                        "n=1 pixels=2 c=17 size=3 dst_gap=15",
+                                        "n=2 pixels=9 c=96 alpha=2e-05",
+                                        "n=1 pixels=3 c=255 beta=10 alpha=100 bias=100",
+                                        "n=1 pixels=6 c=257 beta=0 src_gap=1",
                                         NULL};
 
 static void lrn_draw(case_problem *problem, uint64_t *random) {
@@ -156,10 +161,10 @@ static void dropout_truth(const case_layout *out, const kohl_args *args, int out
   }
 }
 
-enum { RMS_COUNT, RMS_LR, RMS_RHO, RMS_EPSILON, RMS_MOMENTUM, RMS_INSIDE };
+enum { RMS_COUNT, RMS_LR, RMS_RHO, RMS_EPSILON, RMS_MOMENTUM, RMS_DECAY, RMS_INSIDE };
 static const case_field rmsprop_fields[] = {{"count", 1, 0, 1 << 28}, {"lr", 0.01, 0, 10},   {"rho", 0.9, 0, 1},
-                                            {"epsilon", 1e-7, 0, 1},  {"momentum", 0, 0, 1}, {"inside", 0, 0, 1},
-                                            {NULL, 0, 0, 0}};
+                                            {"epsilon", 1e-7, 0, 1},  {"momentum", 0, 0, 1}, {"decay", 0, 0, 1},
+                                            {"inside", 0, 0, 1},      {NULL, 0, 0, 0}};
 static const char *const rmsprop_fixed[] = {"count=1",
                                             "count=0",
                                             "count=15 momentum=0.9",
@@ -169,6 +174,8 @@ static const char *const rmsprop_fixed[] = {"count=1",
                                             "count=8",
                                             "count=9",
                                             "count=20011 momentum=0.5 epsilon=0.001",
+                                            "count=17 decay=0.5",
+                                            "count=20011 momentum=0.9 decay=0.01 inside=1",
                                             NULL};
 
 static void rmsprop_draw(case_problem *problem, uint64_t *random) {
@@ -178,6 +185,7 @@ static void rmsprop_draw(case_problem *problem, uint64_t *random) {
   v[RMS_RHO] = CASE_PICK(random, 5, 9, 9) / 10.0;
   v[RMS_EPSILON] = CASE_PICK(random, 1, 1000, 100000) * 1e-8;
   v[RMS_MOMENTUM] = CASE_PICK(random, 0, 0, 5, 9) / 10.0;
+  v[RMS_DECAY] = CASE_PICK(random, 0, 0, 1, 100) / 1000.0;
   v[RMS_INSIDE] = case_between(random, 0, 1);
 }
 
@@ -190,6 +198,7 @@ static const char *rmsprop_layout(const case_problem *problem, kohl_direction di
                          (float)problem->v[RMS_RHO],
                          (float)problem->v[RMS_EPSILON],
                          (float)problem->v[RMS_MOMENTUM],
+                         (float)problem->v[RMS_DECAY],
                          problem->v[RMS_INSIDE] != 0};
   int count = (int)d.count;
   out->in[RMSPROP_GRAD] = case_tensor_make("grad", 1, count, 0);
@@ -205,24 +214,28 @@ static const char *rmsprop_layout(const case_problem *problem, kohl_direction di
 }
 
 /* v has four roundings, at most 5 u in all; its root half of that, and one rounding with one for epsilon; step then
- * lr g and a division, in all at most 7 u.  m and w add one rounding each to terms that are that wrong. */
+ * lr g and a division, in all at most 7 u.  m and w add one rounding each to terms that are that wrong.  A decay rounds
+ * g, which v has squared and step has itself and under the root: 2 u more for each.  A decay of 0 is left out. */
 static void rmsprop_truth(const case_layout *out, const kohl_args *args, int output, size_t row, case_value *values) {
   const kohl_rmsprop_desc *d = (const void *)out->desc;
   const float *grad = args->in[RMSPROP_GRAD], *w = args->out[RMSPROP_WEIGHTS], *v = args->out[RMSPROP_V];
   const float *m = d->momentum != 0.0f ? args->out[RMSPROP_M] : NULL;
   (void)row;
   for (int64_t i = 0; i < d->count; i++) {
-    double g = grad[i], fresh = (1.0 - (double)d->rho) * g * g, mean = (double)d->rho * v[i] + fresh;
+    const bool decays = d->weight_decay != 0.0f;
+    double more = decays ? 2.0 : 0.0, g = grad[i] + (decays ? (double)d->weight_decay * w[i] : 0.0);
+    double fresh = (1.0 - (double)d->rho) * g * g, mean = (double)d->rho * v[i] + fresh;
     double root = d->epsilon_inside ? sqrt(mean + (double)d->epsilon) : sqrt(mean) + (double)d->epsilon;
     double step = (double)d->lr * g / root, old = m ? (double)d->momentum * m[i] : 0.0, move = old + step;
-    double step_squares = 7.0 * step * step + move * move;
+    double step_squares = (7.0 + more * more) * step * step + move * move;
     if (output == RMSPROP_V) {
-      values[i] = (case_value){mean, compare_limit(5.0, mean), compare_variance(mean * mean + 3.0 * fresh * fresh)};
+      values[i] = (case_value){mean, compare_limit(5.0 + more, mean),
+                               compare_variance(mean * mean + (3.0 + more * more) * fresh * fresh)};
     } else if (output == RMSPROP_M) {
-      values[i] = (case_value){move, compare_limit(8.0, fabs(old) + fabs(step)), compare_variance(step_squares)};
+      values[i] = (case_value){move, compare_limit(8.0 + more, fabs(old) + fabs(step)), compare_variance(step_squares)};
     } else {
       double value = w[i] - move;
-      values[i] = (case_value){value, compare_limit(9.0, fabs(old) + fabs(step) + fabs(w[i])),
+      values[i] = (case_value){value, compare_limit(9.0 + more, fabs(old) + fabs(step) + fabs(w[i])),
                                compare_variance(step_squares + value * value)};
     }
   }

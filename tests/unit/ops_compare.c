@@ -67,6 +67,17 @@ static void outputs_equal(const ops_out out[KOHL_ARGS_OUT], const kohl_args *exp
   }
 }
 
+/* What the kernel asks for, filled with NaN. */
+static void *workspace_make(const kohl_kernel_code *code, const void *desc, int threads) {
+  size_t bytes = code->workspace_size ? code->workspace_size(desc, (size_t)threads) : 0;
+  void *workspace = bytes ? aligned_alloc(64, (bytes + 63) / 64 * 64) : NULL;
+  if (bytes) {
+    ck_assert_ptr_nonnull(workspace);
+    memset(workspace, 0xff, bytes);
+  }
+  return workspace;
+}
+
 int ops_compare(const kohl_op *op, kohl_direction direction, const void *desc, const void *const in[KOHL_ARGS_IN],
                 const ops_out out[KOHL_ARGS_OUT], const char *text) {
   static kohl_threads *pools[4]; /* made once per test process */
@@ -75,6 +86,7 @@ int ops_compare(const kohl_op *op, kohl_direction direction, const void *desc, c
   kohl_args expected = {0};
   memcpy(expected.in, in, sizeof expected.in);
   outputs_make(out, &expected);
+  expected.workspace = workspace_make(reference(op, direction)->code, desc, 1);
   ops_reference(op, direction, desc, &expected);
   int ran = 0;
   for (size_t k = 0; k < op->count; k++) {
@@ -86,11 +98,14 @@ int ops_compare(const kohl_op *op, kohl_direction direction, const void *desc, c
       kohl_args got = {0};
       memcpy(got.in, in, sizeof got.in);
       outputs_make(out, &got);
+      got.workspace = workspace_make(kernel->code, desc, threads);
       kernel->code->run(desc, &got, pools[threads]);
       outputs_equal(out, &expected, &got, kernel, threads, text);
       outputs_free(&got);
+      free(got.workspace);
     }
   }
   outputs_free(&expected);
+  free(expected.workspace);
   return ran - 1;
 }

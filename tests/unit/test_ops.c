@@ -135,11 +135,12 @@ END_TEST
 START_TEST(test_rmsprop) {
   uint32_t state = (uint32_t)_i + 1;
   for (int count = 0; count < 20000; count = count * 2 + ops_between(&state, 1, 9)) {
-    kohl_rmsprop_desc d = {
-        1, count, 1e-3f, 0.9f, 1e-7f, ops_between(&state, 0, 1) ? 0.9f : 0.0f, ops_between(&state, 0, 1)};
+    float momentum = ops_between(&state, 0, 1) ? 0.9f : 0.0f, decay = ops_between(&state, 0, 1) ? 0.01f : 0.0f;
+    kohl_rmsprop_desc d = {1, count, 1e-3f, 0.9f, 1e-7f, momentum, decay, ops_between(&state, 0, 1)};
     size_t size = (size_t)count + 1; /* never an empty array */
     char text[100];
-    snprintf(text, sizeof text, "count=%d momentum=%g inside=%d", count, (double)d.momentum, d.epsilon_inside);
+    snprintf(text, sizeof text, "count=%d momentum=%g decay=%g inside=%d", count, (double)momentum, (double)decay,
+             d.epsilon_inside);
     ck_assert_int_eq(compare(&kohl_rmsprop_op, KOHL_FWD, &d, &state, _i % 2, (size_t[]){size, 0, 0},
                              (size_t[]){size, size, d.momentum != 0.0f ? size : 0}, text),
                      simd_kernels());

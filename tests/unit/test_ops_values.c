@@ -321,7 +321,7 @@ START_TEST(test_rmsprop) { /* two steps of Keras 2's formula in double */
     bool inside = variant & 1;
     float momentum = variant & 2 ? 0.9f : 0.0f, w = 0.5f, v = 0.0f, m = 0.0f;
     double wd = 0.5, vd = 0.0, md = 0.0;
-    kohl_rmsprop_desc d = {1, 1, 0.01f, 0.9f, 0.125f, momentum, inside};
+    kohl_rmsprop_desc d = {1, 1, 0.01f, 0.9f, 0.125f, momentum, 0.0f, inside};
     for (int step = 0; step < 2; step++) {
       float g = step ? -0.75f : 1.5f;
       RUN(rmsprop, KOHL_FWD, &d, {{&g}, {&w, &v, momentum != 0.0f ? &m : NULL}, NULL});

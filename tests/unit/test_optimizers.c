@@ -139,8 +139,9 @@ START_TEST(test_adam_epsilon_place) {
 END_TEST
 
 /* Keras 2: lr g/(sqrt(v) + eps); Keras 3: lr g/sqrt(v + eps); PyTorch with alpha .99 like Keras 2, momentum buffer of
- * quotients. */
-static void rmsprop(bool inside, double rho, double momentum, double epsilon) {
+ * quotients and
+ * its decay into the gradient. */
+static void rmsprop(bool inside, double rho, double momentum, double epsilon, double decay) {
   world o;
   begin(&o);
   for (int t = 1; t <= STEPS; t++) {
@@ -150,12 +151,13 @@ static void rmsprop(bool inside, double rho, double momentum, double epsilon) {
                            .rho = (float)rho,
                            .epsilon = (float)epsilon,
                            .momentum = (float)momentum,
+                           .weight_decay = (float)decay,
                            .epsilon_inside = inside};
     gradients(&o, t);
     kohl_args args = {.in = {o.grad}, .out = {o.w, o.a, o.b}};
     run(&kohl_rmsprop_op, &d, &args);
     for (int i = 0; i < COUNT; i++) {
-      double g = o.grad[i], eps = (double)d.epsilon;
+      double g = o.grad[i] + (double)d.weight_decay * o.dw[i], eps = (double)d.epsilon;
       o.da[i] = (double)d.rho * o.da[i] + (1.0 - (double)d.rho) * g * g;
       double step = 0x1p-10 * g / (inside ? sqrt(o.da[i] + eps) : sqrt(o.da[i]) + eps);
       o.db[i] = (double)d.momentum * o.db[i] + step;
@@ -166,11 +168,14 @@ static void rmsprop(bool inside, double rho, double momentum, double epsilon) {
 }
 
 START_TEST(test_rmsprop) {
-  rmsprop(false, 0.9, 0.0, 1e-7);
-  rmsprop(true, 0.9, 0.0, 1e-7);
-  rmsprop(false, 0.99, 0.0, 1e-8);
-  rmsprop(false, 0.99, 0.5, 1e-8);
-  rmsprop(true, 0.9, 0.875, 1.0);
+  rmsprop(false, 0.9, 0.0, 1e-7, 0.0);
+  rmsprop(true, 0.9, 0.0, 1e-7, 0.0);
+  rmsprop(false, 0.99, 0.0, 1e-8, 0.0);
+  rmsprop(false, 0.99, 0.5, 1e-8, 0.0);
+  rmsprop(true, 0.9, 0.875, 1.0, 0.0);
+  rmsprop(false, 0.99, 0.0, 1e-8, 0.01);
+  rmsprop(false, 0.99, 0.5, 1e-8, 0.25);
+  rmsprop(true, 0.9, 0.0, 1e-3, 0.01);
 }
 END_TEST
 

@@ -91,7 +91,43 @@ static const struct {
     {"optimizer: {lr: 1/0}\n", "r.yaml:1: field 'optimizer.lr': value '1/0'"},
     {"optimizer: {lr: 0x10}\n", "r.yaml:1: field 'optimizer.lr': value '0x10'"},
     {"optimizer: {lr: [1]}\n", "r.yaml:1: field 'optimizer.lr': Expecting STRING"},
-    {"optimizer: {name: sgd}\n", "r.yaml:1: field 'optimizer.name': value 'sgd', expected one of rmsprop"},
+    {"loss: {positive_weights: balanced}\n",
+     "r.yaml: field 'loss.positive_weights': value 'balanced', which softmax does not read, expected none or "
+     "loss.name"},
+    {"loss: {name: hinge}\n", "r.yaml:1: field 'loss.name': value 'hinge', expected one of softmax|sigmoid"},
+    {"optimizer: {name: lamb}\n",
+     "r.yaml:1: field 'optimizer.name': value 'lamb', expected one of sgd|rmsprop|adam|adamw"},
+    {"optimizer: {nesterov: yes}\n", "r.yaml:1: field 'optimizer.nesterov': value 'yes', expected one of false|true"},
+    {"optimizer: {beta2: 1}\n", "r.yaml:1: field 'optimizer.beta2': value '1', expected a number from 0 to 0.999999"},
+    {"optimizer: {beta1: 0.8}\n",
+     "r.yaml: field 'optimizer.beta1': value 0.8, which rmsprop does not read, expected "
+     "0.9 or adam or adamw"},
+    {"optimizer: {name: adam}\n", "r.yaml: field 'optimizer.epsilon_place': value 'outside', expected for adam hat"},
+    {"optimizer: {name: adamw, epsilon_place: inside}\n",
+     "r.yaml: field 'optimizer.epsilon_place': value 'inside', expected for adamw hat"},
+    {"optimizer: {epsilon_place: hat}\n",
+     "r.yaml: field 'optimizer.epsilon_place': value 'hat', expected for rmsprop outside"},
+    {"optimizer: {name: sgd, epsilon_place: plain}\n",
+     "r.yaml: field 'optimizer.epsilon_place': value 'plain', expected for sgd outside"},
+    {"optimizer: {name: adam, epsilon_place: hat, momentum: 0.9}\n",
+     "r.yaml: field 'optimizer.momentum': value 0.9, which adam does not read, expected 0 or sgd or rmsprop"},
+    {"optimizer: {momentum: 0.9, nesterov: true}\n",
+     "r.yaml: field 'optimizer.nesterov': value 'true', which rmsprop does not read, expected false or sgd"},
+    {"optimizer: {lr_place: inside}\n",
+     "r.yaml: field 'optimizer.lr_place': value 'inside', which rmsprop does not read, expected outside or sgd"},
+    {"optimizer: {name: sgd, rho: 0.5}\n",
+     "r.yaml: field 'optimizer.rho': value 0.5, which sgd does not read, expected 0.9 or rmsprop"},
+    {"optimizer: {name: sgd, epsilon: 1e-3}\n",
+     "r.yaml: field 'optimizer.epsilon': value 0.001, which sgd does not read, expected 1e-7 or rmsprop, adam or "
+     "adamw"},
+    {"optimizer: {name: sgd, nesterov: true}\n",
+     "r.yaml: field 'optimizer.nesterov': value 'true' with momentum 0, expected more"},
+    {"optimizer: {name: sgd, lr_place: inside}\n",
+     "r.yaml: field 'optimizer.lr_place': value 'inside' with momentum 0, expected more"},
+    {"optimizer: {clip_norm: 1e-40}\n",
+     "r.yaml: field 'optimizer.clip_norm': value 1e-40, expected 0 or at least 1e-30"},
+    {"optimizer: {clip_norm: -1}\n", "r.yaml:1: field 'optimizer.clip_norm': value '-1', expected a number from 0"},
+    {"optimizer: {ema: 1}\n", "r.yaml:1: field 'optimizer.ema': value '1', expected a number from 0 to 0.999999"},
     {"optimizer: 3\n", "r.yaml:1: field 'optimizer': Expecting MAPPING"},
     {"optimizer:\n", "r.yaml:1: field 'optimizer': Expecting MAPPING"},
     {"head:\n  dense: 256\n", "r.yaml:2: field 'head.dense': Expecting SEQUENCE"},
@@ -132,6 +168,35 @@ START_TEST(errors_name_line_and_field) {
                 wrong[_i].begins);
   ck_assert_ptr_null(strchr(text, '\n'));
   ck_assert_ptr_null(r.base.name); /* nothing is handed out */
+}
+END_TEST
+
+/* Every optimizer with all that it reads; written and read back it is the same. */
+START_TEST(optimizers) {
+  static const char *const texts[] = {
+      "optimizer: {name: sgd}",
+      "optimizer: {name: sgd, momentum: 0.9, nesterov: true, lr_place: inside, weight_decay: 1e-4, decay: 1e-6}",
+      "optimizer: {rho: 0.99, epsilon: 1e-8, momentum: 0.5, weight_decay: 0.1, clip_norm: 5, ema: 0.999}",
+      "optimizer: {name: adam, beta1: 0.8, beta2: 0.99, epsilon: 1e-8, epsilon_place: plain, weight_decay: 1e-4}",
+      "optimizer: {name: adamw, epsilon_place: hat, weight_decay: 0.004, clip_norm: 1, ema: 0.99}"};
+  static const int names[] = {KOHL_OPTIMIZER_SGD, KOHL_OPTIMIZER_SGD, KOHL_OPTIMIZER_RMSPROP, KOHL_OPTIMIZER_ADAM,
+                              KOHL_OPTIMIZER_ADAMW};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    kohl_recipe r, again;
+    char *text, *second;
+    ck_assert_msg(parse(texts[i], &r) == KOHL_OK, "%s", kohl_context_error(ctx));
+    ck_assert_int_eq(r.optimizer.name, names[i]);
+    ck_assert_int_eq(kohl_recipe_print(ctx, &r, &text), KOHL_OK);
+    ck_assert_msg(parse(text, &again) == KOHL_OK, "%s", kohl_context_error(ctx));
+    ck_assert_int_eq(kohl_recipe_print(ctx, &again, &second), KOHL_OK);
+    ck_assert_str_eq(text, second);
+    ck_assert_double_eq(again.optimizer.weight_decay, r.optimizer.weight_decay);
+    ck_assert_int_eq(again.optimizer.nesterov, i == 1);
+    kohl_free(ctx, text);
+    kohl_free(ctx, second);
+    kohl_recipe_free(ctx, &r);
+    kohl_recipe_free(ctx, &again);
+  }
 }
 END_TEST
 
@@ -320,6 +385,7 @@ int main(void) {
   tcase_add_checked_fixture(tests, open_context, close_context);
   tcase_add_test(tests, defaults_and_values);
   tcase_add_loop_test(tests, errors_name_line_and_field, 0, (int)(sizeof wrong / sizeof *wrong));
+  tcase_add_test(tests, optimizers);
   tcase_add_test(tests, too_long_and_absent);
   tcase_add_test(tests, overrides);
   tcase_add_test(tests, written_and_read_back);

@@ -1,0 +1,91 @@
+/* What learns: class weights, the head with its session, and the optimizer that the recipe names. */
+#include <string.h>
+
+#include "kernels/core/alloc.h"
+#include "train/run.h"
+
+/* Over the good training pictures, in double, rounded once.  balanced of a class: n / (classes * n_class), as in
+ * scikit-learn; of the positives of a label: n_negative / n_positive, so that both sides weigh the same. */
+static kohl_status make_weights(kohl_run *run) {
+  size_t classes = run->samples.class_count, n = 0, *count;
+  kohl_status status = kohl_alloc(run->ctx, classes, sizeof *run->class_weights, "class weights", &run->class_weights);
+  if (status == KOHL_OK) {
+    status = kohl_alloc(run->ctx, classes, sizeof *run->positive_weights, "label weights", &run->positive_weights);
+  }
+  if (status == KOHL_OK) status = kohl_alloc(run->ctx, classes, sizeof *count, "class counts", &count);
+  if (status != KOHL_OK) return status;
+  for (size_t i = 0; i < run->train_count; i++) {
+    const kohl_sample *s = &run->samples.sample[run->list[i]];
+    if (!s->bad) count[s->label]++, n++;
+  }
+  for (size_t c = 0; c < classes && status == KOHL_OK; c++) {
+    const bool balanced = run->recipe.loss.class_weights == KOHL_WEIGHTS_BALANCED;
+    const bool positive = run->recipe.loss.positive_weights == KOHL_WEIGHTS_BALANCED;
+    const double own = (double)count[c], all = (double)n;
+    if (count[c] == 0) {
+      status = kohl_fail(run->ctx, KOHL_BAD_INPUT, "%s: class '%s' has no good training picture, expected at least 1",
+                         run->options->data, run->samples.classes[c]);
+    } else {
+      run->class_weights[c] = balanced ? (float)(all / ((double)classes * own)) : 1.0f;
+      run->positive_weights[c] = positive ? (float)((all - own) / own) : 1.0f;
+    }
+  }
+  kohl_free(run->ctx, count);
+  return status;
+}
+
+static kohl_status make_session(kohl_run *run) {
+  kohl_context *ctx = run->ctx;
+  const kohl_recipe *r = &run->recipe;
+  size_t classes = run->samples.class_count;
+  kohl_plan_options options = kohl_plan_options_default();
+  options.batch = (int)r->batch;
+  options.train = true;
+  options.label_smoothing = (float)r->loss.label_smoothing;
+  options.divide_by_weights = r->loss.weights_divide_by == KOHL_DIVIDE_BY_WEIGHTS;
+  options.seed = (uint64_t)r->seed;
+  kohl_status status = kohl_head_create(ctx, r, run->base->graph, (int)classes, &run->head);
+  if (status == KOHL_OK) status = kohl_session_create(ctx, run->head, &options, &run->session);
+  if (status != KOHL_OK) return status;
+  /* with sigmoid a class weight is that of its pictures, which the epoch writes for every sample, as Keras does */
+  const kohl_session_head head = kohl_session_head_at(run->session, 0);
+  const bool sigmoid = r->loss.name == KOHL_LOSS_SIGMOID;
+  memcpy(sigmoid ? head.positive_weights : head.class_weights, sigmoid ? run->positive_weights : run->class_weights,
+         classes * sizeof(float));
+  status = kohl_alloc(ctx, run->train_count, sizeof *run->order, "order", &run->order);
+  if (status == KOHL_OK) status = kohl_alloc(ctx, (size_t)r->batch, sizeof *run->truth, "labels", &run->truth);
+  if (status != KOHL_OK) return status;
+  return kohl_alloc(ctx, (size_t)r->batch * classes, sizeof(float), "probabilities", &run->probabilities);
+}
+
+static kohl_status make_update(kohl_run *run) {
+  static const kohl_update_rule rules[] = {KOHL_UPDATE_SGD, KOHL_UPDATE_RMSPROP, KOHL_UPDATE_ADAM, KOHL_UPDATE_ADAMW};
+  const kohl_recipe *r = &run->recipe;
+  size_t count;
+  const float *params = kohl_session_params(run->session, &count);
+  const kohl_update_options options = {.rule = rules[r->optimizer.name],
+                                       .momentum = r->optimizer.momentum,
+                                       .nesterov = r->optimizer.nesterov,
+                                       .lr_inside = r->optimizer.lr_place == KOHL_PLACE_INSIDE,
+                                       .rho = r->optimizer.rho,
+                                       .epsilon_inside = r->optimizer.epsilon_place == KOHL_PLACE_INSIDE,
+                                       .beta1 = r->optimizer.beta1,
+                                       .beta2 = r->optimizer.beta2,
+                                       .epsilon_plain = r->optimizer.epsilon_place == KOHL_PLACE_PLAIN,
+                                       .epsilon = r->optimizer.epsilon,
+                                       .weight_decay = r->optimizer.weight_decay,
+                                       .clip_norm = r->optimizer.clip_norm,
+                                       .ema = r->optimizer.ema};
+  kohl_status status = kohl_update_create(run->ctx, &options, params, count, &run->update);
+  if (status == KOHL_OK) {
+    kohl_run_log(run->ctx, run->options->run, "%zu trained weights, %zu bytes of optimizer state", count,
+                 kohl_update_bytes(&options, count));
+  }
+  return status;
+}
+
+kohl_status kohl_run_learner(kohl_run *run) {
+  kohl_status status = make_weights(run);
+  if (status == KOHL_OK) status = make_session(run);
+  return status == KOHL_OK ? make_update(run) : status;
+}
