@@ -321,7 +321,7 @@ float *kohl_session_params(kohl_session *session, size_t *count) {
   return at(session, session->plan->params);
 }
 
-const float *kohl_session_gradients(const kohl_session *session, size_t *count) {
+float *kohl_session_gradients(kohl_session *session, size_t *count) {
   *count = session->plan->param_count;
   return at(session, session->plan->gradients);
 }

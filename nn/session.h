@@ -65,7 +65,7 @@ const float *kohl_session_losses(const kohl_session *session);
 /* uint64 [batch]: the position of each sample in the epoch's list, which keys dropout. */
 uint64_t *kohl_session_draws(kohl_session *session);
 float *kohl_session_params(kohl_session *session, size_t *count);
-const float *kohl_session_gradients(const kohl_session *session, size_t *count);
+float *kohl_session_gradients(kohl_session *session, size_t *count);
 
 /* The running statistics of the batch-norms that use the batch's; NULL and 0 when there are none. */
 float *kohl_session_state(kohl_session *session, size_t *count);

@@ -148,7 +148,7 @@ static kohl_status take_step(kohl_run *run, int64_t epoch, size_t first, size_t 
   if (status != KOHL_OK) return status;
   float *params = kohl_session_params(run->session, &count);
   /* the session's memory, which nothing reads after the step: clipping may change it */
-  float *gradients = (float *)(uintptr_t)kohl_session_gradients(run->session, &count);
+  float *gradients = kohl_session_gradients(run->session, &count);
   *lr = run->recipe.optimizer.lr / (1.0 + run->recipe.optimizer.decay * (double)run->step);
   if (!finite_array(kohl_session_losses(run->session), (size_t)n)) {
     const char *layer = run->head->graph->nodes[run->head->graph->count - 1].name;
