@@ -71,6 +71,10 @@ def operated(folder, read):
     yield "fill", ycc[: find(ycc, 0xDB)] + b"\xff" * 9 + ycc[find(ycc, 0xDB) :]
     yield "stray_end", ycc[:-2] + b"\1\2\3" + EOI
     yield "no_tables", ycc[: find(ycc, 0xC4)] + ycc[find(ycc, 0xDA) :]  # as in Motion JPEG: the standard ones
+    laced = read("ycc420_progressive_64x48")
+    scans = [i for i in range(len(laced)) if laced[i : i + 2] == b"\xff\xda"]
+    for count in (1, 2, 5):
+        yield f"first_scans{count}", laced[: scans[count]] + EOI  # what is missing is smoothed over
     yield "comment", insert(ycc, segment(0xFE, b"made " * 100))
     yield "profile", insert(ycc, segment(0xE2, b"ICC_PROFILE\0\1\1" + bytes(200)))
     yield "photoshop", insert(ycc, segment(0xED, b"Photoshop 3.0\0" + b"8BIM\x03\xed\0\0\0\0\0\x10" + bytes(16)))
@@ -110,6 +114,11 @@ def damaged(folder):
     yield store(folder, "no_end", ycc[:-2]), "truncated JPEG: the picture goes on after its", True
     yield store(folder, "half", ycc[:middle]), "truncated JPEG: the picture goes on after its", True
     yield store(folder, "early_end", ycc[:middle] + EOI), "damaged JPEG: its pixels end early", False
+    restarts = read("restart1_baseline_64x48")
+    at = restarts.find(b"\xff\xd0", find(restarts, 0xDA)) + 1
+    yield store(folder, "lost_restart", poked(restarts, at, 0xD3)), "found marker 0xd3 instead of RST0", False
+    ones = ycc[: sos + 14] + b"\xff\0" * 200 + ycc[sos + 414 :]
+    yield store(folder, "bad_code", ones), "bad Huffman code", False
     yield store(folder, "no_scan", grey[: find(grey, 0xDA)] + EOI), "", True
     yield store(folder, "two_frames", ycc[:sof] + ycc[sof:sof + 19] + ycc[sof:]), "two SOF", True
 
