@@ -165,7 +165,7 @@ def fits(paths, rng, per_path, **fields):
             mode = rng.choice(["stretch", "letterbox", "crop", "fraction"])
             w, h = rng.randint(1, 150), rng.randint(1, 150)
             if mode == "letterbox":  # Pillow fails where a side rounds to 0
-                w, h = rng.randint(140, 150), rng.randint(140, 150)
+                w, h = rng.randint(40, 150), rng.randint(40, 150)
             resize = max(w, h) + rng.randint(0, 30)
             background = tuple(rng.randint(0, 255) for _ in range(3))
             made.append(Request(mode, rng.choice(list(FILTERS)), w, h, resize, rng.uniform(0.3, 1.0), background,
