@@ -73,6 +73,8 @@ static void print_preprocessing(const kohl_preprocessing *pre) {
   if (fit->mode == KOHL_FIT_LETTERBOX) printf("fitted with its shape kept into ");
   printf("%dx%d (%s); %s\n", fit->h, fit->w, kohl_filter_name(fit->filter),
          pre->order == KOHL_CHANNELS_BGR ? "BGR" : "RGB");
+  if (pre->decode.orient) printf("               turned as their EXIF orientation says\n");
+  if (pre->decode.fast) printf("               JPEG decoded at 1/2, 1/4 or 1/8 where the fit is that much smaller\n");
   printf("               (value * %.9g - mean) / std, mean %.6g %.6g %.6g, std %.6g %.6g %.6g\n", (double)pre->scale,
          (double)pre->mean[0], (double)pre->mean[1], (double)pre->mean[2], (double)pre->std[0], (double)pre->std[1],
          (double)pre->std[2]);
