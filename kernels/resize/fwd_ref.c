@@ -74,7 +74,7 @@ static void row_nearest(void *state, size_t index, size_t worker) {
 
 static void run(const void *desc, const kohl_args *args, kohl_threads *threads) {
   job j = {.d = desc, .src = args->in[RESIZE_SRC], .dst = args->out[RESIZE_DST]};
-  kohl_resize_plan_make(j.d, args->workspace, &j.plan);
+  kohl_resize_plan_make(j.d, args->workspace, threads, &j.plan);
   size_t n = (size_t)j.d->n;
   if (j.d->filter == KOHL_FILTER_NEAREST) {
     kohl_parallel(threads, row_nearest, &j, n * (size_t)j.d->p);

@@ -168,17 +168,15 @@ static void rows_needed(const side *s, int *first, int *rows) {
   *rows = last + count - *first;
 }
 
-/* The workspace's parts, each rounded up to 64 bytes: a row of doubles, the two axes, the middle. */
+/* The workspace's parts, each rounded up to 64 bytes: the two axes, each with a row of doubles to work on, the middle.
+ */
 static size_t part(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+static size_t row_bytes(const side *s) { return part((size_t)side_taps(s) * sizeof(double)); }
 
 static size_t axis_bytes(const side *s) {
   size_t out = (size_t)s->out;
-  return 2 * part(out * sizeof(int32_t)) + part(out * (size_t)side_taps(s) * sizeof(int32_t));
-}
-
-static size_t row_bytes(const side *across, const side *down) {
-  int a = side_taps(across), b = side_taps(down);
-  return part((size_t)(a > b ? a : b) * sizeof(double));
+  return row_bytes(s) + 2 * part(out * sizeof(int32_t)) + part(out * (size_t)side_taps(s) * sizeof(int32_t));
 }
 
 static int strips_of(int rows) { return (rows + KOHL_RESIZE_STRIP - 1) / KOHL_RESIZE_STRIP; }
@@ -192,24 +190,33 @@ size_t kohl_resize_workspace(const void *desc, size_t workers) {
   rows_needed(&down, &first, &rows);
   size_t middle = (size_t)d->n * (size_t)strips_of(rows) * KOHL_RESIZE_STRIP * middle_row(d);
   if (d->filter == KOHL_FILTER_NEAREST) middle = 0;
-  return row_bytes(&across, &down) + axis_bytes(&across) + axis_bytes(&down) + part(middle);
+  return axis_bytes(&across) + axis_bytes(&down) + part(middle);
 }
 
-/* Points an axis at its memory and fills it; returns the byte after it. */
-static uint8_t *axis_place(const side *s, uint8_t *at, double *row, kohl_resize_axis *axis) {
+typedef struct {
+  side sides[2];
+  uint8_t *memory[2];
+  kohl_resize_axis *axes[2];
+} axis_job;
+
+/* Points one of the two axes at its memory and fills it. */
+static void axis_make(void *state, size_t index, size_t worker) {
+  (void)worker;
+  const axis_job *j = state;
+  const side *s = &j->sides[index];
   size_t step = part((size_t)s->out * sizeof(int32_t));
-  *axis = (kohl_resize_axis){side_taps(s), side_copies(s), (int32_t *)at, (int32_t *)(at + step),
-                             (int32_t *)(at + 2 * step)};
-  axis_fill(s, axis, row);
-  return at + axis_bytes(s);
+  uint8_t *at = j->memory[index] + row_bytes(s);
+  *j->axes[index] = (kohl_resize_axis){side_taps(s), side_copies(s), (int32_t *)at, (int32_t *)(at + step),
+                                       (int32_t *)(at + 2 * step)};
+  axis_fill(s, j->axes[index], (double *)j->memory[index]);
 }
 
-void kohl_resize_plan_make(const kohl_resize_desc *d, void *workspace, kohl_resize_plan *plan) {
+void kohl_resize_plan_make(const kohl_resize_desc *d, void *workspace, kohl_threads *threads, kohl_resize_plan *plan) {
   side across = side_across(d), down = side_down(d);
-  double *row = workspace;
-  uint8_t *at = (uint8_t *)workspace + row_bytes(&across, &down);
-  at = axis_place(&across, at, row, &plan->across);
-  plan->middle = axis_place(&down, at, row, &plan->down);
+  uint8_t *second = (uint8_t *)workspace + axis_bytes(&across);
+  axis_job j = {{across, down}, {workspace, second}, {&plan->across, &plan->down}};
+  kohl_parallel(threads, axis_make, &j, 2);
+  plan->middle = second + axis_bytes(&down);
   rows_needed(&down, &plan->first_row, &plan->rows);
   plan->strips = strips_of(plan->rows);
   plan->middle_row = middle_row(d);

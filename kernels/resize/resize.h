@@ -64,13 +64,13 @@ typedef struct kohl_resize_plan {
 /* Bytes of workspace that kohl_resize_plan_make needs, a multiple of 64, the same for every kernel. */
 size_t kohl_resize_workspace(const void *desc, size_t workers);
 
-/* Lays the plan out in workspace and works out the weights. */
-void kohl_resize_plan_make(const kohl_resize_desc *d, void *workspace, kohl_resize_plan *plan);
+/* Lays the plan out in workspace and works out the weights, of the two axes at the same time.  threads may be NULL. */
+void kohl_resize_plan_make(const kohl_resize_desc *d, void *workspace, kohl_threads *threads, kohl_resize_plan *plan);
 
 /* An axis's weights for multiplying pairs of 16-bit numbers.  Output i is made of the source's pairs (2j, 2j + 1) with
  * `even`, else of the pairs (from + 2j, from + 2j + 1); weights outside from .. from + count - 1 are 0.  A weight w is
- * high * 2^11 + low, low in -1024 .. 1023; both fit 16 bits while |w| < 2^26, and w is below 2^24: the centre of a
- * filter lies inside the source, so that weights add up to 1 with at most a half missing at an end.
+ * high * 2^11 + low, low in -1024 .. 1023; both fit 16 bits while |w| < 2^26, and the largest weight is about 1.25 *
+ * 2^22: that of lanczos next to an edge, where half the filter is missing and the rest is divided by its sum.
  * packed[i][pairs][2]: the two lows of a pair, then its two highs, the first one in the lower half. */
 int kohl_resize_pairs(const kohl_resize_axis *axis, int out, bool even);
 void kohl_resize_pack(const kohl_resize_axis *axis, int out, bool even, int pairs, int32_t *packed);

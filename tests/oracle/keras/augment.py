@@ -147,7 +147,7 @@ def main():
     if not paths:
         print(f"# skipped: {data}/egyptian_artifacts is absent")
         return 0
-    print(f"# Keras's transform from {SOURCE}; {len(paths)} photographs and two enlarged ones")
+    print(f"# Keras's transform from {SOURCE}; {len(paths)} photographs, two enlarged ones, three of noise")
     photos = [np.asarray(Image.open(path).convert("RGB")) for path in paths]
     big = Image.fromarray(photos[0])
     photos += [np.asarray(big.resize((1024, 768))), np.asarray(big.resize((333, 1021)))]
