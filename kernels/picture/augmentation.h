@@ -14,7 +14,7 @@ typedef enum kohl_fill {
   KOHL_FILL_NEAREST,  /* a a a | a b c d | d d d */
   KOHL_FILL_CONSTANT, /* the colour, beyond the centres of the outermost pixels; nothing is blended */
   KOHL_FILL_REFLECT,  /* c b a | a b c d | d c b */
-  KOHL_FILL_WRAP,     /* b c d | a b c d | b c d: with a period of one less than the side, scipy's "wrap" */
+  KOHL_FILL_WRAP,     /* b c | a b c d | b c: with a period of one less than the side, scipy's "wrap" */
 } kohl_fill;
 enum { KOHL_FILLS = 4 };
 

@@ -21,7 +21,7 @@ kohl_affine kohl_affine_after(const kohl_affine *inner, const kohl_affine *outer
 
 /* The parameters of Keras's apply_transform, under its names: x is the direction of rows, y of columns. */
 typedef struct kohl_affine_keras_params {
-  double theta;                        /* degrees; a positive one turns the picture anticlockwise */
+  double theta;                        /* degrees; a positive one turns the picture clockwise */
   double tx, ty;                       /* pixels; a positive one moves the picture up, or to the left */
   double shear;                        /* degrees */
   double zx, zy;                       /* factors of rows and columns; below 1 enlarges */

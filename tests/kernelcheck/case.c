@@ -112,7 +112,7 @@ static uint64_t draw_matrix(size_t place, case_fill fill, uint64_t *random) {
   bool offset = place % 3 == 2, whole = fill == CASE_INTEGERS;
   if (fill == CASE_SPECIAL) return case_random(random) >> case_between(random, 0, 63);
   if (whole) return (uint64_t)(offset ? case_between(random, -16, 16) : case_between(random, -1, 1)) << 32;
-  uint64_t rest = (uint64_t)case_between(random, -(1 << 30), 1 << 30);
+  uint64_t rest = (uint64_t)case_between(random, -(1 << 29), 1 << 29) * 2;
   return offset ? rest * 64 : (place % 4 ? 0 : UINT64_C(1) << 32) + rest;
 }
 

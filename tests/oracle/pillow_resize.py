@@ -29,10 +29,12 @@ FILTERS = {
 }
 # h, w, p, q
 SIZES = [
-    (1, 1, 1, 1), (1, 1, 7, 5), (7, 5, 1, 1), (1, 100, 1, 33), (100, 1, 33, 1), (1, 100, 50, 3), (100, 1, 3, 50),
+    (1, 1, 1, 1), (1, 1, 7, 5), (7, 5, 1, 1),
+    (1, 100, 1, 33), (100, 1, 33, 1), (1, 100, 50, 3), (100, 1, 3, 50),
     (2, 3, 17, 19), (13, 11, 13, 7), (13, 11, 5, 11), (13, 11, 13, 11), (375, 500, 224, 224), (500, 375, 224, 224),
-    (375, 500, 256, 341), (97, 89, 224, 223), (31, 1000, 8, 9), (1000, 31, 9, 8), (700, 3, 100, 40), (299, 449, 128, 128),
-    (640, 480, 3, 2), (64, 64, 32, 32), (32, 32, 64, 64), (33, 65, 16, 17), (200, 199, 199, 200), (17, 16, 400, 401),
+    (375, 500, 256, 341), (97, 89, 224, 223), (31, 1000, 8, 9), (1000, 31, 9, 8), (700, 3, 100, 40),
+    (299, 449, 128, 128), (640, 480, 3, 2), (64, 64, 32, 32), (32, 32, 64, 64), (33, 65, 16, 17),
+    (200, 199, 199, 200), (17, 16, 400, 401),
 ]  # fmt: skip
 
 
@@ -77,7 +79,8 @@ def main():
                 if isinstance(got, str):
                     wrong.append(f"{a.shape[:2]} to {(p, q)}: {got}")
                 elif not np.array_equal(got.reshape(expected.shape), expected):
-                    wrong.append(f"{a.shape[:2]} to {(p, q)}: {int((got.reshape(expected.shape) != expected).sum())} bytes")
+                    bytes_off = int((got.reshape(expected.shape) != expected).sum())
+                    wrong.append(f"{a.shape[:2]} to {(p, q)}: {bytes_off} bytes")
             count += 1
             failures += bool(wrong)
             print(f"{'not ok' if wrong else 'ok'} {count} - {name} at level {level}: {len(cases)} pictures")

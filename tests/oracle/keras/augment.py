@@ -128,7 +128,11 @@ class Report:
 
 
 def colours(report, program, level, photos):
-    enhance = {"brightness": ImageEnhance.Brightness, "contrast": ImageEnhance.Contrast, "saturation": ImageEnhance.Color}
+    enhance = {
+        "brightness": ImageEnhance.Brightness,
+        "contrast": ImageEnhance.Contrast,
+        "saturation": ImageEnhance.Color,
+    }
     for name, factor in [(n, f) for n in enhance for f in (0.0, 0.4, 0.85, 1.3, 2.5)]:
         found = []
         for a in photos:
