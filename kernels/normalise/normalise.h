@@ -1,4 +1,5 @@
-/* normalise: bytes of pictures to the floats that a network reads, with the channels in its order.
+/* normalise: grey levels of pictures, as bytes or as floats, to the floats that a network reads, with the channels in
+ * its order.
  *
  *   dst[n, pixel, c] = (src[n, pixel, bgr ? 2 - c : c] * scale - mean[c]) * inv_std[c]
  *
@@ -6,7 +7,7 @@
 #ifndef KOHL_KERNELS_NORMALISE_NORMALISE_H
 #define KOHL_KERNELS_NORMALISE_NORMALISE_H
 
-#include "kernels/core/kernel.h"
+#include "kernels/core/pixels.h"
 
 typedef struct kohl_normalise_desc {
   int n, pixels;    /* n pictures of that many pixels with 3 channels each */
@@ -15,9 +16,10 @@ typedef struct kohl_normalise_desc {
   float inv_std[3]; /* 1 / std, divided in double and rounded once */
   bool bgr;         /* dst's first channel is src's last */
   int dst_stride;   /* floats from one dst pixel to the next, >= 3; those beyond 3 are left as they are */
+  bool floats;      /* src is f32, as a warped picture is, else u8 */
 } kohl_normalise_desc;
 
-/* kohl_args of fwd: src u8 [n][pixels][3], dst f32 [n][pixels][dst_stride]. */
+/* kohl_args of fwd: src u8 or f32 [n][pixels][3], dst f32 [n][pixels][dst_stride]. */
 enum { NORMALISE_SRC }; /* in */
 enum { NORMALISE_DST }; /* out */
 

@@ -28,7 +28,8 @@ static void row_across(void *state, size_t index, size_t worker) {
   const kohl_resize_axis *axis = &j->plan.across;
   size_t rows = (size_t)j->plan.rows, c = (size_t)d->c, n = index / rows, y = index % rows + (size_t)j->plan.first_row;
   const uint8_t *src = j->src + (n * (size_t)d->h + y) * (size_t)d->src_row;
-  uint8_t *dst = j->plan.middle + index * (size_t)d->q * c;
+  size_t row = n * (size_t)j->plan.strips * KOHL_RESIZE_STRIP + index % rows;
+  uint8_t *dst = j->plan.middle + row * j->plan.middle_row;
   if (axis->copy) {
     memcpy(dst, src + (size_t)d->left * c, (size_t)d->q * c);
     return;
@@ -47,15 +48,15 @@ static void row_down(void *state, size_t index, size_t worker) {
   const kohl_resize_desc *d = j->d;
   const kohl_resize_axis *axis = &j->plan.down;
   size_t p = (size_t)d->p, n = index / p, y = index % p, bytes = (size_t)d->q * (size_t)d->c;
-  const uint8_t *middle = j->plan.middle + n * (size_t)j->plan.rows * bytes;
-  const uint8_t *first = middle + (size_t)(axis->from[y] - j->plan.first_row) * bytes;
+  size_t row = n * (size_t)j->plan.strips * KOHL_RESIZE_STRIP + (size_t)(axis->from[y] - j->plan.first_row);
+  const uint8_t *first = j->plan.middle + row * j->plan.middle_row;
   uint8_t *dst = j->dst + index * (size_t)d->dst_row;
   if (axis->copy) {
     memcpy(dst, first, bytes);
     return;
   }
   const int32_t *weight = axis->weight + y * (size_t)axis->taps;
-  for (size_t x = 0; x < bytes; x++) dst[x] = sum(first + x, bytes, weight, axis->count[y]);
+  for (size_t x = 0; x < bytes; x++) dst[x] = sum(first + x, j->plan.middle_row, weight, axis->count[y]);
 }
 
 static void row_nearest(void *state, size_t index, size_t worker) {
@@ -73,7 +74,7 @@ static void row_nearest(void *state, size_t index, size_t worker) {
 
 static void run(const void *desc, const kohl_args *args, kohl_threads *threads) {
   job j = {.d = desc, .src = args->in[RESIZE_SRC], .dst = args->out[RESIZE_DST]};
-  kohl_resize_plan_make(j.d, args->workspace, &j.plan);
+  kohl_resize_plan_make(j.d, args->workspace, threads, &j.plan);
   size_t n = (size_t)j.d->n;
   if (j.d->filter == KOHL_FILTER_NEAREST) {
     kohl_parallel(threads, row_nearest, &j, n * (size_t)j.d->p);

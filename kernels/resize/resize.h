@@ -11,8 +11,8 @@
  *
  * nearest: src[trunc(centre)], the centres added up from scale / 2 in steps of scale, in one pass.
  *
- * Accuracy class CHAIN: the sums are exact integers, so that every kernel gives the same bytes.  The weights come
- * from resize.c, one text for all kernels. */
+ * Accuracy class CHAIN: the sums are exact integers (modulo 2^32, and the whole sum fits), so that every kernel gives
+ * the same bytes.  The weights come from resize.c, one text for all kernels. */
 #ifndef KOHL_KERNELS_RESIZE_RESIZE_H
 #define KOHL_KERNELS_RESIZE_RESIZE_H
 
@@ -48,19 +48,35 @@ typedef struct kohl_resize_axis {
   int32_t *from, *count, *weight;
 } kohl_resize_axis;
 
-/* What the passes of a desc share.  Rows first_row to first_row + rows - 1 of src are those that dst needs;
- * middle is u8 [n][rows][q * c], the result of the first pass. */
+/* The first pass may work on strips of this many rows; rows of the middle are padded to whole strips. */
+enum { KOHL_RESIZE_STRIP = 16 };
+
+/* What the passes of a desc share.  Rows first_row to first_row + rows - 1 of src are those that dst needs.
+ * middle is u8 [n][strips * KOHL_RESIZE_STRIP][middle_row], the result of the first pass: rows of q * c bytes, at least
+ * 16 bytes of padding and a multiple of 64 apart.  rest is what lies behind it in a larger workspace. */
 typedef struct kohl_resize_plan {
   kohl_resize_axis across, down;
-  int first_row, rows;
-  uint8_t *middle;
+  int first_row, rows, strips;
+  size_t middle_row;
+  uint8_t *middle, *rest;
 } kohl_resize_plan;
 
-/* Bytes of workspace that kohl_resize_plan_make needs, the same for every kernel. */
+/* Bytes of workspace that kohl_resize_plan_make needs, a multiple of 64, the same for every kernel. */
 size_t kohl_resize_workspace(const void *desc, size_t workers);
 
-/* Lays the plan out in workspace and works out the weights. */
-void kohl_resize_plan_make(const kohl_resize_desc *d, void *workspace, kohl_resize_plan *plan);
+/* Lays the plan out in workspace and works out the weights, of the two axes at the same time.  threads may be NULL. */
+void kohl_resize_plan_make(const kohl_resize_desc *d, void *workspace, kohl_threads *threads, kohl_resize_plan *plan);
+
+/* An axis's weights for multiplying pairs of 16-bit numbers.  Output i is made of the source's pairs (2j, 2j + 1) with
+ * `even`, else of the pairs (from + 2j, from + 2j + 1); weights outside from .. from + count - 1 are 0.  A weight w is
+ * high * 2^11 + low, low in -1024 .. 1023; both fit 16 bits while |w| < 2^26, and the largest weight is about 1.25 *
+ * 2^22: that of lanczos next to an edge, where half the filter is missing and the rest is divided by its sum.
+ * packed[i][pairs][2]: the two lows of a pair, then its two highs, the first one in the lower half. */
+int kohl_resize_pairs(const kohl_resize_axis *axis, int out, bool even);
+void kohl_resize_pack(const kohl_resize_axis *axis, int out, bool even, int pairs, int32_t *packed);
+
+/* The most pairs that an output of the first or second pass can have: workspaces are sized by it. */
+int kohl_resize_most_pairs(const kohl_resize_desc *d, bool across);
 
 extern const kohl_op kohl_resize_op;
 

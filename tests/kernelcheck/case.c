@@ -107,6 +107,15 @@ static float draw_float(const case_tensor *tensor, case_fill fill, int integer, 
   return tensor->values == CASE_POSITIVE ? 0.625f + 0.75f * unit : 2.0f * unit + 0x1p-25f;
 }
 
+/* Number `place` of a matrix: coefficients of 1 and 0 with up to 1/4 more or less, or -1, 0, 1; offsets to 16. */
+static uint64_t draw_matrix(size_t place, case_fill fill, uint64_t *random) {
+  bool offset = place % 3 == 2, whole = fill == CASE_INTEGERS;
+  if (fill == CASE_SPECIAL) return case_random(random) >> case_between(random, 0, 63);
+  if (whole) return (uint64_t)(offset ? case_between(random, -16, 16) : case_between(random, -1, 1)) << 32;
+  uint64_t rest = (uint64_t)case_between(random, -(1 << 29), 1 << 29) * 2;
+  return offset ? rest * 64 : (place % 4 ? 0 : UINT64_C(1) << 32) + rest;
+}
+
 void case_tensor_fill(const case_tensor *tensor, void *data, case_fill fill, int integer, uint64_t *random) {
   size_t extent = case_tensor_extent(tensor), size = case_type_size(tensor->type);
   const float nan = NAN;
@@ -116,7 +125,8 @@ void case_tensor_fill(const case_tensor *tensor, void *data, case_fill fill, int
     if (tensor->type == CASE_U8) {
       *at = gap ? 0xA5 : (unsigned char)(case_random(random) >> 56);
     } else if (tensor->type == CASE_U64) {
-      uint64_t value = case_random(random) >> case_between(random, 0, 63);
+      bool matrix = tensor->values == CASE_MATRICES;
+      uint64_t value = matrix ? draw_matrix(i % 6, fill, random) : case_random(random) >> case_between(random, 0, 63);
       memcpy(at, &value, sizeof value);
     } else if (tensor->values == CASE_LABELS) {
       int32_t label = gap ? 0 : case_between(random, 0, tensor->labels - 1);

@@ -36,6 +36,7 @@ typedef enum case_values {
   CASE_SIGNED,   /* -1 .. 1 */
   CASE_POSITIVE, /* 0.25 .. 1: variances, probabilities */
   CASE_LABELS,   /* i32 from 0 to labels - 1; u64 of any size */
+  CASE_MATRICES, /* u64 in sixes: 2 x 3 matrices near the identity, with 32 bits after the point (special: any bits) */
 } case_values;
 
 /* rows x channels elements, stride elements from row to row (the last row ends at its last channel).  A name of NULL

@@ -6,27 +6,31 @@
 #include "kernels/resize/resize.h"
 #include "tests/kernelcheck/compare.h"
 
-enum { N, PIXELS, GAP, SCALE, MEAN, INV_STD, BGR };
+enum { N, PIXELS, GAP, SCALE, MEAN, INV_STD, BGR, FLOATS };
 static const case_field normalise_fields[] = {
-    {"n", 1, 0, 65536},       {"pixels", 1, 1, 1 << 24}, {"dst_gap", 0, 0, 4096}, {"scale", 1, -10, 10},
-    {"mean", 0, -1000, 1000}, {"inv_std", 1, -100, 100}, {"bgr", 0, 0, 1},        {NULL, 0, 0, 0}};
+    {"n", 1, 0, 65536},    {"pixels", 1, 1, 1 << 24}, {"dst_gap", 0, 0, 4096},
+    {"scale", 1, -10, 10}, {"mean", 0, -1000, 1000},  {"inv_std", 1, -100, 100},
+    {"bgr", 0, 0, 1},      {"floats", 0, 0, 1},       {NULL, 0, 0, 0}};
 static const char *const normalise_fixed[] = {"n=1",
                                               "n=0 pixels=9",
                                               "n=2 pixels=49 mean=103 bgr=1",
                                               "n=1 pixels=4097 scale=2 inv_std=3 mean=5 dst_gap=1",
                                               "n=1 pixels=300 scale=0.00392156863 mean=0.456 inv_std=4.46428571",
                                               "n=3 pixels=17 scale=0.00784313726 mean=1 dst_gap=13 bgr=1",
+                                              "n=2 pixels=37 mean=3 bgr=1 floats=1",
+                                              "n=1 pixels=33 scale=0.017 mean=2 floats=1 dst_gap=2",
                                               NULL};
 
 static void normalise_draw(case_problem *problem, uint64_t *random) {
   double *v = problem->v;
   v[N] = CASE_PICK(random, 0, 1, 2, 3);
-  v[PIXELS] = CASE_PICK(random, 1, 2, 15, 16, 17, 49, 4095, 4096, 4097);
+  v[PIXELS] = CASE_PICK(random, 1, 2, 7, 8, 9, 15, 16, 17, 49, 997, 2730, 2731, 4097);
   v[GAP] = CASE_PICK(random, 0, 0, 1, 5);
   v[SCALE] = case_between(random, 0, 1) ? CASE_PICK(random, 1, 2, 3) : case_between(random, 1, 99999) * 1e-6;
   v[MEAN] = case_between(random, 0, 1) ? case_between(random, -120, 120) : case_between(random, -1000, 1000) * 1e-3;
   v[INV_STD] = case_between(random, 0, 1) ? 1 : case_between(random, 100, 9000) * 1e-3;
   v[BGR] = case_between(random, 0, 1);
+  v[FLOATS] = case_between(random, 0, 1);
 }
 
 static const char *normalise_layout(const case_problem *problem, kohl_direction direction, case_layout *out) {
@@ -35,28 +39,32 @@ static const char *normalise_layout(const case_problem *problem, kohl_direction 
   kohl_normalise_desc d = {case_int(problem, N),          case_int(problem, PIXELS),
                            (float)problem->v[SCALE],      {mean, mean + 1.0f, mean - 2.0f},
                            {inv, inv + 1.0f, inv + 2.0f}, problem->v[BGR] != 0,
-                           3 + case_int(problem, GAP)};
+                           3 + case_int(problem, GAP),    problem->v[FLOATS] != 0};
   size_t rows = (size_t)d.n * (size_t)d.pixels;
   out->in[NORMALISE_SRC] = case_tensor_make("src", rows, 3, 0);
-  out->in[NORMALISE_SRC].type = CASE_U8;
+  if (!d.floats) out->in[NORMALISE_SRC].type = CASE_U8;
   out->out[NORMALISE_DST] = case_tensor_make("dst", rows, 3, d.dst_stride);
   out->flops = 9.0 * (double)rows;
-  out->bytes = 15.0 * (double)rows;
-  out->integer = floorf(d.scale) == d.scale && floorf(mean) == mean && floorf(inv) == inv;
+  out->bytes = (d.floats ? 24.0 : 15.0) * (double)rows;
+  out->integer = floorf(d.scale) == d.scale && floorf(mean) == mean && floorf(inv) == inv ? 20 : 0;
   memcpy(out->desc, &d, sizeof d);
   return kohl_normalise_check(&d);
 }
 
 static void normalise_truth(const case_layout *out, const kohl_args *args, int output, size_t row, case_value *values) {
   const kohl_normalise_desc *d = (const void *)out->desc;
-  const uint8_t *src = (const uint8_t *)args->in[NORMALISE_SRC] + row * 3;
   (void)output;
   for (int c = 0; c < 3; c++) {
-    double value = ((double)src[d->bgr ? 2 - c : c] * d->scale - d->mean[c]) * d->inv_std[c];
+    size_t at = row * 3 + (size_t)(d->bgr ? 2 - c : c);
+    const void *src = args->in[NORMALISE_SRC];
+    double grey = d->floats ? (double)((const float *)src)[at] : (double)((const uint8_t *)src)[at];
+    double moved = grey * d->scale - d->mean[c], value = moved * d->inv_std[c];
     values[c] = compare_rounded(value, 2.0);
-    /* 256 bytes make 256 results, and a sum of an integer and a constant rounds alike over a whole binade: the errors
-     * are not independent, and the rms may reach the limit */
-    values[c].variance = values[c].limit * values[c].limit;
+    if (!d->floats) {
+      /* 256 bytes make 256 results, and a sum of an integer and a constant rounds alike over a whole binade: the errors
+       * are not independent, and the rms may reach the limit */
+      values[c].variance = values[c].limit * values[c].limit;
+    }
   }
 }
 

@@ -159,6 +159,39 @@ START_TEST(window_is_a_part_of_the_whole) {
 }
 END_TEST
 
+/* Both halves of a packed weight fit 16 bits and make the weight again; pairs outside a filter are 0. */
+START_TEST(packed_weights_are_the_weights) {
+  seed = 13;
+  int32_t largest = 0;
+  for (int round = 0; round < 400; round++) {
+    kohl_resize_desc d = kohl_resize_whole(1 + (int)draw(90), 1 + (int)draw(90), 3, 1, 1 + (int)draw(400),
+                                           (kohl_filter)(1 + draw(KOHL_FILTERS - 1)));
+    bool even = draw(2) != 0;
+    void *workspace = exactly(kohl_resize_workspace(&d, 1));
+    kohl_resize_plan plan;
+    kohl_resize_plan_make(&d, workspace, NULL, &plan);
+    const kohl_resize_axis *axis = &plan.across;
+    int pairs = kohl_resize_pairs(axis, d.q, even);
+    ck_assert_int_le(pairs, kohl_resize_most_pairs(&d, true));
+    int32_t *packed = exactly((size_t)d.q * (size_t)pairs * 2 * sizeof *packed);
+    kohl_resize_pack(axis, d.q, even, pairs, packed);
+    for (int x = 0; x < d.q; x++) {
+      for (int i = 0; i < 2 * pairs; i++) {
+        const int32_t *pair = packed + ((size_t)x * (size_t)pairs + (size_t)i / 2) * 2;
+        int t = i - (even ? axis->from[x] % 2 : 0), shift = i % 2 * 16;
+        int32_t want = t >= 0 && t < axis->count[x] ? axis->weight[x * axis->taps + t] : 0;
+        int32_t low = (int16_t)((uint32_t)pair[0] >> shift), high = (int16_t)((uint32_t)pair[1] >> shift);
+        ck_assert_int_eq(high * 2048 + low, want);
+        if (abs(want) > largest) largest = abs(want);
+      }
+    }
+    free(packed);
+    free(workspace);
+  }
+  ck_assert_int_lt(largest, 3 << KOHL_RESIZE_BITS >> 1);
+}
+END_TEST
+
 START_TEST(wrong_descs_are_refused) {
   kohl_resize_desc good = kohl_resize_whole(10, 20, 3, 5, 6, KOHL_FILTER_BICUBIC), d;
   ck_assert_ptr_null(kohl_resize_check(&good));
@@ -185,7 +218,7 @@ START_TEST(normalise_is_its_formula) {
   seed = 5;
   for (int round = 0; round < 60; round++) {
     kohl_normalise_desc d = {.n = 1 + (int)draw(2), .pixels = 1 + (int)draw(9000), .bgr = draw(2) != 0};
-    d.dst_stride = 3 + (int)draw(3);
+    d.dst_stride = draw(2) ? 3 : 3 + (int)draw(3);
     d.scale = (float)(1.0 / 255.0);
     for (int c = 0; c < 3; c++) {
       d.mean[c] = (float)draw(1000) / 1000.0f;
@@ -196,7 +229,7 @@ START_TEST(normalise_is_its_formula) {
     float *dst = malloc(pixels * stride * sizeof *dst);
     for (size_t k = 0; k < kohl_normalise_op.count; k++) {
       const kohl_kernel *kernel = &kohl_normalise_op.kernels[k];
-      if (kernel->needs & ~kohl_cpu_detect()) continue;
+      if (kernel->needs & ~kohl_cpu_detect() || kernel->code->accepts(&d)) continue;
       for (size_t i = 0; i < pixels * stride; i++) dst[i] = -77.0f;
       run(kernel, &d, src, dst, round % 4 ? NULL : context->threads);
       size_t wrong = 0;
@@ -210,7 +243,7 @@ START_TEST(normalise_is_its_formula) {
     free(src);
     free(dst);
   }
-  kohl_normalise_desc keras = {1, 1, 1.0f / 127.5f, {1, 1, 1}, {1, 1, 1}, false, 3};
+  kohl_normalise_desc keras = {1, 1, 1.0f / 127.5f, {1, 1, 1}, {1, 1, 1}, false, 3, false};
   uint8_t ends[3] = {0, 255, 51};
   float out[3];
   run(ref_of(&kohl_normalise_op), &keras, ends, out, NULL);
@@ -229,6 +262,7 @@ int main(void) {
   tcase_add_test(tests, pillow_vectors);
   tcase_add_test(tests, resize_kernels_equal_ref);
   tcase_add_test(tests, window_is_a_part_of_the_whole);
+  tcase_add_test(tests, packed_weights_are_the_weights);
   tcase_add_test(tests, wrong_descs_are_refused);
   tcase_add_test(tests, normalise_is_its_formula);
   suite_add_tcase(suite, tests);

@@ -1,0 +1,6 @@
+/* resize forward with AVX-512. */
+#include "kernels/resize/vec_avx512.h"
+
+#include "kernels/resize/passes.inc"
+
+const kohl_kernel_code kohl_resize_fwd_avx512 = {accepts, NULL, NULL, workspace_size, run};
