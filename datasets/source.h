@@ -12,7 +12,7 @@
  *
  * Columns of a CSV, found by their names in any case, wherever they stand; others are passed over:
  *   path, file, filename or image     the picture; relative ones begin at the CSV's folder
- *   label, class or category          its class; with several_labels any number of them between separators, and the
+ *   label, class or category          its class; with several_labels 1 to 64 of them between separators, and the
  *                                     column may come several times
  *   split                             train, val, valid, validation or test; the column that is asked for, else
  * `split`, else the only one that ends in `_split` weight or sample_weight           how much the picture counts: a
@@ -48,8 +48,9 @@ typedef struct kohl_sample {
 
 typedef struct kohl_record_file kohl_record_file; /* datasets/cifar.h */
 
-/* A list of samples, sorted by class and path from a folder, in the file's order from a CSV.  classes are sorted
- * bytewise, or as they were given.  Everything is owned by the list.  One thread at a time may change it.
+/* A list of samples, sorted by class and path from a folder, in the file's order from a CSV or batches.  classes are
+ * sorted bytewise, in CIFAR's own order, or as they were given.  Everything is owned by the list.  One thread at a time
+ * may change it.
  *
  * A picture of a tree costs 16 bytes and its name; what only some lists have lies in arrays of its own. */
 typedef struct kohl_samples {
@@ -79,7 +80,7 @@ typedef struct kohl_source_options {
   const char *const *classes; /* class_count names that samples must belong to, in this order; NULL: whatever comes */
   size_t class_count;
   const char *split_column;   /* NULL: found by its name */
-  bool several_labels;        /* of a CSV: the label columns hold any number of labels, not none */
+  bool several_labels;        /* of a CSV: the label columns hold 1 to 64 labels */
   char separator;             /* between them; 0: ';' */
   const char *const *columns; /* column_count further columns of a CSV to keep, which it must have */
   size_t column_count;

@@ -61,8 +61,9 @@ def check(folder, name, batches, *options):
 def python2(labels, pixels):
     """A batch as Python 2 wrote it; bytes keys, a raw string of pixels."""
     n = len(labels)
-    return (b"\x80\x02}q\x01(U\x0bbatch_labelq\x0aU\x01xU\x04dataq\x02cnumpy.core.multiarray\n_reconstruct\nq\x03cnumpy\n"
-            b"ndarray\nq\x04K\x00\x85U\x01b\x87Rq\x05(K\x01J" + n.to_bytes(4, "little") + b"M\x00\x0c\x86cnumpy\ndtype\nq\x06"
+    return (b"\x80\x02}q\x01(U\x0bbatch_labelq\x0aU\x01xU\x04dataq\x02cnumpy.core.multiarray\n_reconstruct\nq\x03"
+            b"cnumpy\nndarray\nq\x04K\x00\x85U\x01b\x87Rq\x05(K\x01J" + n.to_bytes(4, "little") +
+            b"M\x00\x0c\x86cnumpy\ndtype\nq\x06"
             b"U\x02u1K\x00K\x01\x87Rq\x07(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89T" +
             (n * 3072).to_bytes(4, "little") + pixels.tobytes() + b"tbU\x06labelsq\x08]q\x09(" +
             b"".join(b"K" + bytes([label]) for label in labels) + b"eu.")
@@ -153,7 +154,8 @@ def main():
         write(os.path.join(folder, "fine_label_names.txt"), "\n".join(names100).encode())
         write(os.path.join(folder, "coarse_label_names.txt"), "\n".join(names100[:20]).encode())
         for file, (labels, pixels) in zip(["train.bin", "test.bin"], hundred):
-            write(os.path.join(folder, file), b"".join(bytes([k % 20, k]) + p.tobytes() for k, p in zip(labels, pixels)))
+            rows = [bytes([k % 20, k]) + p.tobytes() for k, p in zip(labels, pixels)]
+            write(os.path.join(folder, file), b"".join(rows))
         check(folder, "binary, 100 classes", hundred)
         os.rename(folder + "_out", folder + "_fine")
         coarse = [([k % 20 for k in labels], pixels) for labels, pixels in hundred]
