@@ -57,6 +57,7 @@ static kohl_status look(cli *c, data_report *r) {
   bool show = isatty(STDOUT_FILENO) == 1 && !cli_get(c, CLI_OPTION_quiet)->set;
   kohl_status status = kohl_samples_open(c->ctx, r->source, &options, &r->samples);
   if (status == KOHL_OK) status = left.status;
+  if (status == KOHL_OK) r->samples.other_files -= r->scan.bad_count; /* those are named, not passed over */
   if (status == KOHL_OK) status = kohl_scan_run(c->ctx, &r->samples, show ? on_progress : NULL, c, &r->scan);
   if (status == KOHL_OK) status = kohl_duplicates_exact(c->ctx, &r->samples, &r->scan, &r->exact);
   if (status == KOHL_OK) {

@@ -199,7 +199,8 @@ static void print_groups(const data_report *r, const char *title, const kohl_dup
     classes += d->group[g].labels_differ;
     parts += d->group[g].splits_differ;
   }
-  printf("\n%s: %zu groups, %zu across classes, %zu across parts of the set\n", title, d->count, classes, parts);
+  printf("\n%s: %zu group%s, %zu across classes, %zu across parts of the set\n", title, d->count,
+         d->count == 1 ? "" : "s", classes, parts);
   for (int harm = 2; harm >= 0; harm--) {
     for (size_t g = 0; g < d->count; g++) {
       const kohl_duplicate_group *group = &d->group[g];
