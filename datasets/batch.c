@@ -29,7 +29,10 @@ static void load(void *state, size_t i, size_t worker) {
     r->status = KOHL_BAD_INPUT;
   } else {
     kohl_context ctx = kohl_context_worker(j->ctx);
-    r->status = kohl_prepare_file(&ctx, j->pre, s->path, dst);
+    kohl_picture picture;
+    r->status = kohl_sample_picture(&ctx, j->samples, j->indices[i], &j->pre->decode, &picture);
+    if (r->status == KOHL_OK) r->status = kohl_prepare(&ctx, j->pre, &picture, dst);
+    kohl_picture_free(&ctx, &picture);
     if (r->status != KOHL_OK) memcpy(r->text, ctx.error, sizeof r->text);
   }
   if (r->status != KOHL_OK) memset(dst, 0, kohl_prepare_floats(j->pre) * sizeof *dst);

@@ -60,8 +60,9 @@ static kohl_status hand_out(kohl_context *ctx, const kohl_pictures_job *job, con
     const float *row = r->output + i * r->floats;
     if (!all_finite(row, r->floats)) {
       const char *layer = job->model ? job->model->graph->nodes[job->model->graph->count - 1].name : "input";
+      char path[KOHL_SAMPLE_PATH];
       return kohl_fail(ctx, KOHL_NOT_FINITE, "%s: the output of layer '%s' is not finite",
-                       job->samples->sample[job->list[first + i]].path, layer);
+                       kohl_sample_path(job->samples, job->list[first + i], path), layer);
     }
     kohl_status status = job->sink(job->user, first + i, row, r->floats);
     if (status != KOHL_OK) return status;
@@ -93,9 +94,9 @@ kohl_status kohl_pictures_run(kohl_context *ctx, const kohl_pictures_job *job) {
 
 kohl_status kohl_pictures_check(kohl_context *ctx, const kohl_samples *samples, size_t count, double share) {
   if ((double)samples->bad <= share * (double)count) return KOHL_OK;
-  const char *first = "";
+  char first[KOHL_SAMPLE_PATH] = "";
   for (size_t i = samples->count; i-- > 0;) {
-    if (samples->sample[i].bad) first = samples->sample[i].path;
+    if (samples->sample[i].bad) kohl_sample_path(samples, i, first);
   }
   return kohl_fail(ctx, KOHL_BAD_INPUT, "%zu of %zu pictures are bad, expected at most a share of %g; the first is %s",
                    samples->bad, count, share, first);
