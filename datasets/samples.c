@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datasets/pack.h"
 #include "kernels/core/alloc.h"
 
 enum { BLOCK = 1 << 16 };
@@ -21,6 +22,7 @@ size_t kohl_samples_count(const kohl_samples *samples, kohl_split split) {
 }
 
 void kohl_samples_free(kohl_context *ctx, kohl_samples *samples) {
+  kohl_pack_close(ctx, samples->pack);
   for (size_t i = 0; i < samples->blocks; i++) kohl_free(ctx, samples->block[i]);
   kohl_free(ctx, samples->block);
   kohl_free(ctx, samples->sample);

@@ -9,8 +9,9 @@
  *                         column: the one that is asked for, else `split`, else the only one that ends in `_split`;
  *                         it holds train, val, valid, validation or test.  Relative paths begin at the CSV's folder.
  *   a folder with labels.csv   is read through that file.
+ *   a pack                decoded pictures in one file (datasets/pack.h).
  *
- * Nothing is decoded here: a file that is no good picture is found when it is loaded (datasets/batch.h).  What cannot
+ * Nothing is decoded here: a file that is no good picture is found when it is loaded (datasets/loader.h).  What cannot
  * be a picture whatever it holds (a folder or FIFO named x.jpg, a link that leads nowhere, a name that is not UTF-8)
  * is named in one warning and left out. */
 #ifndef KOHL_DATASETS_SOURCE_H
@@ -26,7 +27,7 @@ typedef struct kohl_sample {
   const char *path; /* owned by the list */
   int label;        /* index into classes */
   uint8_t split;    /* a kohl_split */
-  bool bad;         /* could not be loaded; set by kohl_batch_load */
+  bool bad;         /* could not be loaded; set by the loader */
 } kohl_sample;
 
 /* A list of samples, sorted by class and path from a folder, in the file's order from a CSV.  classes are sorted
@@ -36,9 +37,10 @@ typedef struct kohl_samples {
   size_t count, capacity;
   const char **classes;
   size_t class_count, class_capacity;
-  size_t other_files; /* files that are not pictures by their names, and pictures left out with a warning */
-  size_t bad;         /* samples whose bad is set */
-  char **block;       /* memory of the texts */
+  size_t other_files;     /* files that are not pictures by their names, and pictures left out with a warning */
+  size_t bad;             /* samples whose bad is set */
+  struct kohl_pack *pack; /* owned; the picture of sample i is its picture i.  NULL: pictures are files */
+  char **block;           /* memory of the texts */
   size_t blocks, block_capacity, block_room;
 } kohl_samples;
 
@@ -48,7 +50,7 @@ typedef struct kohl_source_options {
   const char *split_column; /* NULL: found by its name */
 } kohl_source_options;
 
-/* Reads a source, of any of the three kinds.  options may be NULL.  *out is the caller's until kohl_samples_free; it
+/* Reads a source, of any of these kinds.  options may be NULL.  *out is the caller's until kohl_samples_free; it
  * is empty on failure.  Errors (KOHL_BAD_INPUT) name file, line, value and what was expected: an unknown class or
  * split, a missing column, a class folder without pictures (a warning where classes are given), no sample at all. */
 kohl_status kohl_samples_open(kohl_context *ctx, const char *path, const kohl_source_options *options,

@@ -1,0 +1,108 @@
+/* Samples out of a pack, and whether its pictures are the ones that are wanted. */
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "datasets/pack_format.h"
+#include "datasets/samples.h"
+#include "kernels/core/alloc.h"
+
+bool kohl_pack_recognise(const char *path) {
+  char magic[sizeof KOHL_PACK_MAGIC - 1];
+  int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY); /* a FIFO must not be waited for */
+  if (fd < 0) return false;
+  bool is = read(fd, magic, sizeof magic) == (ssize_t)sizeof magic && memcmp(magic, KOHL_PACK_MAGIC, sizeof magic) == 0;
+  close(fd);
+  return is;
+}
+
+static bool same_colour(const uint8_t *a, const uint8_t *b) { return memcmp(a, b, 3) == 0; }
+
+kohl_status kohl_pack_check_fit(kohl_context *ctx, const kohl_pack *pack, const kohl_preprocessing *pre) {
+  const kohl_pack_info *info = kohl_pack_about(pack);
+  const kohl_fit *is = &info->fit, *want = &pre->fit;
+  if (is->w != want->w || is->h != want->h) {
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: pictures are %d x %d, expected %d x %d", kohl_pack_name(pack), is->w,
+                     is->h, want->w, want->h);
+  }
+  if (is->mode != want->mode || is->filter != want->filter) {
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: pictures were fitted by %s %s, expected %s %s", kohl_pack_name(pack),
+                     kohl_fit_mode_name(is->mode), kohl_filter_name(is->filter), kohl_fit_mode_name(want->mode),
+                     kohl_filter_name(want->filter));
+  }
+  if (is->mode == KOHL_FIT_CROP && is->resize != want->resize) {
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: pictures were resized to %d before the crop, expected %d",
+                     kohl_pack_name(pack), is->resize, want->resize);
+  }
+  if (is->mode == KOHL_FIT_FRACTION && !(is->fraction == want->fraction)) {
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: pictures are the fraction %g, expected %g", kohl_pack_name(pack),
+                     is->fraction, want->fraction);
+  }
+  if ((is->mode == KOHL_FIT_LETTERBOX && !same_colour(is->background, want->background)) ||
+      !same_colour(info->decode.background, pre->decode.background)) {
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: pictures have another background than the preprocessing",
+                     kohl_pack_name(pack));
+  }
+  return KOHL_OK;
+}
+
+static kohl_status read_samples(kohl_samples_builder *b, const char *name, const kohl_pack *pack) {
+  const kohl_pack_info *info = kohl_pack_about(pack);
+  kohl_status status = KOHL_OK;
+  for (size_t i = 0; i < info->count && status == KOHL_OK; i++) {
+    kohl_pack_sample s = kohl_pack_sample_at(pack, i);
+    const char *class_name = kohl_pack_class(pack, (size_t)s.label);
+    int label;
+    status = kohl_samples_label(b, class_name, &label);
+    if (status == KOHL_OK && label < 0) {
+      char known[512];
+      kohl_samples_class_text(b->samples, known, sizeof known);
+      return kohl_fail(b->ctx, KOHL_BAD_INPUT, "%s: class '%.100s', expected one of: %s", name, class_name, known);
+    }
+    if (status == KOHL_OK) status = kohl_samples_add(b, NULL, s.path, label, s.split);
+    if (status != KOHL_OK || !s.bad) continue;
+    b->samples->sample[i].bad = true;
+    b->samples->bad++;
+    kohl_log(b->ctx, KOHL_LOG_WARNING, "bad picture, skipped: %s: was bad when %s was made", s.path, name);
+  }
+  return status;
+}
+
+/* The pack's own classes, in its order. */
+static kohl_status copy_classes(kohl_context *ctx, const kohl_pack *pack, const char ***out) {
+  size_t count = kohl_pack_about(pack)->class_count;
+  kohl_status status = kohl_alloc(ctx, count, sizeof **out, "the classes of a pack", out);
+  for (size_t i = 0; status == KOHL_OK && i < count; i++) (*out)[i] = kohl_pack_class(pack, i);
+  return status;
+}
+
+kohl_status kohl_samples_from_pack(kohl_context *ctx, const char *path, const kohl_source_options *options,
+                                   kohl_samples *out) {
+  kohl_source_options own = {0};
+  kohl_samples_builder b = {.ctx = ctx, .samples = out, .options = options};
+  const char **classes = NULL;
+  kohl_pack *pack;
+  memset(out, 0, sizeof *out);
+  kohl_status status = kohl_pack_open(ctx, path, &pack);
+  if (status != KOHL_OK) return status;
+  if (!options || !options->classes) {
+    /* As if they were given: their order, and those without a picture, are the pack's. */
+    status = copy_classes(ctx, pack, &classes);
+    own = (kohl_source_options){(const char *const *)classes, kohl_pack_about(pack)->class_count, NULL};
+    b.options = &own;
+  }
+  if (status == KOHL_OK) status = kohl_samples_begin(&b);
+  if (status == KOHL_USAGE && classes) { /* a name that is there twice is the file's fault, not the caller's */
+    kohl_fail_prefix(ctx, "%s", path);
+    status = KOHL_BAD_INPUT;
+  }
+  if (status == KOHL_OK) status = read_samples(&b, path, pack);
+  status = kohl_samples_end(&b, path, status);
+  kohl_free(ctx, classes);
+  if (status == KOHL_OK) {
+    out->pack = pack;
+  } else {
+    kohl_pack_close(ctx, pack);
+  }
+  return status;
+}
