@@ -54,6 +54,11 @@ static kohl_status read_fit(kohl_context *ctx, const kohl_pack_header *h, kohl_p
     return kohl_fail(ctx, KOHL_BAD_INPUT, "fields 'h', 'w', 'resize': values %u, %u and %u, expected at most %d", h->h,
                      h->w, h->resize, KOHL_PICTURE_SIDE);
   }
+  if (h->orient > 1 || h->fast > 1) {
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "fields 'orient' and 'fast': values %u and %u, expected 0 or 1", h->orient,
+                     h->fast);
+  }
+  info->decode = (kohl_decode_options){.orient = h->orient, .fast = h->fast};
   info->fit = (kohl_fit){.mode = (kohl_fit_mode)h->mode,
                          .filter = (kohl_filter)h->filter,
                          .w = (int)h->w,
@@ -104,7 +109,7 @@ static kohl_status read_header(kohl_context *ctx, kohl_pack *pack, kohl_pack_hea
                      h->header_crc);
   }
   static const uint8_t zeros[sizeof h->reserved];
-  if (memcmp(h->reserved, zeros, sizeof zeros) != 0 || memcmp(h->zero, zeros, sizeof h->zero) != 0) {
+  if (memcmp(h->reserved, zeros, sizeof zeros) != 0) {
     return kohl_fail(ctx, KOHL_BAD_INPUT, "reserved bytes of the header are not zero");
   }
   kohl_status status = read_fit(ctx, h, &pack->info);

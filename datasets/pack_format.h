@@ -20,8 +20,8 @@ typedef struct kohl_pack_header {
   uint64_t pictures;                   /* offset of the pictures: 128 + 32 * samples + texts, rounded up to 4096 */
   uint64_t bytes;                      /* of the file: pictures + samples * h * w * 3 */
   uint32_t h, w, resize, mode, filter; /* kohl_fit; mode and filter as their enums count */
-  uint8_t background[3], fit_background[3], zero[2];
-  uint32_t bad; /* samples that are */
+  uint8_t background[3], orient, fast, fit_background[3]; /* kohl_decode_options; orient and fast are 0 or 1 */
+  uint32_t bad;                                           /* samples that are */
   double fraction;
   uint8_t reserved[32]; /* zeros */
   uint32_t index_crc;   /* CRC32C of the bytes 128 .. pictures - 1 */

@@ -40,6 +40,8 @@ static void begin_header(writer *w, const kohl_preprocessing *pre, size_t texts)
   if (fit->mode == KOHL_FIT_FRACTION) h->fraction = fit->fraction;
   memcpy(h->fit_background, fit->background, 3);
   memcpy(h->background, pre->decode.background, 3);
+  h->orient = pre->decode.orient;
+  h->fast = pre->decode.fast;
   h->bytes = h->pictures + h->samples * ((uint64_t)h->h * h->w * 3);
   w->index_bytes = (size_t)h->pictures - sizeof *h;
 }

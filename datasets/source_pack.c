@@ -18,6 +18,9 @@ bool kohl_pack_recognise(const char *path) {
 
 static bool same_colour(const uint8_t *a, const uint8_t *b) { return memcmp(a, b, 3) == 0; }
 
+static const char *with(bool orient) { return orient ? "with" : "without"; }
+static const char *exactness(bool fast) { return fast ? "fast" : "exact"; }
+
 kohl_status kohl_pack_check_fit(kohl_context *ctx, const kohl_pack *pack, const kohl_preprocessing *pre) {
   const kohl_pack_info *info = kohl_pack_about(pack);
   const kohl_fit *is = &info->fit, *want = &pre->fit;
@@ -37,6 +40,11 @@ kohl_status kohl_pack_check_fit(kohl_context *ctx, const kohl_pack *pack, const 
   if (is->mode == KOHL_FIT_FRACTION && !(is->fraction == want->fraction)) {
     return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: pictures are the fraction %g, expected %g", kohl_pack_name(pack),
                      is->fraction, want->fraction);
+  }
+  if (info->decode.orient != pre->decode.orient || info->decode.fast != pre->decode.fast) {
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: pictures were decoded %s EXIF orientation and %s, expected %s and %s",
+                     kohl_pack_name(pack), with(info->decode.orient), exactness(info->decode.fast),
+                     with(pre->decode.orient), exactness(pre->decode.fast));
   }
   if ((is->mode == KOHL_FIT_LETTERBOX && !same_colour(is->background, want->background)) ||
       !same_colour(info->decode.background, pre->decode.background)) {

@@ -32,8 +32,11 @@ enum { KOHL_FIT_MODES = 4 };
 typedef enum kohl_channel_order { KOHL_CHANNELS_RGB, KOHL_CHANNELS_BGR } kohl_channel_order;
 enum { KOHL_CHANNEL_ORDERS = 2 };
 
+/* Both switches change pixels, which is why they stand in the model file; the rules are in datasets/decode.h. */
 typedef struct kohl_decode_options {
   uint8_t background[3]; /* RGB; what a transparent picture is laid over */
+  bool orient;           /* turn and mirror the picture as its EXIF orientation says */
+  bool fast;             /* a JPEG much larger than the fit is decoded at 1/2, 1/4 or 1/8 of its size */
 } kohl_decode_options;
 
 typedef struct kohl_fit {
@@ -54,10 +57,10 @@ typedef struct kohl_preprocessing {
   float scale, mean[3], std[3];
 } kohl_preprocessing;
 
-/* 224 x 224, bilinear, stretched, RGB / 255, transparent pictures on white. */
+/* 224 x 224, bilinear, stretched, RGB / 255, transparent pictures on white, EXIF ignored, every pixel decoded. */
 static inline kohl_preprocessing kohl_preprocessing_default(void) {
   return (kohl_preprocessing){
-      .decode = {{255, 255, 255}},
+      .decode = {.background = {255, 255, 255}, .orient = false, .fast = false},
       .fit = {KOHL_FIT_STRETCH, KOHL_FILTER_BILINEAR, 224, 224, 256, 0.875, {255, 255, 255}},
       .order = KOHL_CHANNELS_RGB,
       .scale = (float)(1.0 / 255.0),

@@ -169,7 +169,7 @@ START_TEST(another_fit_is_refused) {
   ck_assert_int_eq(pack(&s, "all.kpack", 0), KOHL_OK);
   kohl_samples_free(context, &s);
   ck_assert_int_eq(kohl_samples_open(context, in_folder("all.kpack"), NULL, &s), KOHL_OK);
-  for (int k = 0; k < 7; k++) {
+  for (int k = 0; k < 9; k++) {
     kohl_preprocessing pre = small();
     kohl_loader_options options = kohl_loader_options_default();
     options.workers = 0;
@@ -180,9 +180,11 @@ START_TEST(another_fit_is_refused) {
     if (k == 4) pre.decode.background[0]--;
     if (k == 5) pre.fit.resize = 77; /* LETTERBOX does not read it */
     if (k == 6) pre.mean[0] = 1;     /* nor is normalising the pack's business */
-    kohl_status want = k < 5 ? KOHL_BAD_INPUT : KOHL_OK;
+    if (k == 7) pre.decode.orient = true;
+    if (k == 8) pre.decode.fast = true;
+    kohl_status want = k < 5 || k > 6 ? KOHL_BAD_INPUT : KOHL_OK;
     ck_assert_msg(kohl_loader_create(context, &s, &pre, &options, &loader) == want, "case %d", k);
-    if (k < 5) ck_assert_ptr_nonnull(strstr(kohl_context_error(context), "all.kpack: pictures "));
+    if (want != KOHL_OK) ck_assert_ptr_nonnull(strstr(kohl_context_error(context), "all.kpack: pictures "));
     kohl_loader_destroy(loader);
   }
   kohl_samples_free(context, &s);
