@@ -26,7 +26,7 @@ static const kohl_preset presets[] = {
                rates)                                                                                                \
   {name,                                                                                                             \
    archs,                                                                                                            \
-   {.decode = {{255, 255, 255}},                                                                                     \
+   {.decode = {.background = {255, 255, 255}},                                                                       \
     .fit = {fit_, .filter = KOHL_FILTER_##filter_, .w = size, .h = size, .background = {255, 255, 255}},             \
     .order = KOHL_CHANNELS_##order_,                                                                                 \
     .scale = (float)(scale_),                                                                                        \
