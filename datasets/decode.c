@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "datasets/decode_exif.h"
 #include "datasets/file.h"
 #include "kernels/core/alloc.h"
 
@@ -48,7 +49,7 @@ static kohl_status fail_kind(const kohl_decode_job *job) {
   return kohl_fail(job->ctx, KOHL_BAD_INPUT, "%s: not a JPEG or PNG: begins with the bytes %s", job->name, first);
 }
 
-kohl_status kohl_picture_allocate(const kohl_decode_job *job, uint32_t w, uint32_t h, kohl_picture *out) {
+kohl_status kohl_picture_check(const kohl_decode_job *job, uint32_t w, uint32_t h) {
   if (w < 1 || h < 1 || w > KOHL_PICTURE_SIDE || h > KOHL_PICTURE_SIDE) {
     return kohl_fail(job->ctx, KOHL_BAD_INPUT, "%s: header: size %u x %u, expected sides of 1 to %d pixels", job->name,
                      w, h, KOHL_PICTURE_SIDE);
@@ -57,38 +58,62 @@ kohl_status kohl_picture_allocate(const kohl_decode_job *job, uint32_t w, uint32
     return kohl_fail(job->ctx, KOHL_BAD_INPUT, "%s: header: size %u x %u, expected at most %d pixels", job->name, w, h,
                      KOHL_PICTURE_PIXELS);
   }
+  return KOHL_OK;
+}
+
+kohl_status kohl_picture_allocate(const kohl_decode_job *job, uint32_t w, uint32_t h, kohl_picture *out) {
   out->w = (int)w;
   out->h = (int)h;
   return kohl_alloc(job->ctx, (size_t)w * h, 3, job->name, &out->rgb);
 }
 
-kohl_status kohl_picture_decode(kohl_context *ctx, const char *name, const uint8_t *bytes, size_t length,
-                                const kohl_decode_options *options, kohl_picture *out) {
-  static const uint8_t white[3] = {255, 255, 255};
-  kohl_decode_job job = {ctx, name, bytes, length, options ? options->background : white};
-  kohl_status status;
-  memset(out, 0, sizeof *out);
-  if (length >= 3 && memcmp(bytes, "\xff\xd8\xff", 3) == 0) {
-    status = kohl_jpeg_decode(&job, out);
-  } else if (length >= 8 && memcmp(bytes, "\x89PNG\r\n\x1a\n", 8) == 0) {
-    status = kohl_png_decode(&job, out);
-  } else {
-    status = fail_kind(&job);
+static kohl_status decode(kohl_decode_job *job, const kohl_decode_options *options, kohl_picture *out) {
+  bool jpeg = job->length >= 3 && memcmp(job->bytes, "\xff\xd8\xff", 3) == 0;
+  bool png = job->length >= 8 && memcmp(job->bytes, "\x89PNG\r\n\x1a\n", 8) == 0;
+  if (!jpeg && !png) return fail_kind(job);
+  int orientation = !options->orient ? 1
+                    : jpeg           ? kohl_jpeg_orientation(job->bytes, job->length)
+                                     : kohl_png_orientation(job->bytes, job->length);
+  if (kohl_orientation_swaps(orientation)) {
+    job->want = (kohl_decode_want){job->want.h, job->want.w, job->want.either};
   }
+  kohl_status status = jpeg ? kohl_jpeg_decode(job, out) : kohl_png_decode(job, out);
+  return status == KOHL_OK ? kohl_picture_orient(job->ctx, job->name, orientation, out) : status;
+}
+
+kohl_status kohl_picture_decode_for(kohl_context *ctx, const char *name, const uint8_t *bytes, size_t length,
+                                    const kohl_decode_options *options, const kohl_decode_want *want,
+                                    kohl_picture *out) {
+  static const kohl_decode_options plain = {.background = {255, 255, 255}};
+  if (!options) options = &plain;
+  kohl_decode_job job = {ctx, name, bytes, length, options->background, {0, 0, false}};
+  if (options->fast && want) job.want = *want;
+  memset(out, 0, sizeof *out);
+  kohl_status status = decode(&job, options, out);
   if (status != KOHL_OK) kohl_picture_free(ctx, out);
   return status;
 }
 
-kohl_status kohl_picture_read(kohl_context *ctx, const char *path, const kohl_decode_options *options,
-                              kohl_picture *out) {
+kohl_status kohl_picture_decode(kohl_context *ctx, const char *name, const uint8_t *bytes, size_t length,
+                                const kohl_decode_options *options, kohl_picture *out) {
+  return kohl_picture_decode_for(ctx, name, bytes, length, options, NULL, out);
+}
+
+kohl_status kohl_picture_read_for(kohl_context *ctx, const char *path, const kohl_decode_options *options,
+                                  const kohl_decode_want *want, kohl_picture *out) {
   uint8_t *bytes;
   size_t length;
   memset(out, 0, sizeof *out);
   kohl_status status = kohl_file_load(ctx, path, KOHL_PICTURE_BYTES, &bytes, &length);
   if (status != KOHL_OK) return status;
-  status = kohl_picture_decode(ctx, path, bytes, length, options, out);
+  status = kohl_picture_decode_for(ctx, path, bytes, length, options, want, out);
   kohl_free(ctx, bytes);
   return status;
+}
+
+kohl_status kohl_picture_read(kohl_context *ctx, const char *path, const kohl_decode_options *options,
+                              kohl_picture *out) {
+  return kohl_picture_read_for(ctx, path, options, NULL, out);
 }
 
 void kohl_picture_free(kohl_context *ctx, kohl_picture *picture) {

@@ -1,4 +1,4 @@
-/* JPEG through libjpeg-turbo, with its default transform and upsampling: the pixels of Pillow.
+/* JPEG through libjpeg-turbo, with its default transform and upsampling, whole or scaled: the pixels of Pillow.
  *
  * libjpeg reports errors by a jump.  Everything that the jump must not lose lives in one struct, outside the
  * function that calls setjmp. */
@@ -21,6 +21,7 @@ typedef struct {
   const kohl_decode_job *job;
   kohl_picture *picture;
   uint8_t *cmyk; /* one row of a four-channel picture, owned */
+  int scans;     /* at most */
   kohl_status status;
 } reader;
 
@@ -29,10 +30,29 @@ static _Noreturn void stop(reader *r, kohl_status status) {
   longjmp(r->out_of_libjpeg, 1);
 }
 
+static const char *process_name(int sof) {
+  switch (sof & 15) {
+    case 3:
+    case 11: return "lossless";
+    case 8: return "JPG extension";
+    default: return "hierarchical";
+  }
+}
+
 static void on_error(j_common_ptr info) {
   reader *r = info->client_data;
-  if (info->err->msg_code == JERR_OUT_OF_MEMORY) {
-    stop(r, kohl_fail(r->job->ctx, KOHL_NO_RESOURCE, "%s: memory for the JPEG decoder refused", r->job->name));
+  kohl_context *ctx = r->job->ctx;
+  const char *name = r->job->name;
+  int code = info->err->msg_code, value = info->err->msg_parm.i[0];
+  if (code == JERR_OUT_OF_MEMORY) {
+    stop(r, kohl_fail(ctx, KOHL_NO_RESOURCE, "%s: memory for the JPEG decoder refused", name));
+  }
+  if (code == JERR_BAD_PRECISION) {
+    stop(r, kohl_fail(ctx, KOHL_BAD_INPUT, "%s: JPEG of %d bits a channel, expected 8", name, value));
+  }
+  if (code == JERR_SOF_UNSUPPORTED) {
+    stop(r, kohl_fail(ctx, KOHL_BAD_INPUT, "%s: %s JPEG (SOF%d), expected baseline, extended or progressive", name,
+                      process_name(value), value & 15));
   }
   char text[JMSG_LENGTH_MAX];
   info->err->format_message(info, text);
@@ -44,11 +64,15 @@ static _Noreturn void stop_truncated(reader *r) {
                     r->job->name, r->job->length));
 }
 
-/* Warnings after which pixels are invented are errors; the others (stray bytes, unknown markers) are harmless. */
+/* Warnings after which pixels are invented are errors; the others (stray bytes, a wrong Adobe transform, scans that
+ * refine nothing) are harmless. */
 static void on_message(j_common_ptr info, int level) {
   if (level >= 0) return;
   int code = info->err->msg_code;
-  if (code == JWRN_HIT_MARKER || code == JWRN_JPEG_EOF) stop_truncated(info->client_data);
+  reader *r = info->client_data;
+  if (code == JWRN_HIT_MARKER) {
+    stop(r, kohl_fail(r->job->ctx, KOHL_BAD_INPUT, "%s: damaged JPEG: its pixels end early", r->job->name));
+  }
   if (code == JWRN_HUFF_BAD_CODE || code == JWRN_ARITH_BAD_CODE || code == JWRN_MUST_RESYNC) on_error(info);
 }
 
@@ -56,8 +80,9 @@ static void no_output(j_common_ptr info) { (void)info; }
 
 static void on_progress(j_common_ptr info) {
   reader *r = info->client_data;
-  if (r->info.input_scan_number > KOHL_PICTURE_SCANS) {
-    stop(r, kohl_fail(r->job->ctx, KOHL_BAD_INPUT, "%s: JPEG of more than %d scans", r->job->name, KOHL_PICTURE_SCANS));
+  if (r->info.input_scan_number > r->scans) {
+    stop(r, kohl_fail(r->job->ctx, KOHL_BAD_INPUT, "%s: JPEG scan %d, expected at most %d for %u x %u pixels",
+                      r->job->name, r->info.input_scan_number, r->scans, r->info.image_width, r->info.image_height));
   }
 }
 
@@ -118,6 +143,23 @@ static void read_rows(reader *r) {
   }
 }
 
+/* Scale and limits, which need the header alone. */
+static void set_scale(reader *r) {
+  const kohl_decode_want *want = &r->job->want;
+  int64_t w = r->info.image_width, h = r->info.image_height;
+  /* An arithmetic decoder makes pixels out of no bytes at all, and slowly: a quarter of the scans. */
+  int64_t scans = KOHL_PICTURE_SCAN_PIXELS / (r->info.arith_code ? 4 : 1) / (w * h);
+  r->scans = scans < KOHL_PICTURE_SCANS ? (int)scans : KOHL_PICTURE_SCANS;
+  unsigned scale = want->w > 0 && want->h > 0 ? 8 : 1;
+  for (; scale > 1; scale /= 2) {
+    bool wide = w >= (int64_t)want->w * scale, high = h >= (int64_t)want->h * scale;
+    if (want->either ? wide || high : wide && high) break;
+  }
+  r->info.scale_num = 1;
+  r->info.scale_denom = scale;
+  jpeg_calc_output_dimensions(&r->info);
+}
+
 static void decode(reader *r) {
   const kohl_decode_job *job = r->job;
   jpeg_create_decompress(&r->info);
@@ -129,7 +171,10 @@ static void decode(reader *r) {
     stop(r, kohl_fail(job->ctx, KOHL_BAD_INPUT, "%s: JPEG of %d channels, expected 1, 3 or 4", job->name,
                       r->info.num_components));
   }
-  kohl_status status = kohl_picture_allocate(job, r->info.image_width, r->info.image_height, r->picture);
+  kohl_status status = kohl_picture_check(job, r->info.image_width, r->info.image_height);
+  if (status != KOHL_OK) stop(r, status);
+  set_scale(r);
+  status = kohl_picture_allocate(job, r->info.output_width, r->info.output_height, r->picture);
   bool four = r->info.jpeg_color_space == JCS_CMYK || r->info.jpeg_color_space == JCS_YCCK;
   if (status == KOHL_OK && four) status = kohl_alloc(job->ctx, (size_t)r->picture->w, 4, job->name, &r->cmyk);
   if (status != KOHL_OK) stop(r, status);

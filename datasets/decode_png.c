@@ -80,6 +80,16 @@ static void limit(reader *r) {
   png_set_chunk_malloc_max(r->png, 8 << 20);
 }
 
+/* Pixels may name colours beyond the palette: Pillow's are then the shades of grey that its empty palette holds. */
+static void complete_palette(reader *r) {
+  png_color whole[PNG_MAX_PALETTE_LENGTH], *stored;
+  int count, room = 1 << png_get_bit_depth(r->png, r->info);
+  if (!png_get_PLTE(r->png, r->info, &stored, &count) || count >= room) return;
+  memcpy(whole, stored, (size_t)count * sizeof *whole);
+  for (int i = count; i < room; i++) whole[i] = (png_color){(png_byte)i, (png_byte)i, (png_byte)i};
+  png_set_PLTE(r->png, r->info, whole, room);
+}
+
 static void lay_over(const uint8_t *rgba, uint8_t *rgb, size_t pixels, const uint8_t *background) {
   for (size_t x = 0; x < pixels; x++, rgba += 4) {
     unsigned a = rgba[3];
@@ -111,9 +121,11 @@ static void decode(reader *r) {
   int type = png_get_color_type(r->png, r->info);
   bool alpha = (type & PNG_COLOR_MASK_ALPHA) || png_get_valid(r->png, r->info, PNG_INFO_tRNS);
   r->picture->mode = mode_of(type);
-  kohl_status status = kohl_picture_allocate(job, png_get_image_width(r->png, r->info),
-                                             png_get_image_height(r->png, r->info), r->picture);
+  uint32_t w = png_get_image_width(r->png, r->info), h = png_get_image_height(r->png, r->info);
+  kohl_status status = kohl_picture_check(job, w, h);
+  if (status == KOHL_OK) status = kohl_picture_allocate(job, w, h, r->picture);
   if (status != KOHL_OK) stop(r, status);
+  if (type == PNG_COLOR_TYPE_PALETTE) complete_palette(r);
   png_set_expand(r->png);
   png_set_strip_16(r->png);
   png_set_gray_to_rgb(r->png);

@@ -82,6 +82,16 @@ static geometry geometry_of(int h, int w, const kohl_fit *fit) {
   return g;
 }
 
+kohl_decode_want kohl_fit_want(const kohl_fit *fit) {
+  kohl_decode_want want = {fit->w, fit->h, fit->mode == KOHL_FIT_LETTERBOX};
+  if (fit->mode == KOHL_FIT_CROP) want.w = want.h = fit->resize;
+  if (fit->mode == KOHL_FIT_FRACTION) {
+    want.w = (int)fmin(ceil(fit->w / fit->fraction), KOHL_PICTURE_SIDE);
+    want.h = (int)fmin(ceil(fit->h / fit->fraction), KOHL_PICTURE_SIDE);
+  }
+  return want;
+}
+
 static void fill(kohl_picture *picture, const uint8_t *colour) {
   size_t pixels = (size_t)picture->w * (size_t)picture->h;
   for (size_t i = 0; i < pixels; i++) memcpy(picture->rgb + 3 * i, colour, 3);

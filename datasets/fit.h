@@ -19,6 +19,10 @@
 /* NULL, or what is wrong with the numbers of a fit. */
 const char *kohl_fit_check(const kohl_fit *fit);
 
+/* What the fit needs of a picture that the decoder may scale (decode.h, `fast`): sides from which it still makes its
+ * result smaller, never larger.  The fit then works on the scaled picture as on any other. */
+kohl_decode_want kohl_fit_want(const kohl_fit *fit);
+
 /* *out = src fitted, the caller's until kohl_picture_free; src is only read.  KOHL_USAGE when kohl_fit_check
  * objects; out is empty on failure.  Runs on the context's threads. */
 kohl_status kohl_picture_fit(kohl_context *ctx, const kohl_picture *src, const kohl_fit *fit, kohl_picture *out);

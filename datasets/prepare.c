@@ -53,8 +53,11 @@ kohl_status kohl_prepare(kohl_context *ctx, const kohl_preprocessing *pre, const
 }
 
 kohl_status kohl_prepare_file(kohl_context *ctx, const kohl_preprocessing *pre, const char *path, float *dst) {
+  const char *wrong = kohl_preprocessing_check(pre);
+  if (wrong) return kohl_fail(ctx, KOHL_USAGE, "preprocessing: %s", wrong);
+  kohl_decode_want want = kohl_fit_want(&pre->fit);
   kohl_picture picture;
-  kohl_status status = kohl_picture_read(ctx, path, &pre->decode, &picture);
+  kohl_status status = kohl_picture_read_for(ctx, path, &pre->decode, &want, &picture);
   if (status == KOHL_OK) status = kohl_prepare(ctx, pre, &picture, dst);
   kohl_picture_free(ctx, &picture);
   return status;

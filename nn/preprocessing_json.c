@@ -2,6 +2,7 @@
 #include "nn/preprocessing_json.h"
 
 #include <math.h>
+#include <string.h>
 
 static void write_floats(kohl_json_writer *writer, const char *key, const float v[3]) {
   kohl_json_write_key(writer, key);
@@ -20,6 +21,10 @@ static void write_colour(kohl_json_writer *writer, const char *key, const uint8_
 void kohl_preprocessing_write_json(const kohl_preprocessing *pre, kohl_json_writer *writer) {
   kohl_json_write_object_begin(writer);
   write_colour(writer, "background", pre->decode.background);
+  kohl_json_write_key(writer, "orient");
+  kohl_json_write_bool(writer, pre->decode.orient);
+  kohl_json_write_key(writer, "decode");
+  kohl_json_write_string(writer, pre->decode.fast ? "fast" : "exact");
   kohl_json_write_key(writer, "fit");
   kohl_json_write_string(writer, kohl_fit_mode_name(pre->fit.mode));
   kohl_json_write_key(writer, "filter");
@@ -73,12 +78,29 @@ static kohl_status read_side(kohl_json *json, int *out) {
   return status;
 }
 
+static kohl_status read_bool(kohl_json *json, bool *out) {
+  kohl_json_event event = kohl_json_next(json);
+  if (event == KOHL_JSON_ERROR) return json->status;
+  if (event != KOHL_JSON_TRUE && event != KOHL_JSON_FALSE) {
+    return kohl_json_fail(json, "preprocessing: %s, expected true or false", kohl_json_event_name(event));
+  }
+  *out = event == KOHL_JSON_TRUE;
+  return KOHL_OK;
+}
+
 /* The current string with a zero at its end; words are short, longer text is no word. */
 static const char *word(const kohl_json *json, char text[32]) {
   size_t n = json->text_length < 31 ? json->text_length : 31;
   for (size_t i = 0; i < n; i++) text[i] = json->text[i];
   text[n] = 0;
   return text;
+}
+
+static bool find_decode(const char *name, bool *fast) {
+  bool exact = strcmp(name, "exact") == 0;
+  if (!exact && strcmp(name, "fast") != 0) return false;
+  *fast = !exact;
+  return true;
 }
 
 static kohl_status read_word(kohl_json *json, kohl_preprocessing *pre, int which) {
@@ -88,7 +110,8 @@ static kohl_status read_word(kohl_json *json, kohl_preprocessing *pre, int which
   word(json, text);
   bool found = which == 0   ? kohl_fit_mode_find(text, &pre->fit.mode)
                : which == 1 ? kohl_filter_find(text, &pre->fit.filter)
-                            : kohl_channel_order_find(text, &pre->order);
+               : which == 2 ? kohl_channel_order_find(text, &pre->order)
+                            : find_decode(text, &pre->decode.fast);
   return found ? KOHL_OK
                : kohl_json_fail(json, "preprocessing: '%s' is no known word", kohl_quote(text, strlen(text)).text);
 }
@@ -108,6 +131,8 @@ static kohl_status read_member(kohl_json *json, kohl_preprocessing *pre) {
   if (kohl_json_is(json, "fit")) return read_word(json, pre, 0);
   if (kohl_json_is(json, "filter")) return read_word(json, pre, 1);
   if (kohl_json_is(json, "order")) return read_word(json, pre, 2);
+  if (kohl_json_is(json, "decode")) return read_word(json, pre, 3);
+  if (kohl_json_is(json, "orient")) return read_bool(json, &pre->decode.orient);
   if (kohl_json_is(json, "width")) return read_side(json, &pre->fit.w);
   if (kohl_json_is(json, "height")) return read_side(json, &pre->fit.h);
   if (kohl_json_is(json, "resize")) return read_side(json, &pre->fit.resize);

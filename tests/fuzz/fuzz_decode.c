@@ -1,5 +1,7 @@
 /* Fuzz target: any bytes as a picture.  The declared size is kept small, so that time goes into parsing:
- * larger pictures are refused by the allocator, which is one more path that must hold. */
+ * larger pictures are refused by the allocator, which is one more path that must hold.
+ * The last byte, which no decoder looks at in a whole file, chooses the options: bit 0 orient, bit 1 fast, bit 2 one
+ * side is enough, the others the wanted size. */
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -43,7 +45,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   kohl_context *ctx;
   if (kohl_context_create(&options, &ctx) != KOHL_OK) return 0;
   kohl_picture picture, fitted;
-  kohl_status status = kohl_picture_decode(ctx, "fuzz", data, size, NULL, &picture);
+  int last = size ? data[size - 1] : 0;
+  kohl_decode_options decode = {.background = {255, 255, 255}, .orient = last & 1, .fast = last & 2};
+  kohl_decode_want want = {last >> 3, (last >> 3) + 1, last & 4};
+  kohl_status status = kohl_picture_decode_for(ctx, "fuzz", data, size, &decode, &want, &picture);
   if (status == KOHL_OK) {
     kohl_fit fit = {
         (kohl_fit_mode)(size % KOHL_FIT_MODES), (kohl_filter)(size % KOHL_FILTERS), 9, 7, 11, 0.7, {1, 2, 3}};

@@ -1,25 +1,28 @@
 #!/usr/bin/python3
 """Compares kohl's decoding and fitting with Pillow, byte for byte.
 
-    pillow.py BUILD [path/to/shared/data]
+    pillow.py BUILD [path/to/shared/data] [--full]
 
 BUILD is the built folder, as build/release; its oracle/dump_picture is what is compared.
 
 Prints TAP lines; exits 1 when one is "not ok", 77 where Pillow is missing.  Real pictures (hieroglyphs,
-egyptian_artifacts) are compared where the data folder is there; the others are made here from fixed seeds.
+egyptian_artifacts) are compared where the data folder is there, a sample of them or with --full all; the others are
+made here from fixed seeds.
 """
+import collections
 import io
 import os
 import random
-import struct
 import subprocess
 import sys
 import tempfile
-import zlib
+import warnings
 
 try:
     import numpy as np
     from PIL import Image, ImageOps
+
+    from pictures import exif, jpeg, png
 except ImportError as error:
     print(f"1..0 # skipped: {error}")
     sys.exit(77)
@@ -42,9 +45,19 @@ def report(good, text):
     print(("ok" if good else "not ok") + f" {count} - {text}", flush=True)
 
 
+Request = collections.namedtuple(
+    "Request", "mode filter w h resize fraction background orient fast path mask",
+    defaults=("none", "bilinear", 1, 1, 1, 1.0, (255, 255, 255), 0, 0, None, None))
+
+
+def line_of(r):
+    r = r._replace(background=" ".join(map(str, r.background)), fraction=repr(r.fraction))
+    return " ".join(map(str, r[:-1])) + "\n"
+
+
 def ask(program, requests):
-    """Each request (mode, filter, w, h, resize, fraction, background, path) to an array or an error text."""
-    lines = "".join("{} {} {} {} {} {!r} {} {} {} {}\n".format(*r[:6], *r[6], r[7]) for r in requests)
+    """Each request to an array or an error text."""
+    lines = "".join(map(line_of, requests))
     done = subprocess.run([program], input=lines.encode(), stdout=subprocess.PIPE, check=True)
     stream, answers = io.BytesIO(done.stdout), []
     for _ in requests:
@@ -57,21 +70,50 @@ def ask(program, requests):
     return answers
 
 
-def pillow_rgb(path, background):
+def wanted(request):
+    """The sides that kohl_fit_want asks for."""
+    if request.mode == "crop":
+        return request.resize, request.resize
+    if request.mode == "fraction":
+        return int(np.ceil(request.w / request.fraction)), int(np.ceil(request.h / request.fraction))
+    return request.w, request.h
+
+
+def draft(im, request, turned):
+    w, h = wanted(request)[::-1] if turned else wanted(request)
+    if request.mode != "letterbox":
+        im.draft(None, (w, h))
+    elif im.width // w >= im.height // h:  # one side is enough
+        im.draft(None, (w, 1))
+    else:
+        im.draft(None, (1, h))
+
+
+def pillow_rgb(request):
     """What kohl promises: Pillow's RGB, alpha pasted over the background, 16-bit grey by its high byte."""
-    im = Image.open(path)
+    im = Image.open(request.path)
+    orientation = exif.pillow_orientation(im) if request.orient else 1
+    if request.fast:
+        draft(im, request, orientation >= 5)
     im.load()
+    clear = "transparency" in im.info and request.mask is None
+    if request.mask is not None:
+        del im.info["transparency"]
     if im.mode.startswith("I"):
-        return Image.fromarray((np.asarray(im).astype(np.int64) >> 8).astype(np.uint8)).convert("RGB")
-    if im.mode in ("RGBA", "LA", "PA") or "transparency" in im.info:
+        out = Image.fromarray((np.asarray(im).astype(np.int64) >> 8).astype(np.uint8)).convert("RGB")
+    elif im.mode in ("RGBA", "LA", "PA") or clear:
         im = im.convert("RGBA")
-        under = Image.new("RGB", im.size, background)
-        under.paste(im, mask=im.getchannel("A"))
-        return under
-    return im.convert("RGB")
+        out = Image.new("RGB", im.size, request.background)
+        out.paste(im, mask=im.getchannel("A"))
+    else:
+        out = im.convert("RGB")
+    if request.mask is not None:
+        out.paste(request.background, mask=Image.fromarray(request.mask))
+    return exif.turned(out, orientation)
 
 
-def pillow_fit(im, mode, name, w, h, resize, fraction, background):
+def pillow_fit(im, request):
+    mode, name, w, h, resize, fraction, background = request[:7]
     if mode == "none":
         return im
     if mode == "stretch":
@@ -94,34 +136,40 @@ def compare(program, requests, text):
     for at in range(0, len(requests), 64):
         part = requests[at : at + 64]
         for request, got in zip(part, ask(program, part)):
-            want = np.asarray(pillow_fit(pillow_rgb(request[7], request[6]), *request[:7]))
+            try:
+                want = np.asarray(pillow_fit(pillow_rgb(request), request))
+            except (OSError, SyntaxError, ValueError) as error:
+                wrong.append(f"{line_of(request).strip()}: Pillow refuses: {error}")
+                continue
             if isinstance(got, str):
-                wrong.append(f"{request}: {got}")
+                wrong.append(f"{line_of(request).strip()}: {got}")
             elif got.shape != want.shape:
-                wrong.append(f"{request}: shape {got.shape}, expected {want.shape}")
+                wrong.append(f"{line_of(request).strip()}: shape {got.shape}, expected {want.shape}")
             elif not np.array_equal(got, want):
                 delta = np.abs(got.astype(int) - want)
-                wrong.append(f"{request}: {int((delta > 0).sum())} bytes differ, by up to {int(delta.max())}")
-    report(not wrong, f"{text}: {len(requests)} pictures")
+                text_of = f"{int((delta > 0).sum())} bytes differ, by up to {int(delta.max())}"
+                wrong.append(f"{line_of(request).strip()}: {text_of}")
+    report(not wrong, f"{text}: {len(requests)} pictures, {len(wrong)} differ")
     for line in wrong[:5]:
         print("# " + line)
 
 
-def decode_only(paths, background=(255, 255, 255)):
-    return [("none", "bilinear", 1, 1, 1, 1.0, background, p) for p in paths]
+def decode_only(paths, **fields):
+    return [Request(path=p, **fields) for p in paths]
 
 
-def fits(paths, rng, per_path):
+def fits(paths, rng, per_path, **fields):
     made = []
     for path in paths:
         for _ in range(per_path):
             mode = rng.choice(["stretch", "letterbox", "crop", "fraction"])
             w, h = rng.randint(1, 150), rng.randint(1, 150)
             if mode == "letterbox":  # Pillow fails where a side rounds to 0
-                w, h = rng.randint(40, 150), rng.randint(40, 150)
+                w, h = rng.randint(140, 150), rng.randint(140, 150)
             resize = max(w, h) + rng.randint(0, 30)
             background = tuple(rng.randint(0, 255) for _ in range(3))
-            made.append((mode, rng.choice(list(FILTERS)), w, h, resize, rng.uniform(0.3, 1.0), background, path))
+            made.append(Request(mode, rng.choice(list(FILTERS)), w, h, resize, rng.uniform(0.3, 1.0), background,
+                                path=path, **fields))
     return made
 
 
@@ -134,70 +182,20 @@ def picture(rng, w, h, channels):
     return a.astype(np.uint8)
 
 
-def png_raw(w, h, depth, kind, rows, chunks=b"", interlace=0):
-    def chunk(name, data):
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    head = struct.pack(">IIBBBBB", w, h, depth, kind, 0, 0, interlace)
-    body = zlib.compress(b"".join(b"\0" + r for r in rows))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunks + chunk(b"IDAT", body) + chunk(b"IEND", b"")
-
-
-def make_pngs(folder):
-    rng = np.random.default_rng(1)
-    paths = []
-
-    def keep(name, data):
-        path = os.path.join(folder, name)
-        with open(path, "wb") as f:
-            f.write(data)
-        paths.append(path)
-
-    for depth in (1, 2, 4, 8, 16):
-        rows = [rng.integers(0, 256, (37 * depth + 7) // 8, dtype=np.uint8).tobytes() for _ in range(23)]
-        keep(f"grey{depth}.png", png_raw(37, 23, depth, 0, rows))
-    for name, kind, channels in (("rgb", 2, 3), ("la", 4, 2), ("rgba", 6, 4)):
-        for depth in (8, 16):
-            rows = [rng.integers(0, 256, 37 * channels * depth // 8, dtype=np.uint8).tobytes() for _ in range(23)]
-            keep(f"{name}{depth}.png", png_raw(37, 23, depth, kind, rows))
-    for mode in ("P", "RGB", "RGBA"):
-        im = Image.fromarray(picture(rng, 61, 45, 4 if mode == "RGBA" else 3))
-        im = im.quantize(31) if mode == "P" else im
-        for options in ({}, {"optimize": True}, {"transparency": bytes(range(0, 248, 8))} if mode == "P" else {}):
-            path = os.path.join(folder, f"{mode}{len(paths)}.png")
-            im.save(path, **options)
-            paths.append(path)
-    return paths
-
-
-def make_jpegs(folder):
-    rng = np.random.default_rng(2)
-    paths = []
-    for w, h in ((1, 1), (8, 8), (17, 33), (64, 48), (131, 97)):
-        for mode, channels in (("L", 1), ("RGB", 3), ("CMYK", 4)):
-            a = picture(rng, w, h, channels)
-            im = Image.fromarray(a[..., 0] if channels == 1 else a, mode)
-            for number, options in enumerate(
-                ({}, {"quality": 95}, {"progressive": True}, {"subsampling": 0}, {"subsampling": 1}, {"quality": 10})
-            ):
-                if mode != "RGB" and "subsampling" in options:
-                    continue
-                path = os.path.join(folder, f"{mode}_{w}x{h}_{number}.jpg")
-                im.save(path, **options)
-                paths.append(path)
-    return paths
-
-
-def ycck(path, folder):
-    """A CMYK JPEG of Pillow whose Adobe marker is changed to say YCCK (transform 2)."""
-    with open(path, "rb") as f:
-        data = bytearray(f.read())
-    at = data.find(b"Adobe\0")
-    data[at + 11] = 2
-    out = os.path.join(folder, "ycck_" + os.path.basename(path))
-    with open(out, "wb") as f:
-        f.write(data)
-    return out
+def refusals(program, cases, text):
+    """Each case (path, what kohl says, does Pillow refuse it too); None: that is not looked at."""
+    wrong = []
+    for (path, says, both), got in zip(cases, ask(program, decode_only([c[0] for c in cases]))):
+        try:
+            Image.open(path).convert("RGB")
+            pillow = False
+        except (OSError, SyntaxError, ValueError):
+            pillow = True
+        if not isinstance(got, str) or path not in got or says not in got or (both is not None and both != pillow):
+            wrong.append(f"{path}: kohl says {got if isinstance(got, str) else 'nothing'}, Pillow refuses: {pillow}")
+    report(not wrong, f"{text}: {len(cases)} files")
+    for line in wrong[:5]:
+        print("# " + line)
 
 
 def truncations(program, path, folder):
@@ -233,49 +231,65 @@ def resize_sizes(program, folder):
         for name in FILTERS:
             for _ in range(4):
                 q, p = rng.choice([w, rng.randint(1, 200)]), rng.choice([h, rng.randint(1, 200)])
-                requests.append(("stretch", name, q, p, 1, 1.0, (0, 0, 0), path))
+                requests.append(Request("stretch", name, q, p, path=path))
     compare(program, requests, "stretch to random sizes, five filters")
 
 
-def real(program, data):
-    rng = random.Random(4)
+def real(program, data, full):
     signs = os.path.join(data, "hieroglyphs")
     if not os.path.isdir(signs):
         print(f"# skipped: {data} is absent")
         return
-    by_mode = {}
+    rng = random.Random(4)
+    by_mode = collections.defaultdict(list)
     for folder, _, names in sorted(os.walk(signs)):
         for name in sorted(names):
             if name.endswith(".png"):
                 path = os.path.join(folder, name)
-                by_mode.setdefault(Image.open(path).mode, []).append(path)
-    paths = [p for mode in sorted(by_mode) for p in rng.sample(by_mode[mode], min(60, len(by_mode[mode])))]
-    modes = ", ".join(f"{mode} {min(60, len(by_mode[mode]))}" for mode in sorted(by_mode))
-    compare(program, decode_only(paths), f"hieroglyphs decoded ({modes})")
+                by_mode[Image.open(path).mode].append(path)
+    take = (lambda paths, n: paths) if full else (lambda paths, n: rng.sample(paths, min(n, len(paths))))
+    parts = {mode: take(by_mode[mode], 60) for mode in sorted(by_mode)}
+    paths = [p for part in parts.values() for p in part]
+    compare(program, decode_only(paths), "hieroglyphs decoded " + str({m: len(p) for m, p in parts.items()}))
     compare(program, fits(paths, rng, 2), "hieroglyphs fitted")
     photos = []
     for folder, _, names in sorted(os.walk(os.path.join(data, "egyptian_artifacts"))):
         photos += [os.path.join(folder, n) for n in sorted(names) if n.endswith(".jpg")]
-    photos = rng.sample(photos, 50)
+    photos = take(photos, 50)
     compare(program, decode_only(photos), "egyptian_artifacts decoded")
     compare(program, fits(photos, rng, 2), "egyptian_artifacts fitted")
+    compare(program, fits(photos, rng, 1, fast=1), "egyptian_artifacts decoded fast and fitted")
 
 
 def main():
-    program = os.path.join(sys.argv[1], "oracle", "dump_picture")
-    data = sys.argv[2] if len(sys.argv) > 2 else "../shared/data"
+    warnings.simplefilter("ignore")  # what Pillow says of damaged EXIF
+    full = "--full" in sys.argv
+    arguments = [a for a in sys.argv[1:] if a != "--full"]
+    program, make_jpeg = (os.path.join(arguments[0], "oracle", name) for name in ("dump_picture", "make_jpeg"))
+    data = arguments[1] if len(arguments) > 1 else "../shared/data"
     with tempfile.TemporaryDirectory() as folder:
-        pngs, jpegs = make_pngs(folder), make_jpegs(folder)
-        jpegs += [ycck(p, folder) for p in jpegs if "CMYK" in p]
-        compare(program, decode_only(pngs), "PNG kinds decoded")
-        compare(program, decode_only(pngs, (10, 200, 77)), "PNG kinds over a colour")
+        rng = random.Random(5)
+        pngs, jpegs = png.made(folder), jpeg.made(make_jpeg, folder)
+        compare(program, [Request(path=p.path, mask=p.mask) for p in pngs], "PNG kinds decoded")
+        coloured = [Request(path=p.path, mask=p.mask, background=(10, 200, 77)) for p in pngs]
+        compare(program, coloured, "PNG kinds over a colour")
         compare(program, decode_only(jpegs), "JPEG kinds decoded")
-        compare(program, fits(pngs + jpegs, random.Random(5), 6), "JPEG and PNG kinds fitted")
+        compare(program, fits([p.path for p in pngs if p.mask is None] + jpegs, rng, 2), "JPEG and PNG kinds fitted")
         resize_sizes(program, folder)
-        truncations(program, os.path.join(folder, "RGB_64x48_0.jpg"), folder)
-        truncations(program, os.path.join(folder, "RGB_64x48_2.jpg"), folder)
-        truncations(program, os.path.join(folder, "rgb8.png"), folder)
-        real(program, data)
+        for size in (1, 9, 16, 40):
+            scaled = decode_only(jpegs, w=size, h=size + 3, fast=1)
+            compare(program, scaled, f"JPEG kinds decoded fast for {size} x {size + 3}")
+        compare(program, fits(jpegs, rng, 1, fast=1), "JPEG kinds decoded fast and fitted")
+        turned = exif.made(folder, jpegs)
+        compare(program, decode_only(turned, orient=1), "EXIF orientations")
+        compare(program, decode_only(turned), "EXIF orientations that are not asked for")
+        compare(program, fits(turned, rng, 2, orient=1, fast=1), "EXIF orientations, fast and fitted")
+        refusals(program, list(jpeg.damaged(folder)), "damaged JPEGs refused")
+        refusals(program, list(png.damaged(folder)), "damaged PNGs refused")
+        for name in ("ycc420_baseline_64x48.jpg", "ycc420_progressive_64x48.jpg", "png_2_8_37x23.png",
+                     "png_6_8_37x23_laced.png"):
+            truncations(program, os.path.join(folder, name), folder)
+        real(program, data, full)
     print(f"1..{count}")
     return 1 if failures else 0
 
