@@ -78,25 +78,24 @@ static int report(cli *c, const kohl_samples *samples, const kohl_fit *fit, cons
   return cli_print_json(c, &w);
 }
 
-int data_pack(cli *c) {
-  if (c->options.operand_count != 3) {
-    return cli_fail(c, KOHL_USAGE, "pack: %d operands, expected SOURCE OUT", c->options.operand_count - 1);
-  }
-  const char *source = c->options.operands[1], *out = c->options.operands[2];
+int data_pack(cli *c, char **operands, int count) {
+  (void)count; /* two: the caller looks */
+  const char *source = operands[0], *out = operands[1];
   kohl_preprocessing pre = kohl_preprocessing_default();
   kohl_pack_options options = kohl_pack_options_default();
   long threads = cli_get(c, CLI_OPTION_threads)->number;
   options.workers = threads > 0 ? (int)(threads < 256 ? threads : 256) : -1;
-  int code = cli_begin(c);
-  if (code == 0) code = read_options(c, &pre, &options);
+  int code = read_options(c, &pre, &options);
   if (code) return code;
   if (isatty(STDOUT_FILENO) == 1 && !cli_get(c, CLI_OPTION_quiet)->set) {
     options.progress = on_progress;
     options.progress_user = c;
   }
+  kohl_source_options source_options = {.several_labels = cli_get(c, CLI_OPTION_several_labels)->set,
+                                        .coarse_labels = cli_get(c, CLI_OPTION_coarse)->set};
   kohl_samples samples;
   double begin = now();
-  kohl_status status = kohl_samples_open(c->ctx, source, NULL, &samples);
+  kohl_status status = kohl_samples_open(c->ctx, source, &source_options, &samples);
   if (status == KOHL_OK) status = kohl_pack_write(c->ctx, &samples, &pre, &options, out);
   cli_clear_line(c);
   code = status == KOHL_OK ? report(c, &samples, &pre.fit, out, now() - begin) : cli_fail_library(c, status);

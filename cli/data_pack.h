@@ -4,8 +4,8 @@
 
 #include "cli/cli.h"
 
-/* Operands: pack, SOURCE, OUT.  Options: --size, --fit, --filter, --background, --decode, --bad-pictures.  Returns the
- * exit code. */
-int data_pack(cli *c);
+/* operands: SOURCE and OUT.  Options: --size, --fit, --filter, --background, --decode, --bad-pictures.  c->ctx is
+ * there.  Returns the exit code. */
+int data_pack(cli *c, char **operands, int count);
 
 #endif

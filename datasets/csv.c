@@ -2,6 +2,7 @@
 #include "datasets/csv.h"
 
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "datasets/file.h"
@@ -21,6 +22,8 @@ struct kohl_csv {
   size_t field_capacity, fields, columns;
   size_t line, record_line;
   bool started;
+  bool borrowed; /* fd is the caller's */
+  bool lines;    /* every line is one field */
 };
 
 bool kohl_utf8_valid(const char *bytes, size_t length) {
@@ -76,6 +79,21 @@ kohl_status kohl_csv_open(kohl_context *ctx, const char *path, kohl_csv **out) {
   return KOHL_OK;
 }
 
+kohl_status kohl_csv_open_fd(kohl_context *ctx, const char *name, int fd, kohl_csv **out) {
+  kohl_status status = create(ctx, name, out);
+  if (status != KOHL_OK) return status;
+  status = kohl_alloc(ctx, WINDOW, 1, name, &(*out)->window);
+  if (status != KOHL_OK) {
+    kohl_csv_close(ctx, *out);
+    *out = NULL;
+    return status;
+  }
+  (*out)->bytes = (*out)->window;
+  (*out)->fd = fd;
+  (*out)->borrowed = true;
+  return KOHL_OK;
+}
+
 kohl_status kohl_csv_open_memory(kohl_context *ctx, const char *name, const char *bytes, size_t length,
                                  kohl_csv **out) {
   kohl_status status = create(ctx, name, out);
@@ -87,7 +105,7 @@ kohl_status kohl_csv_open_memory(kohl_context *ctx, const char *name, const char
 
 void kohl_csv_close(kohl_context *ctx, kohl_csv *csv) {
   if (!csv) return;
-  if (csv->fd >= 0) close(csv->fd);
+  if (csv->fd >= 0 && !csv->borrowed) close(csv->fd);
   kohl_free(ctx, csv->window);
   kohl_free(ctx, csv->text);
   kohl_free(ctx, csv->field);
@@ -157,13 +175,13 @@ static kohl_status read_field(kohl_context *ctx, kohl_csv *csv, bool *last) {
   while (status == KOHL_OK && (status = peek(ctx, csv, &c)) == KOHL_OK) {
     if (c == END) break;
     csv->at++;
-    if (c == ',' || c == '\n') break;
+    if ((c == ',' && !csv->lines) || c == '\n') break;
     if (c == '\r') {
       status = peek(ctx, csv, &c);
       if (status == KOHL_OK && c != '\n') return fail(ctx, csv, "a carriage return that no line feed follows");
     } else if (closed) {
       return fail(ctx, csv, "text behind a closing quote");
-    } else if (c == '"') {
+    } else if (c == '"' && !csv->lines) {
       if (csv->text_length != begin) return fail(ctx, csv, "a quote inside a field that is not quoted");
       status = read_quoted(ctx, csv);
       closed = true;
@@ -174,7 +192,7 @@ static kohl_status read_field(kohl_context *ctx, kohl_csv *csv, bool *last) {
     }
   }
   if (status != KOHL_OK) return status;
-  *last = c != ',';
+  *last = c != ',' || csv->lines;
   status = put(ctx, csv, 0);
   if (status != KOHL_OK) return status;
   if (!kohl_utf8_valid(csv->text + begin, csv->text_length - 1 - begin))
@@ -193,6 +211,43 @@ static kohl_status begin_record(kohl_context *ctx, kohl_csv *csv, int *c) {
   if (csv->length - csv->at < 3 || memcmp(csv->bytes, "\xef\xbb\xbf", 3) != 0) return KOHL_OK;
   csv->at += 3;
   return peek(ctx, csv, c);
+}
+
+void kohl_csv_lines(kohl_csv *csv) { csv->lines = true; }
+
+/* Fills the window until it holds the first line, or is full, or the file ends. */
+static kohl_status fill_line(kohl_context *ctx, kohl_csv *csv) {
+  for (size_t seen = 0; csv->fd >= 0 && csv->length < WINDOW;) {
+    if (csv->length > seen && memchr(csv->window + seen, '\n', csv->length - seen)) break;
+    seen = csv->length;
+    size_t got;
+    kohl_status status = kohl_file_read(ctx, csv->name, csv->fd, csv->window + csv->length, WINDOW - csv->length, &got);
+    if (status != KOHL_OK) return status;
+    if (got == 0) break;
+    csv->length += got;
+  }
+  return KOHL_OK;
+}
+
+kohl_status kohl_csv_names(kohl_context *ctx, kohl_csv *csv, const char *const *names, size_t count, bool *out) {
+  *out = false;
+  kohl_status status = fill_line(ctx, csv);
+  if (status != KOHL_OK || csv->length == 0) return status;
+  const char *at = csv->bytes, *end = memchr(at, '\n', csv->length);
+  if (!end) end = csv->bytes + csv->length;
+  if (end - at >= 3 && memcmp(at, "\xef\xbb\xbf", 3) == 0) at += 3;
+  while (at < end) {
+    const char *comma = memchr(at, ',', (size_t)(end - at)), *stop = comma ? comma : end;
+    size_t length = (size_t)(stop - at);
+    if (length && at[length - 1] == '\r') length--;
+    if (length > 1 && *at == '"' && at[length - 1] == '"') {
+      at++;
+      length -= 2;
+    }
+    for (size_t n = 0; n < count; n++) *out |= strlen(names[n]) == length && !strncasecmp(at, names[n], length);
+    at = stop + 1;
+  }
+  return KOHL_OK;
 }
 
 kohl_status kohl_csv_next(kohl_context *ctx, kohl_csv *csv, bool *more) {

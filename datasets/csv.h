@@ -19,6 +19,16 @@ kohl_status kohl_csv_open(kohl_context *ctx, const char *path, kohl_csv **out);
 /* The same over memory, which must outlive the reader; name begins the error texts. */
 kohl_status kohl_csv_open_memory(kohl_context *ctx, const char *name, const char *bytes, size_t length, kohl_csv **out);
 
+/* The same over an open file, pipe or terminal, which stays the caller's and must outlive the reader. */
+kohl_status kohl_csv_open_fd(kohl_context *ctx, const char *name, int fd, kohl_csv **out);
+
+/* Whether the first record has a field that is one of count names, in any case.  Nothing is taken from the reader; of
+ * a first line over 64 KiB only its beginning is looked at, and quotes are not looked into. */
+kohl_status kohl_csv_names(kohl_context *ctx, kohl_csv *csv, const char *const *names, size_t count, bool *out);
+
+/* From now on every line is one field: commas and quotes are plain text, and there is no header. */
+void kohl_csv_lines(kohl_csv *csv);
+
 void kohl_csv_close(kohl_context *ctx, kohl_csv *csv);
 
 /* Reads the next record; *more is false at the end, and there is none then.  The first record is the header. */

@@ -21,12 +21,13 @@ static double clock_now(void) {
 /* The check's failure; counted NULL: every bad sample is named, else those that are counted. */
 static kohl_status fail_bad(kohl_context *ctx, const kohl_samples *samples, const bool *counted, size_t bad,
                             size_t count, double share) {
-  char names[768];
+  char names[768], path[KOHL_SAMPLE_PATH];
   size_t used = 0, named = 0;
   for (size_t i = 0; i < samples->count && named < NAMED && used < sizeof names; i++) {
     const kohl_sample *s = &samples->sample[i];
     if (!s->bad || (counted && !counted[i])) continue;
-    used += (size_t)snprintf(names + used, sizeof names - used, "%s%.250s", named++ ? ", " : "", s->path);
+    used += (size_t)snprintf(names + used, sizeof names - used, "%s%.250s", named++ ? ", " : "",
+                             kohl_sample_path(samples, i, path));
   }
   return kohl_fail(
       ctx, KOHL_BAD_INPUT, "%zu of %zu pictures are bad (%.3g %%), expected at most %g %%; the first are: %s%s", bad,

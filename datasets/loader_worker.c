@@ -58,12 +58,17 @@ void kohl_load_worker_free(kohl_context *ctx, kohl_load_worker *worker) {
   kohl_free(ctx, worker->workspace);
 }
 
-/* The file decoded and fitted into rgb. */
-static kohl_status decode(kohl_load_worker *w, const char *path, uint8_t *rgb) {
+/* A sample decoded and fitted into rgb. */
+static kohl_status decode(kohl_load_worker *w, size_t sample, uint8_t *rgb) {
+  const kohl_samples *samples = w->loader->samples;
   const kohl_preprocessing *pre = &w->loader->pre;
+  kohl_decode_want want = kohl_fit_want(&pre->fit);
   kohl_picture picture, fitted = {0};
+  char path[KOHL_SAMPLE_PATH];
+  kohl_sample_path(samples, sample, path);
   w->refused = false;
-  kohl_status status = kohl_picture_read(&w->ctx, path, &pre->decode, &picture);
+  kohl_status status = samples->records ? kohl_sample_picture(&w->ctx, samples, sample, &pre->decode, &picture)
+                                        : kohl_picture_read_for(&w->ctx, path, &pre->decode, &want, &picture);
   if (status == KOHL_OK) status = kohl_picture_fit(&w->ctx, &picture, &pre->fit, &fitted);
   if (status == KOHL_OK) memcpy(rgb, fitted.rgb, w->loader->picture_bytes);
   kohl_picture_free(&w->ctx, &picture);
@@ -85,7 +90,7 @@ static kohl_status fetch(kohl_load_worker *w, size_t sample, uint8_t *room, cons
   *rgb = cache ? kohl_cache_get(cache, sample) : NULL;
   result->cached = *rgb != NULL;
   if (*rgb) return KOHL_OK;
-  kohl_status status = decode(w, samples->sample[sample].path, room);
+  kohl_status status = decode(w, sample, room);
   if (status != KOHL_OK) return status;
   result->decoded = true;
   if (cache) kohl_cache_put(cache, sample, room);

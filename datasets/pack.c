@@ -2,6 +2,7 @@
 #include "datasets/pack.h"
 
 #include <errno.h>
+#include <float.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -24,7 +25,9 @@ struct kohl_pack {
   const uint8_t *bytes;
   /* Owned copies, so that nobody can change what was checked: of the file's bytes only pictures are used later. */
   kohl_pack_record *records; /* the whole index, records first */
-  const char *texts, **classes;
+  size_t *label_at;          /* [count], owned: where a sample's labels begin; NULL where all have one */
+  const int32_t *labels;
+  const char *texts, **classes, **groups; /* classes, then groups, are one array, owned */
   size_t pictures, picture_bytes;
   _Atomic uint8_t *state; /* [count], owned */
   kohl_pack_info info;
@@ -36,7 +39,14 @@ const char *kohl_pack_class(const kohl_pack *pack, size_t i) { return pack->clas
 
 kohl_pack_sample kohl_pack_sample_at(const kohl_pack *pack, size_t i) {
   const kohl_pack_record *r = &pack->records[i];
-  return (kohl_pack_sample){pack->texts + r->text, (int)r->label, (kohl_split)r->split, r->bad != 0};
+  return (kohl_pack_sample){.path = pack->texts + r->text,
+                            .label = (int)r->label,
+                            .split = (kohl_split)r->split,
+                            .bad = r->bad != 0,
+                            .weight = r->weight,
+                            .group = pack->groups ? pack->groups[r->group] : NULL,
+                            .labels = pack->label_at ? pack->labels + pack->label_at[i] : NULL,
+                            .label_count = r->labels};
 }
 
 static kohl_status fail_field(kohl_context *ctx, const char *field, uint64_t value, uint64_t expected) {
@@ -82,8 +92,9 @@ static kohl_status check_sizes(kohl_context *ctx, const kohl_pack_header *h, siz
     return kohl_fail(ctx, KOHL_BAD_INPUT, "field 'classes': value %u, expected 1 to %d", h->classes, KOHL_CLASSES);
   }
   if (h->texts > length) return fail_field(ctx, "texts", h->texts, length);
-  /* No sum or product overflows: 2^24 samples of at most 32 + 3 * 2^26 bytes, and texts no longer than the file. */
-  uint64_t end = sizeof *h + h->samples * sizeof(kohl_pack_record) + h->texts;
+  if (h->labels > length / 4) return fail_field(ctx, "labels", h->labels, length / 4);
+  /* No sum or product overflows: 2^24 samples of at most 40 + 3 * 2^26 bytes, the rest no longer than the file. */
+  uint64_t end = sizeof *h + h->samples * sizeof(kohl_pack_record) + 4 * h->labels + h->texts;
   uint64_t pictures = (end + KOHL_PACK_PAGE - 1) / KOHL_PACK_PAGE * KOHL_PACK_PAGE;
   uint64_t bytes = pictures + h->samples * ((uint64_t)h->h * h->w * 3);
   if (h->pictures != pictures) return fail_field(ctx, "pictures", h->pictures, pictures);
@@ -109,8 +120,8 @@ static kohl_status read_header(kohl_context *ctx, kohl_pack *pack, kohl_pack_hea
                      h->header_crc);
   }
   static const uint8_t zeros[sizeof h->reserved];
-  if (memcmp(h->reserved, zeros, sizeof zeros) != 0) {
-    return kohl_fail(ctx, KOHL_BAD_INPUT, "reserved bytes of the header are not zero");
+  if (memcmp(h->reserved, zeros, sizeof zeros) != 0 || h->weights > 1) {
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "reserved bytes of the header are not zero, or 'weights' is not 0 or 1");
   }
   kohl_status status = read_fit(ctx, h, &pack->info);
   if (status == KOHL_OK) status = check_sizes(ctx, h, length);
@@ -118,6 +129,7 @@ static kohl_status read_header(kohl_context *ctx, kohl_pack *pack, kohl_pack_hea
   pack->info.count = (size_t)h->samples;
   pack->info.class_count = h->classes;
   pack->info.bad = h->bad;
+  pack->info.weights = h->weights;
   pack->info.bytes = length;
   pack->pictures = (size_t)h->pictures;
   pack->picture_bytes = (size_t)h->h * h->w * 3;
@@ -125,7 +137,8 @@ static kohl_status read_header(kohl_context *ctx, kohl_pack *pack, kohl_pack_hea
   status = kohl_alloc(ctx, index, 1, "the index of a pack", &pack->records);
   if (status != KOHL_OK) return status;
   memcpy(pack->records, pack->bytes + sizeof *h, index);
-  pack->texts = (const char *)(pack->records + pack->info.count);
+  pack->labels = (const int32_t *)(pack->records + pack->info.count);
+  pack->texts = (const char *)(pack->labels + h->labels);
   crc = kohl_crc32c(0, pack->records, index);
   if (crc == h->index_crc) return KOHL_OK;
   return kohl_fail(ctx, KOHL_BAD_INPUT, "CRC32C of the index is %08x, expected %08x: the file is damaged", crc,
@@ -149,25 +162,54 @@ static kohl_status check_record(kohl_context *ctx, const kohl_pack *pack, const 
   if (!path || !*path || r->text != begin || r->path != *at - begin - 1) {
     return kohl_fail(ctx, KOHL_BAD_INPUT, "sample %zu: its path is not the text that its record says", i);
   }
-  if (r->label >= h->classes || r->split >= KOHL_SPLITS || r->bad > 1 || r->zero) {
+  if (r->label >= h->classes || r->split >= KOHL_SPLITS || r->bad > 1) {
     return kohl_fail(ctx, KOHL_BAD_INPUT, "sample %zu: label %u, split %u, bad %u, expected less than %u, %d and 2", i,
                      r->label, r->split, r->bad, h->classes, KOHL_SPLITS);
+  }
+  if (!(r->weight >= 0.0f && r->weight <= FLT_MAX) || (!h->weights && r->weight != 1.0f) ||
+      (h->groups ? r->group >= h->groups : r->group)) {
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "sample %zu: weight %g, group %u, expected 0 or more, and less than %u", i,
+                     (double)r->weight, r->group, h->groups);
   }
   return KOHL_OK;
 }
 
-/* Classes, then the samples' paths, one behind the other to the last byte. */
+/* The labels of all samples, one behind the other; each has one at least, its first. */
+static kohl_status check_labels(kohl_context *ctx, kohl_pack *pack, const kohl_pack_header *h) {
+  size_t at = 0, count = (size_t)h->labels;
+  kohl_status status =
+      count ? kohl_alloc(ctx, pack->info.count, sizeof *pack->label_at, "the labels of a pack", &pack->label_at)
+            : KOHL_OK;
+  for (size_t i = 0; status == KOHL_OK && i < pack->info.count; i++) {
+    const kohl_pack_record *r = &pack->records[i];
+    bool good =
+        count ? r->labels >= 1 && r->labels <= count - at && (uint32_t)pack->labels[at] == r->label : r->labels == 0;
+    for (size_t k = 0; good && k < r->labels; k++) good = (uint32_t)pack->labels[at + k] < h->classes;
+    if (!good)
+      return kohl_fail(ctx, KOHL_BAD_INPUT, "sample %zu: %u labels that are not those of the header", i, r->labels);
+    if (count) pack->label_at[i] = at;
+    at += r->labels;
+  }
+  if (status == KOHL_OK && at != count) return fail_field(ctx, "labels", count, at);
+  return status;
+}
+
+/* Classes, groups, then the samples' paths, one behind the other to the last byte. */
 static kohl_status read_index(kohl_context *ctx, kohl_pack *pack, const kohl_pack_header *h) {
   size_t at = 0, bad = 0, end = (size_t)h->texts;
-  if (h->classes > end) return fail_field(ctx, "classes", h->classes, end); /* each has a zero at least */
-  kohl_status status = kohl_alloc(ctx, h->classes, sizeof *pack->classes, "the classes of a pack", &pack->classes);
+  size_t names = (size_t)h->classes + h->groups;
+  if (names > end) return fail_field(ctx, "classes", names, end); /* each has a zero at least */
+  kohl_status status = kohl_alloc(ctx, names, sizeof *pack->classes, "the classes of a pack", &pack->classes);
   if (status != KOHL_OK) return status;
-  for (uint32_t c = 0; c < h->classes; c++) {
+  for (size_t c = 0; c < names; c++) {
     pack->classes[c] = take_text(pack->texts, &at, end);
     if (!pack->classes[c] || !*pack->classes[c]) {
-      return kohl_fail(ctx, KOHL_BAD_INPUT, "class %u: not a name in UTF-8 with a zero behind it", c);
+      return kohl_fail(ctx, KOHL_BAD_INPUT, "class or group %zu: not a name in UTF-8 with a zero behind it", c);
     }
   }
+  if (h->groups) pack->groups = pack->classes + h->classes;
+  status = check_labels(ctx, pack, h);
+  if (status != KOHL_OK) return status;
   for (size_t i = 0; i < pack->info.count; i++) {
     status = check_record(ctx, pack, h, i, &at);
     if (status != KOHL_OK) return status;
@@ -235,6 +277,7 @@ void kohl_pack_close(kohl_context *ctx, kohl_pack *pack) {
   kohl_free(ctx, pack->name);
   kohl_free(ctx, pack->records);
   kohl_free(ctx, pack->classes);
+  kohl_free(ctx, pack->label_at);
   kohl_free(ctx, pack->state);
   kohl_free(ctx, pack);
 }

@@ -7,10 +7,10 @@
  * The file is little-endian, fixed binary and needs no parser:
  *
  *   0      header, 128 bytes (pack_format.h)
- *   128    records, 32 bytes a sample: where its path is, label, part, CRC32C of its picture, whether it is bad
- *          texts, each with a zero: the classes, then the samples' paths
- *          zeros up to a multiple of 4096
- *   then   pictures u8 [samples][h][w][3], zeros for the bad ones, up to the last byte of the file
+ *   128    records, 40 bytes a sample: where its path is, label, part, CRC32C of its picture, whether it is bad,
+ * weight, group, number of labels labels u32, those of the first sample first; none where every sample has one texts,
+ * each with a zero: the classes, the groups, then the samples' paths zeros up to a multiple of 4096 then   pictures u8
+ * [samples][h][w][3], zeros for the bad ones, up to the last byte of the file
  *
  * From Python: np.memmap(path, np.uint8, "r", offset, (n, h, w, 3)).  Every byte is under a CRC32C: that of the header,
  * that of records to pictures, both checked on opening, and that of its picture, checked when it is first read. */
@@ -26,6 +26,7 @@ typedef struct kohl_pack_info {
   kohl_decode_options decode; /* how the pictures were made */
   kohl_fit fit;
   size_t count, class_count; /* samples and classes */
+  bool weights;              /* samples have weights */
   size_t bad;                /* samples that are bad */
   size_t bytes;              /* of the file */
 } kohl_pack_info;
@@ -35,7 +36,11 @@ typedef struct kohl_pack_sample {
   const char *path; /* of the file it was made from; the pack's */
   int label;        /* index into the pack's classes */
   kohl_split split;
-  bool bad; /* the file could not be decoded */
+  bool bad;              /* the file could not be decoded */
+  float weight;          /* 1 where samples have none */
+  const char *group;     /* NULL where samples have none */
+  const int32_t *labels; /* label_count classes, the first being label; NULL where every sample has one */
+  size_t label_count;
 } kohl_pack_sample;
 
 /* Whether a file begins as a pack does; false where it cannot be read.  No errors. */

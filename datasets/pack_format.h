@@ -16,14 +16,17 @@ typedef struct kohl_pack_header {
   char magic[8];
   uint32_t version, classes;
   uint64_t samples;
-  uint64_t texts;                      /* bytes of all texts */
-  uint64_t pictures;                   /* offset of the pictures: 128 + 32 * samples + texts, rounded up to 4096 */
-  uint64_t bytes;                      /* of the file: pictures + samples * h * w * 3 */
-  uint32_t h, w, resize, mode, filter; /* kohl_fit; mode and filter as their enums count */
+  uint64_t texts;    /* bytes of all texts */
+  uint64_t pictures; /* offset of the pictures: 128 + 40 * samples + 4 * labels + texts, rounded up to 4096 */
+  uint64_t bytes;    /* of the file: pictures + samples * h * w * 3 */
+  uint32_t h, w, resize, mode, filter;                    /* kohl_fit; mode and filter as their enums count */
   uint8_t background[3], orient, fast, fit_background[3]; /* kohl_decode_options; orient and fast are 0 or 1 */
   uint32_t bad;                                           /* samples that are */
   double fraction;
-  uint8_t reserved[32]; /* zeros */
+  uint64_t labels;      /* of all samples together where they may have several, else 0 */
+  uint32_t groups;      /* their number, 0: samples have none */
+  uint32_t weights;     /* 1: samples have weights */
+  uint8_t reserved[16]; /* zeros */
   uint32_t index_crc;   /* CRC32C of the bytes 128 .. pictures - 1 */
   uint32_t header_crc;  /* CRC32C of the 124 bytes before it */
 } kohl_pack_header;
@@ -34,10 +37,12 @@ typedef struct kohl_pack_record {
   uint32_t label, split; /* split as kohl_split counts */
   uint32_t bad;          /* 0 or 1 */
   uint32_t crc;          /* CRC32C of the picture */
-  uint32_t zero;
+  float weight;          /* 0 or more; 1 where samples have none */
+  uint32_t group;        /* its number; 0 where there are none */
+  uint32_t labels;       /* how many follow, the first being `label`; 0 where samples have one */
 } kohl_pack_record;
 
 _Static_assert(sizeof(kohl_pack_header) == 128, "the header is 128 bytes");
-_Static_assert(sizeof(kohl_pack_record) == 32, "a record is 32 bytes");
+_Static_assert(sizeof(kohl_pack_record) == 40, "a record is 40 bytes");
 
 #endif

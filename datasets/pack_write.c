@@ -29,7 +29,10 @@ static void begin_header(writer *w, const kohl_preprocessing *pre, size_t texts)
   h->classes = (uint32_t)w->samples->class_count;
   h->samples = w->samples->count;
   h->texts = texts;
-  size_t end = sizeof *h + w->samples->count * sizeof *w->index + texts;
+  h->weights = w->samples->weight != NULL;
+  h->groups = w->samples->group ? (uint32_t)w->samples->groups.count : 0;
+  h->labels = w->samples->label_begin ? w->samples->label_begin[w->samples->count] : 0;
+  size_t end = sizeof *h + w->samples->count * sizeof *w->index + 4 * (size_t)h->labels + texts;
   h->pictures = (end + KOHL_PACK_PAGE - 1) / KOHL_PACK_PAGE * KOHL_PACK_PAGE;
   h->h = (uint32_t)fit->h;
   h->w = (uint32_t)fit->w;
@@ -56,30 +59,52 @@ static kohl_status text_bytes(kohl_context *ctx, const char *text, size_t *sum) 
   return kohl_fail(ctx, KOHL_BAD_INPUT, "class or path '%.400s': not 1 to %d bytes of UTF-8", text, KOHL_PACK_PATH - 1);
 }
 
+/* Copies a text with its zero to the texts of the index. */
+static void put_text(char *texts, size_t *at, const char *text) {
+  size_t bytes = strlen(text) + 1;
+  memcpy(texts + *at, text, bytes);
+  *at += bytes;
+}
+
+static void fill_record(writer *w, size_t i, size_t *label_at) {
+  const kohl_samples *s = w->samples;
+  kohl_pack_record *r = &w->index[i];
+  r->label = (uint32_t)s->sample[i].label;
+  r->split = s->sample[i].split;
+  r->weight = kohl_sample_weight(s, i);
+  r->group = s->group ? s->group[i] : 0;
+  if (!s->label_begin) return;
+  size_t count;
+  const int *labels = kohl_sample_labels(s, i, &count);
+  r->labels = (uint32_t)count;
+  memcpy((int32_t *)(w->index + s->count) + *label_at, labels, count * sizeof *labels);
+  *label_at += count;
+}
+
 static kohl_status make_index(writer *w, const kohl_preprocessing *pre) {
   const kohl_samples *s = w->samples;
-  size_t texts = 0, at = 0;
+  size_t texts = 0, at = 0, label_at = 0, groups = s->group ? s->groups.count : 0;
+  char path[KOHL_SAMPLE_PATH];
   kohl_status status = KOHL_OK;
   for (size_t c = 0; c < s->class_count && status == KOHL_OK; c++) status = text_bytes(w->ctx, s->classes[c], &texts);
-  for (size_t i = 0; i < s->count && status == KOHL_OK; i++) status = text_bytes(w->ctx, s->sample[i].path, &texts);
+  for (size_t g = 0; g < groups && status == KOHL_OK; g++) status = text_bytes(w->ctx, s->groups.text[g], &texts);
+  for (size_t i = 0; i < s->count && status == KOHL_OK; i++) {
+    status = text_bytes(w->ctx, kohl_sample_path(s, i, path), &texts);
+  }
   if (status != KOHL_OK) return status;
   begin_header(w, pre, texts);
   status = kohl_alloc(w->ctx, w->index_bytes, 1, "the index of a pack", &w->index);
   if (status == KOHL_OK) status = kohl_alloc(w->ctx, s->count, sizeof *w->list, "the list of a pack", &w->list);
   if (status != KOHL_OK) return status;
-  char *text = (char *)(w->index + s->count);
-  for (size_t c = 0; c < s->class_count; c++) {
-    size_t bytes = strlen(s->classes[c]) + 1;
-    memcpy(text + at, s->classes[c], bytes);
-    at += bytes;
-  }
+  char *text = (char *)(w->index + s->count) + 4 * (size_t)w->header.labels;
+  for (size_t c = 0; c < s->class_count; c++) put_text(text, &at, s->classes[c]);
+  for (size_t g = 0; g < groups; g++) put_text(text, &at, s->groups.text[g]);
   for (size_t i = 0; i < s->count; i++) {
-    size_t bytes = strlen(s->sample[i].path) + 1;
-    memcpy(text + at, s->sample[i].path, bytes);
-    w->index[i] = (kohl_pack_record){
-        .text = at, .path = (uint32_t)bytes - 1, .label = (uint32_t)s->sample[i].label, .split = s->sample[i].split};
+    w->index[i].text = at;
+    put_text(text, &at, kohl_sample_path(s, i, path));
+    w->index[i].path = (uint32_t)(at - (size_t)w->index[i].text - 1);
+    fill_record(w, i, &label_at);
     w->list[i] = i;
-    at += bytes;
   }
   return KOHL_OK;
 }

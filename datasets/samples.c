@@ -1,141 +1,204 @@
-/* The list of samples: its texts, its classes, its making and freeing. */
+/* Making a list of samples: its classes, its columns, its order. */
 #include "datasets/samples.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "datasets/pack.h"
 #include "kernels/core/alloc.h"
 
-enum { BLOCK = 1 << 16 };
+static const char what[] = "the list of samples";
 
-const char *kohl_split_name(kohl_split split) {
-  static const char *const names[KOHL_SPLITS] = {"unset", "train", "validation", "test"};
-  return names[split];
-}
-
-size_t kohl_samples_count(const kohl_samples *samples, kohl_split split) {
-  size_t count = 0;
-  for (size_t i = 0; i < samples->count; i++) count += samples->sample[i].split == split;
-  return count;
-}
-
-void kohl_samples_free(kohl_context *ctx, kohl_samples *samples) {
-  kohl_pack_close(ctx, samples->pack);
-  for (size_t i = 0; i < samples->blocks; i++) kohl_free(ctx, samples->block[i]);
-  kohl_free(ctx, samples->block);
-  kohl_free(ctx, samples->sample);
-  kohl_free(ctx, samples->classes);
-  memset(samples, 0, sizeof *samples);
-}
-
-/* Memory for a text of the list: the rest of the last block, or a new one.  block_room is what is left of it. */
-static kohl_status text_room(kohl_samples_builder *b, size_t bytes, char **out) {
+static kohl_status add_class(kohl_samples_builder *b, const char *name, size_t length, int *label) {
   kohl_samples *s = b->samples;
-  if (bytes > s->block_room) {
-    size_t size = bytes > BLOCK ? bytes : BLOCK;
-    kohl_status status =
-        kohl_grow(b->ctx, &s->block, &s->block_capacity, s->blocks + 1, sizeof *s->block, "the list of samples");
-    if (status == KOHL_OK) status = kohl_alloc(b->ctx, size, 1, "the list of samples", &s->block[s->blocks]);
-    if (status != KOHL_OK) return status;
-    s->blocks++;
-    s->block_room = size;
+  if (s->class_count == KOHL_CLASSES && kohl_text_table_find(&s->class_table, name, length) < 0) {
+    return kohl_fail(b->ctx, KOHL_BAD_INPUT, "class '%.*s': expected at most %d classes",
+                     (int)(length < 200 ? length : 200), name, KOHL_CLASSES);
   }
-  /* Blocks are filled from their ends, so that the room left says where the next text goes. */
-  s->block_room -= bytes;
-  *out = s->block[s->blocks - 1] + s->block_room;
-  return KOHL_OK;
+  uint32_t number;
+  kohl_status status = kohl_text_table_add(b->ctx, &s->class_table, &s->texts, name, length, &number);
+  s->classes = s->class_table.text;
+  s->class_count = s->class_table.count;
+  if (status == KOHL_OK) *label = (int)number;
+  return status;
 }
 
-/* FNV-1a. */
-static size_t hash(const char *text) {
-  uint64_t h = UINT64_C(14695981039346656037);
-  for (; *text; text++) h = (h ^ (unsigned char)*text) * UINT64_C(1099511628211);
-  return (size_t)(h ^ h >> 32);
-}
-
-static size_t find_slot(const kohl_samples_builder *b, const char *name) {
-  size_t at = hash(name) & (b->slots - 1);
-  while (b->slot[at] && strcmp(b->samples->classes[b->slot[at] - 1], name) != 0) at = (at + 1) & (b->slots - 1);
-  return at;
-}
-
-static kohl_status grow_slots(kohl_samples_builder *b) {
-  if (b->slots > 2 * (b->samples->class_count + 1)) return KOHL_OK;
-  size_t slots = b->slots ? 2 * b->slots : 64;
-  uint32_t *slot;
-  kohl_status status = kohl_alloc(b->ctx, slots, sizeof *slot, "the list of classes", &slot);
-  if (status != KOHL_OK) return status;
-  kohl_free(b->ctx, b->slot);
-  b->slot = slot;
-  b->slots = slots;
-  for (size_t i = 0; i < b->samples->class_count; i++) b->slot[find_slot(b, b->samples->classes[i])] = (uint32_t)i + 1;
-  return KOHL_OK;
-}
-
-static kohl_status add_class(kohl_samples_builder *b, const char *name, int *label) {
-  kohl_samples *s = b->samples;
-  kohl_status status = grow_slots(b);
-  if (status != KOHL_OK) return status;
-  size_t at = find_slot(b, name), bytes = strlen(name) + 1;
-  if (b->slot[at]) {
-    *label = (int)b->slot[at] - 1;
-    return KOHL_OK;
-  }
-  if (s->class_count == KOHL_CLASSES) {
-    return kohl_fail(b->ctx, KOHL_BAD_INPUT, "class '%.200s': expected at most %d classes", name, KOHL_CLASSES);
-  }
-  char *text;
-  status =
-      kohl_grow(b->ctx, &s->classes, &s->class_capacity, s->class_count + 1, sizeof *s->classes, "the list of classes");
-  if (status == KOHL_OK) status = text_room(b, bytes, &text);
-  if (status != KOHL_OK) return status;
-  memcpy(text, name, bytes);
-  s->classes[s->class_count++] = text;
-  b->slot[at] = (uint32_t)s->class_count;
-  *label = (int)s->class_count - 1;
-  return KOHL_OK;
-}
+static bool classes_given(const kohl_samples_builder *b) { return b->options && b->options->classes; }
 
 kohl_status kohl_samples_begin(kohl_samples_builder *b) {
-  memset(b->samples, 0, sizeof *b->samples);
-  kohl_status status = grow_slots(b);
-  for (size_t i = 0; status == KOHL_OK && b->options && b->options->classes && i < b->options->class_count; i++) {
+  kohl_samples *s = b->samples;
+  memset(s, 0, sizeof *s);
+  kohl_status status = KOHL_OK;
+  for (size_t i = 0; status == KOHL_OK && classes_given(b) && i < b->options->class_count; i++) {
     int label;
-    status = add_class(b, b->options->classes[i], &label);
+    status = add_class(b, b->options->classes[i], strlen(b->options->classes[i]), &label);
     if (status == KOHL_OK && label != (int)i) {
       status = kohl_fail(b->ctx, KOHL_USAGE, "class '%.200s' is given twice", b->options->classes[i]);
     }
   }
+  size_t columns = b->options ? b->options->column_count : 0;
+  if (status != KOHL_OK || columns == 0) return status;
+  status = kohl_alloc(b->ctx, columns, sizeof *s->value, what, &s->value);
+  if (status == KOHL_OK) status = kohl_alloc(b->ctx, columns, sizeof *s->value_capacity, what, &s->value_capacity);
+  if (status == KOHL_OK) s->column_count = columns;
   return status;
 }
 
-kohl_status kohl_samples_label(kohl_samples_builder *b, const char *name, int *label) {
-  if (!b->options || !b->options->classes) return add_class(b, name, label);
-  *label = (int)b->slot[find_slot(b, name)] - 1;
+kohl_status kohl_samples_label(kohl_samples_builder *b, const char *name, size_t length, int *label) {
+  if (!classes_given(b)) return add_class(b, name, length, label);
+  *label = (int)kohl_text_table_find(&b->samples->class_table, name, length);
   return KOHL_OK;
+}
+
+kohl_status kohl_samples_known_label(kohl_samples_builder *b, const char *where, const char *name, size_t length,
+                                     int *label) {
+  kohl_status status = kohl_samples_label(b, name, length, label);
+  if (status != KOHL_OK || *label >= 0) return status;
+  char known[512];
+  kohl_samples_class_text(b->samples, known, sizeof known);
+  return kohl_fail(b->ctx, KOHL_BAD_INPUT, "%s: class '%.*s', expected one of: %s", where,
+                   (int)(length < 100 ? length : 100), name, known);
+}
+
+/* Room for one sample more.  Grows by a quarter, not by doubling: while it is copied, a list of samples costs twice
+ * its size, and 64 bytes a picture are promised. */
+static kohl_status grow(kohl_samples_builder *b) {
+  kohl_samples *s = b->samples;
+  if (s->count < s->capacity) return KOHL_OK;
+  size_t capacity = s->capacity + s->capacity / 4 + 64;
+  kohl_sample *larger;
+  kohl_status status = kohl_alloc(b->ctx, capacity, sizeof *larger, what, &larger);
+  if (status != KOHL_OK) return status;
+  if (s->count) memcpy(larger, s->sample, s->count * sizeof *larger);
+  kohl_free(b->ctx, s->sample);
+  s->sample = larger;
+  s->capacity = capacity;
+  return KOHL_OK;
+}
+
+static kohl_status append(kohl_samples_builder *b, kohl_sample sample) {
+  kohl_status status = grow(b);
+  if (status == KOHL_OK) b->samples->sample[b->samples->count++] = sample;
+  return status;
 }
 
 kohl_status kohl_samples_add(kohl_samples_builder *b, const char *folder, const char *file, int label,
                              kohl_split split) {
   kohl_samples *s = b->samples;
+  char path[KOHL_SAMPLE_PATH];
   if (s->count == KOHL_SAMPLES) {
     return kohl_fail(b->ctx, KOHL_BAD_INPUT, "%.200s: expected at most %d pictures", file, KOHL_SAMPLES);
   }
-  size_t before = folder && file[0] != '/' ? strlen(folder) : 0, after = strlen(file) + 1;
-  char *text;
-  kohl_status status =
-      kohl_grow(b->ctx, &s->sample, &s->capacity, s->count + 1, sizeof *s->sample, "the list of samples");
-  if (status == KOHL_OK) status = text_room(b, before + (before > 0) + after, &text);
-  if (status != KOHL_OK) return status;
-  if (before) {
-    memcpy(text, folder, before);
-    text[before] = '/';
+  size_t before = folder && file[0] != '/' ? strlen(folder) : 0, after = strlen(file);
+  if (before + 1 + after >= sizeof path) {
+    return kohl_fail(b->ctx, KOHL_BAD_INPUT, "%.200s...: a path of %zu bytes, expected at most %d", file,
+                     before + (before > 0) + after, KOHL_SAMPLE_PATH - 2);
   }
-  memcpy(text + before + (before > 0), file, after);
-  s->sample[s->count++] = (kohl_sample){text, label, (uint8_t)split, false};
+  snprintf(path, sizeof path, "%.*s%s%s", (int)before, before ? folder : "",
+           before && folder[before - 1] != '/' ? "/" : "", file);
+  const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+  kohl_sample sample = {0, 0, label, (uint8_t)split, false};
+  kohl_status status = kohl_text_table_add(b->ctx, &s->folders, &s->texts, path, (size_t)(name - path), &sample.folder);
+  if (status == KOHL_OK) status = kohl_text_store_add(b->ctx, &s->texts, name, strlen(name), &sample.name);
+  return status == KOHL_OK ? append(b, sample) : status;
+}
+
+kohl_status kohl_samples_add_record(kohl_samples_builder *b, uint32_t folder, uint32_t record, int label,
+                                    kohl_split split) {
+  if (b->samples->count == KOHL_SAMPLES) {
+    return kohl_fail(b->ctx, KOHL_BAD_INPUT, "%s: expected at most %d pictures", b->samples->folders.text[folder],
+                     KOHL_SAMPLES);
+  }
+  return append(b, (kohl_sample){folder, record, label, (uint8_t)split, false});
+}
+
+kohl_status kohl_samples_set_weight(kohl_samples_builder *b, float weight) {
+  kohl_samples *s = b->samples;
+  kohl_status status = kohl_grow(b->ctx, &s->weight, &s->weight_capacity, s->count, sizeof *s->weight, what);
+  if (status == KOHL_OK) s->weight[s->count - 1] = weight;
+  return status;
+}
+
+kohl_status kohl_samples_set_group(kohl_samples_builder *b, const char *group) {
+  kohl_samples *s = b->samples;
+  uint32_t number;
+  kohl_status status = kohl_grow(b->ctx, &s->group, &s->group_capacity, s->count, sizeof *s->group, what);
+  if (status == KOHL_OK) status = kohl_text_table_add(b->ctx, &s->groups, &s->texts, group, strlen(group), &number);
+  if (status == KOHL_OK) s->group[s->count - 1] = number;
+  return status;
+}
+
+kohl_status kohl_samples_set_labels(kohl_samples_builder *b, const int *labels, size_t count) {
+  kohl_samples *s = b->samples;
+  kohl_status status =
+      kohl_grow(b->ctx, &s->label_begin, &s->begin_capacity, s->count + 1, sizeof *s->label_begin, what);
+  size_t begin = status == KOHL_OK ? s->label_begin[s->count - 1] : 0;
+  if (status == KOHL_OK && begin + count > UINT32_MAX) {
+    status = kohl_fail(b->ctx, KOHL_BAD_INPUT, "%s: more than %u labels", what, UINT32_MAX);
+  }
+  if (status == KOHL_OK) {
+    status = kohl_grow(b->ctx, &s->labels, &s->labels_capacity, begin + count, sizeof *s->labels, what);
+  }
+  if (status != KOHL_OK) return status;
+  memcpy(s->labels + begin, labels, count * sizeof *labels);
+  s->label_begin[s->count] = (uint32_t)(begin + count);
   return KOHL_OK;
+}
+
+kohl_status kohl_samples_set_value(kohl_samples_builder *b, size_t column, const char *text) {
+  kohl_samples *s = b->samples;
+  kohl_status status =
+      kohl_grow(b->ctx, &s->value[column], &s->value_capacity[column], s->count, sizeof **s->value, what);
+  if (status != KOHL_OK) return status;
+  return kohl_text_store_add(b->ctx, &s->texts, text, strlen(text), &s->value[column][s->count - 1]);
+}
+
+void kohl_samples_leave_out(kohl_samples_builder *b, const char *path, const char *why) {
+  b->samples->other_files++;
+  if (b->options && b->options->left_out) {
+    b->options->left_out(b->options->user, path, why);
+  } else {
+    kohl_log(b->ctx, KOHL_LOG_WARNING, "bad picture, skipped: %s: %s", path, why);
+  }
+}
+
+/* Compares two paths as one text each, without making them. */
+static int compare_paths(const kohl_samples *s, const kohl_sample *a, const kohl_sample *b) {
+  const char *names[2] = {kohl_text_at(&s->texts, a->name), kohl_text_at(&s->texts, b->name)};
+  if (a->folder == b->folder) return strcmp(names[0], names[1]);
+  const char *at[2] = {s->folders.text[a->folder], s->folders.text[b->folder]};
+  bool in_name[2] = {false, false};
+  for (;; at[0]++, at[1]++) {
+    for (int i = 0; i < 2; i++) {
+      if (*at[i] || in_name[i]) continue;
+      at[i] = names[i];
+      in_name[i] = true;
+    }
+    if (*at[0] != *at[1] || !*at[0]) return (int)(unsigned char)*at[0] - (int)(unsigned char)*at[1];
+  }
+}
+
+static void sift(const kohl_samples *s, kohl_sample *heap, size_t root, size_t count) {
+  for (size_t child; (child = 2 * root + 1) < count; root = child) {
+    if (child + 1 < count && compare_paths(s, &heap[child], &heap[child + 1]) < 0) child++;
+    if (compare_paths(s, &heap[root], &heap[child]) >= 0) return;
+    kohl_sample other = heap[root];
+    heap[root] = heap[child];
+    heap[child] = other;
+  }
+}
+
+/* Heap sort: qsort can neither be given the list that the names lie in, nor does it say what memory it takes. */
+void kohl_samples_sort(kohl_samples *samples, size_t first) {
+  kohl_sample *heap = samples->sample + first;
+  size_t count = samples->count - first;
+  for (size_t i = count / 2; i-- > 0;) sift(samples, heap, i, count);
+  for (size_t left = count; left-- > 1;) {
+    kohl_sample other = heap[0];
+    heap[0] = heap[left];
+    heap[left] = other;
+    sift(samples, heap, 0, left);
+  }
 }
 
 typedef struct {
@@ -159,21 +222,29 @@ static kohl_status sort_classes(kohl_samples_builder *b) {
       label[order[i].old] = (int)i;
     }
     for (size_t i = 0; i < s->count; i++) s->sample[i].label = label[s->sample[i].label];
+    size_t labels = s->label_begin ? s->label_begin[s->count] : 0;
+    for (size_t i = 0; i < labels; i++) s->labels[i] = label[s->labels[i]];
   }
   kohl_free(b->ctx, order);
   kohl_free(b->ctx, label);
   return status;
 }
 
-kohl_status kohl_samples_end(kohl_samples_builder *b, const char *name, kohl_status status) {
-  if (status == KOHL_OK && b->samples->count == 0) {
+kohl_status kohl_samples_end_unsorted(kohl_samples_builder *b, const char *name, kohl_status status) {
+  kohl_samples *s = b->samples;
+  if (status == KOHL_OK && s->count == 0) {
     status = kohl_fail(b->ctx, KOHL_BAD_INPUT, "%s: no pictures in it", name);
   }
-  if (status == KOHL_OK && !(b->options && b->options->classes)) status = sort_classes(b);
-  kohl_free(b->ctx, b->slot);
-  b->slot = NULL;
-  if (status != KOHL_OK) kohl_samples_free(b->ctx, b->samples);
+  kohl_text_table_close(b->ctx, &s->class_table);
+  kohl_text_table_close(b->ctx, &s->folders);
+  kohl_text_table_close(b->ctx, &s->groups);
+  if (status != KOHL_OK) kohl_samples_free(b->ctx, s);
   return status;
+}
+
+kohl_status kohl_samples_end(kohl_samples_builder *b, const char *name, kohl_status status) {
+  if (status == KOHL_OK && b->samples->count && !classes_given(b)) status = sort_classes(b);
+  return kohl_samples_end_unsorted(b, name, status);
 }
 
 void kohl_samples_class_text(const kohl_samples *samples, char *text, size_t room) {

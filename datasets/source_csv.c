@@ -1,19 +1,18 @@
-/* Samples out of a CSV file, and back into one. */
-#include <errno.h>
+/* Samples out of a CSV file. */
+#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "datasets/samples.h"
 #include "kernels/core/alloc.h"
 
-enum { NONE = -1 };
+enum { NONE = -1, LABELS = 64 /* label columns, and labels of a picture, at most */ };
 
 typedef struct {
-  int path, label, split; /* positions, NONE where there is no such column */
+  int path, split, weight, group; /* positions, NONE where there is no such column */
+  int label[LABELS], labels;
+  int *value; /* of the columns asked for, owned */
 } columns;
 
 /* The first of the names that a column has, in any case; NONE when none has, an error when two columns have it. */
@@ -57,22 +56,63 @@ static kohl_status find_split_column(kohl_context *ctx, const kohl_csv *csv, con
   return KOHL_OK;
 }
 
-static kohl_status read_header(kohl_context *ctx, kohl_csv *csv, const kohl_source_options *options, columns *c) {
+/* The label column, or all of its name. */
+static kohl_status find_labels(kohl_context *ctx, const kohl_csv *csv, bool several, columns *c) {
+  static const char *const names[] = {"label", "class", "category"};
+  c->labels = 0;
+  if (!several) {
+    kohl_status status = find_column(ctx, csv, names, 3, &c->label[0]);
+    c->labels = c->label[0] != NONE;
+    return status;
+  }
+  for (int n = 0; n < 3 && !c->labels; n++) {
+    for (size_t i = 0; i < kohl_csv_fields(csv); i++) {
+      if (strcasecmp(kohl_csv_field(csv, i), names[n]) != 0) continue;
+      if (c->labels == LABELS) {
+        return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: line %zu: more than %d columns named '%s'", kohl_csv_name(csv),
+                         kohl_csv_line(csv), LABELS, names[n]);
+      }
+      c->label[c->labels++] = (int)i;
+    }
+  }
+  return KOHL_OK;
+}
+
+static kohl_status find_values(kohl_samples_builder *b, const kohl_csv *csv, columns *c) {
+  const kohl_source_options *o = b->options;
+  if (!o || !o->column_count) return KOHL_OK;
+  kohl_status status = kohl_alloc(b->ctx, o->column_count, sizeof *c->value, "the columns of a list", &c->value);
+  for (size_t i = 0; status == KOHL_OK && i < o->column_count; i++) {
+    status = find_column(b->ctx, csv, &o->columns[i], 1, &c->value[i]);
+    if (status == KOHL_OK && c->value[i] == NONE) {
+      status = kohl_fail(b->ctx, KOHL_BAD_INPUT, "%s: line %zu: no column named '%s'", kohl_csv_name(csv),
+                         kohl_csv_line(csv), o->columns[i]);
+    }
+  }
+  return status;
+}
+
+static kohl_status read_header(kohl_samples_builder *b, kohl_csv *csv, columns *c) {
   static const char *const paths[] = {"path", "file", "filename", "image"};
-  static const char *const labels[] = {"label", "class", "category"};
+  static const char *const weights[] = {"weight", "sample_weight"}, *const group = "group";
+  kohl_context *ctx = b->ctx;
+  const kohl_source_options *options = b->options;
   bool more;
   kohl_status status = kohl_csv_next(ctx, csv, &more);
   if (status != KOHL_OK) return status;
   if (!more) return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: empty file, expected a header row", kohl_csv_name(csv));
   status = find_column(ctx, csv, paths, 4, &c->path);
-  if (status == KOHL_OK) status = find_column(ctx, csv, labels, 3, &c->label);
+  if (status == KOHL_OK) status = find_labels(ctx, csv, options && options->several_labels, c);
   if (status == KOHL_OK) status = find_split_column(ctx, csv, options ? options->split_column : NULL, &c->split);
+  if (status == KOHL_OK) status = find_column(ctx, csv, weights, 2, &c->weight);
+  if (status == KOHL_OK) status = find_column(ctx, csv, &group, 1, &c->group);
+  if (status == KOHL_OK) status = find_values(b, csv, c);
   if (status != KOHL_OK) return status;
   if (c->path == NONE) {
     return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: line %zu: no column named path, file, filename or image",
                      kohl_csv_name(csv), kohl_csv_line(csv));
   }
-  if (c->label == NONE) {
+  if (c->labels == 0) {
     return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: line %zu: no column named label, class or category", kohl_csv_name(csv),
                      kohl_csv_line(csv));
   }
@@ -101,91 +141,114 @@ static kohl_status read_split(kohl_context *ctx, const kohl_csv *csv, int column
                    kohl_csv_name(csv), kohl_csv_line(csv), value);
 }
 
+/* A decimal number, whatever the locale; at most 64 characters.  NaN where it is none. */
+static double parse_decimal(const char *text) {
+  uint64_t digits = 0;
+  int scale = 0, exponent = 0, seen = 0;
+  bool point = false, negative = false;
+  const char *at = text + (*text == '+' || *text == '-');
+  if (strlen(text) > 64) return NAN;
+  for (; (*at >= '0' && *at <= '9') || (*at == '.' && !point); at++) {
+    if (*at == '.') {
+      point = true;
+      continue;
+    }
+    seen++;
+    if (digits < UINT64_C(1000000000000000000)) {
+      digits = 10 * digits + (uint64_t)(*at - '0');
+      scale -= point;
+    } else {
+      scale += !point;
+    }
+  }
+  if (seen && (*at == 'e' || *at == 'E')) {
+    negative = at[1] == '-';
+    at += 1 + (at[1] == '-' || at[1] == '+');
+    if (*at < '0' || *at > '9') return NAN;
+    for (; *at >= '0' && *at <= '9'; at++) exponent = exponent < 1000 ? 10 * exponent + (*at - '0') : exponent;
+  }
+  if (!seen || *at) return NAN;
+  double value = (double)digits * pow(10.0, scale + (negative ? -exponent : exponent));
+  return *text == '-' ? -value : value;
+}
+
+static kohl_status read_weight(kohl_samples_builder *b, const kohl_csv *csv, int column) {
+  const char *text = kohl_csv_field(csv, (size_t)column);
+  double value = parse_decimal(text);
+  if (!(value >= 0.0) || !isfinite((float)value)) {
+    return kohl_fail(b->ctx, KOHL_BAD_INPUT, "%s: line %zu: weight '%.100s', expected a finite number of 0 or more",
+                     kohl_csv_name(csv), kohl_csv_line(csv), text);
+  }
+  return kohl_samples_set_weight(b, (float)value);
+}
+
+/* The labels of a row, without repeats; an empty field has none. */
+static kohl_status read_labels(kohl_samples_builder *b, const kohl_csv *csv, const columns *c, int *label, size_t *n) {
+  char where[KOHL_ERROR_TEXT / 2], separators[2] = {';', 0};
+  bool several = b->options && b->options->several_labels;
+  if (several && b->options->separator) separators[0] = b->options->separator;
+  snprintf(where, sizeof where, "%s: line %zu", kohl_csv_name(csv), kohl_csv_line(csv));
+  *n = 0;
+  for (int i = 0; i < c->labels; i++) {
+    const char *text = kohl_csv_field(csv, (size_t)c->label[i]);
+    while (*text) {
+      size_t length = several ? strcspn(text, separators) : strlen(text), known = 0;
+      int found = 0;
+      if (length == 0) {
+        text++;
+        continue;
+      }
+      kohl_status status = kohl_samples_known_label(b, where, text, length, &found);
+      if (status != KOHL_OK) return status;
+      while (known < *n && label[known] != found) known++;
+      if (known == LABELS) {
+        return kohl_fail(b->ctx, KOHL_BAD_INPUT, "%s: more than %d labels", where, LABELS);
+      }
+      label[known] = found;
+      *n += known == *n;
+      text += length + (text[length] != 0);
+    }
+  }
+  return *n ? KOHL_OK : kohl_fail(b->ctx, KOHL_BAD_INPUT, "%s: the label is empty", where);
+}
+
 static kohl_status read_row(kohl_samples_builder *b, const kohl_csv *csv, const columns *c, const char *folder) {
-  const char *file = kohl_csv_field(csv, (size_t)c->path), *name = kohl_csv_field(csv, (size_t)c->label);
-  if (!*file || !*name) {
-    return kohl_fail(b->ctx, KOHL_BAD_INPUT, "%s: line %zu: the %s is empty", kohl_csv_name(csv), kohl_csv_line(csv),
-                     *file ? "label" : "path");
+  const char *file = kohl_csv_field(csv, (size_t)c->path);
+  if (!*file) {
+    return kohl_fail(b->ctx, KOHL_BAD_INPUT, "%s: line %zu: the path is empty", kohl_csv_name(csv), kohl_csv_line(csv));
   }
   kohl_split split;
-  int label;
+  int label[LABELS];
+  size_t labels;
   kohl_status status = read_split(b->ctx, csv, c->split, &split);
-  if (status == KOHL_OK) status = kohl_samples_label(b, name, &label);
-  if (status != KOHL_OK) return status;
-  if (label < 0) {
-    char known[512];
-    kohl_samples_class_text(b->samples, known, sizeof known);
-    return kohl_fail(b->ctx, KOHL_BAD_INPUT, "%s: line %zu: class '%.100s', expected one of: %s", kohl_csv_name(csv),
-                     kohl_csv_line(csv), name, known);
+  if (status == KOHL_OK) status = read_labels(b, csv, c, label, &labels);
+  if (status == KOHL_OK) {
+    status = kohl_samples_add(b, folder, file, label[0], split);
+    if (status == KOHL_BAD_INPUT) kohl_fail_prefix(b->ctx, "%s: line %zu", kohl_csv_name(csv), kohl_csv_line(csv));
   }
-  return kohl_samples_add(b, folder, file, label, split);
+  if (status == KOHL_OK && b->options && b->options->several_labels) status = kohl_samples_set_labels(b, label, labels);
+  if (status == KOHL_OK && c->weight != NONE) status = read_weight(b, csv, c->weight);
+  if (status == KOHL_OK && c->group != NONE) {
+    status = kohl_samples_set_group(b, kohl_csv_field(csv, (size_t)c->group));
+  }
+  for (size_t i = 0; status == KOHL_OK && c->value && i < b->options->column_count; i++) {
+    status = kohl_samples_set_value(b, i, kohl_csv_field(csv, (size_t)c->value[i]));
+  }
+  return status;
 }
 
 kohl_status kohl_samples_from_csv(kohl_context *ctx, kohl_csv *csv, const char *folder,
                                   const kohl_source_options *options, kohl_samples *out) {
-  kohl_samples_builder b = {.ctx = ctx, .samples = out, .options = options};
-  columns c = {NONE, NONE, NONE};
+  kohl_samples_builder b = {ctx, out, options};
+  columns c = {NONE, NONE, NONE, NONE, {NONE}, 0, NULL};
   kohl_status status = kohl_samples_begin(&b);
-  if (status == KOHL_OK) status = read_header(ctx, csv, options, &c);
+  if (status == KOHL_OK) status = read_header(&b, csv, &c);
   bool more = true;
   while (status == KOHL_OK) {
     status = kohl_csv_next(ctx, csv, &more);
     if (status != KOHL_OK || !more) break;
     status = read_row(&b, csv, &c, folder);
   }
+  kohl_free(ctx, c.value);
   return kohl_samples_end(&b, kohl_csv_name(csv), status);
-}
-
-static void write_field(FILE *file, const char *text, char after) {
-  bool quote = strpbrk(text, ",\"\r\n") != NULL || !*text;
-  if (quote) putc('"', file);
-  for (; *text; text++) {
-    if (*text == '"') putc('"', file);
-    putc(*text, file);
-  }
-  if (quote) putc('"', file);
-  putc(after, file);
-}
-
-static kohl_status write_sample(kohl_context *ctx, const kohl_samples *samples, const kohl_sample *s, bool splits,
-                                const char *path, FILE *file) {
-  /* A picture that has gone since keeps the path it was found by. */
-  char *real = realpath(s->path, NULL);
-  const char *text = real ? real : s->path;
-  kohl_status status = KOHL_OK;
-  if (kohl_utf8_valid(text, strlen(text))) {
-    write_field(file, text, ',');
-    write_field(file, samples->classes[s->label], splits ? ',' : '\n');
-    if (splits) write_field(file, kohl_split_name((kohl_split)s->split), '\n');
-  } else {
-    status = kohl_fail(ctx, KOHL_BAD_INPUT, "%s: the path of a picture is not UTF-8: %.400s", path, text);
-  }
-  free(real);
-  return status;
-}
-
-kohl_status kohl_samples_write_csv(kohl_context *ctx, const kohl_samples *samples, kohl_split split, const char *path) {
-  FILE *file = fopen(path, "we");
-  if (!file) return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: cannot be written: %s", path, strerror(errno));
-  bool splits = split == KOHL_SPLIT_UNSET && samples->count && !kohl_samples_count(samples, KOHL_SPLIT_UNSET);
-  fputs(splits ? "path,label,split\n" : "path,label\n", file);
-  kohl_status status = KOHL_OK;
-  for (size_t i = 0; status == KOHL_OK && i < samples->count; i++) {
-    const kohl_sample *s = &samples->sample[i];
-    if (split != KOHL_SPLIT_UNSET && s->split != split) continue;
-    status = write_sample(ctx, samples, s, splits, path, file);
-  }
-  struct stat st;
-  bool regular = fstat(fileno(file), &st) == 0 && S_ISREG(st.st_mode); /* a device is not removed */
-  bool failed = ferror(file) != 0;
-  int error = errno;
-  if (fclose(file) != 0 && !failed) {
-    failed = true;
-    error = errno;
-  }
-  if (status == KOHL_OK && failed) {
-    status = kohl_fail(ctx, KOHL_NO_RESOURCE, "%s: cannot be written: %s", path, strerror(error));
-  }
-  if (status != KOHL_OK && regular) unlink(path);
-  return status;
 }

@@ -7,25 +7,21 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "datasets/cifar.h"
 #include "datasets/pack.h"
 #include "datasets/samples.h"
 #include "kernels/core/alloc.h"
 
 enum { DEPTH = 32 };
 
-/* Names found in one folder, or folders still to read; owned. */
+/* The class folders, or folders still to read; owned. */
 typedef struct {
   char **name;
   int *depth;
   size_t count, capacity, depth_capacity;
 } names;
-
-/* What a scan of a class needs: its files are gathered, sorted, and only then become samples. */
-typedef struct {
-  kohl_samples_builder *b;
-  names folders, files;
-} scan;
 
 static void names_free(kohl_context *ctx, names *list) {
   for (size_t i = 0; i < list->count; i++) kohl_free(ctx, list->name[i]);
@@ -66,44 +62,53 @@ static bool is_picture_name(const char *name) {
   return dot && (strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0 || strcasecmp(dot, ".png") == 0);
 }
 
-static void leave_out(scan *s, const char *path, const char *why) {
-  s->b->samples->other_files++;
-  kohl_log(s->b->ctx, KOHL_LOG_WARNING, "bad picture, skipped: %s: %s", path, why);
+/* Why an entry that a picture's name leads to is none; NULL: it is a regular file. */
+static const char *why_no_file(const char *path) {
+  struct stat st;
+  if (stat(path, &st) != 0) return strerror(errno);
+  if (S_ISREG(st.st_mode)) return NULL;
+  return S_ISDIR(st.st_mode) ? "a folder, expected a regular file"
+                             : "a FIFO, socket or device, expected a regular file";
 }
 
-/* Sorts one entry of a folder into files, folders still to read, and others. */
-static kohl_status take(scan *s, const char *folder, const char *name, int depth) {
-  kohl_context *ctx = s->b->ctx;
-  kohl_status status = names_add(ctx, &s->files, folder, name, depth);
-  if (status != KOHL_OK) return status;
-  char *path = s->files.name[s->files.count - 1];
-  bool picture = is_picture_name(name), keep = false;
+/* What a class is scanned into: its pictures become samples as they come. */
+typedef struct {
+  kohl_samples_builder *b;
+  int label;
+  names folders; /* still to read */
+} scan;
+
+static bool is_folder(const char *path, unsigned char type) {
   struct stat st;
-  const char *why = NULL;
+  return type == DT_DIR || (type == DT_UNKNOWN && lstat(path, &st) == 0 && S_ISDIR(st.st_mode));
+}
+
+/* Sorts one entry of a folder into pictures, folders still to read, and others.  The folder's own word for the type
+ * saves a look at each file; links, and what it does not know, are looked at. */
+static kohl_status take(scan *s, const char *folder, const struct dirent *entry, int depth) {
+  kohl_context *ctx = s->b->ctx;
+  const char *name = entry->d_name;
+  char path[KOHL_SAMPLE_PATH];
+  if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, name) >= sizeof path) {
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "%.200s...: a path of more than %d bytes", folder, KOHL_SAMPLE_PATH - 1);
+  }
+  bool picture = is_picture_name(name);
   if (!kohl_utf8_valid(name, strlen(name))) {
-    why = "the name is not UTF-8";
-  } else if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && !picture) {
-    if (depth < DEPTH) {
-      status = names_add(ctx, &s->folders, NULL, path, depth + 1);
-    } else {
-      status = kohl_fail(ctx, KOHL_BAD_INPUT, "%s: folders more than %d deep", path, DEPTH);
+    kohl_samples_leave_out(s->b, path, "the name is not UTF-8");
+    return KOHL_OK;
+  }
+  if (!picture) {
+    if (!is_folder(path, entry->d_type)) {
+      s->b->samples->other_files++;
+      return KOHL_OK;
     }
-  } else if (!picture) {
-    s->b->samples->other_files++;
-  } else if (stat(path, &st) != 0) {
-    why = strerror(errno);
-  } else if (!S_ISREG(st.st_mode)) {
-    why =
-        S_ISDIR(st.st_mode) ? "a folder, expected a regular file" : "a FIFO, socket or device, expected a regular file";
-  } else {
-    keep = true;
+    if (depth < DEPTH) return names_add(ctx, &s->folders, NULL, path, depth + 1);
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: folders more than %d deep", path, DEPTH);
   }
-  if (why) leave_out(s, path, why);
-  if (!keep) {
-    kohl_free(ctx, path);
-    s->files.count--;
-  }
-  return status;
+  const char *why = entry->d_type == DT_REG ? NULL : why_no_file(path);
+  if (!why) return kohl_samples_add(s->b, folder, name, s->label, KOHL_SPLIT_UNSET);
+  kohl_samples_leave_out(s->b, path, why);
+  return KOHL_OK;
 }
 
 /* Calls take for every entry that is not hidden. */
@@ -119,7 +124,7 @@ static kohl_status read_folder(scan *s, const char *path, int depth) {
       if (errno) status = kohl_fail(ctx, KOHL_BAD_INPUT, "%s: the folder cannot be read: %s", path, strerror(errno));
       break;
     }
-    if (entry->d_name[0] != '.') status = take(s, path, entry->d_name, depth);
+    if (entry->d_name[0] != '.') status = take(s, path, entry, depth);
   }
   closedir(dir);
   return status;
@@ -127,9 +132,9 @@ static kohl_status read_folder(scan *s, const char *path, int depth) {
 
 static kohl_status scan_class(kohl_samples_builder *b, const char *root, const char *name) {
   scan s = {.b = b};
-  int label = -1;
-  kohl_status status = kohl_samples_label(b, name, &label);
-  if (status == KOHL_OK && label < 0) {
+  size_t first = b->samples->count;
+  kohl_status status = kohl_samples_label(b, name, strlen(name), &s.label);
+  if (status == KOHL_OK && s.label < 0) {
     char known[512];
     kohl_samples_class_text(b->samples, known, sizeof known);
     return kohl_fail(b->ctx, KOHL_BAD_INPUT, "%s: class folder '%s', expected one of: %s", root, name, known);
@@ -139,7 +144,7 @@ static kohl_status scan_class(kohl_samples_builder *b, const char *root, const c
     status = kohl_check_cancel(b->ctx);
     if (status == KOHL_OK) status = read_folder(&s, s.folders.name[i], s.folders.depth[i]);
   }
-  if (status == KOHL_OK && s.files.count == 0) {
+  if (status == KOHL_OK && b->samples->count == first) {
     static const char text[] = "no .jpg, .jpeg or .png file in the folder of this class";
     if (b->options && b->options->classes) {
       kohl_log(b->ctx, KOHL_LOG_WARNING, "%s/%s: %s", root, name, text);
@@ -147,12 +152,8 @@ static kohl_status scan_class(kohl_samples_builder *b, const char *root, const c
       status = kohl_fail(b->ctx, KOHL_BAD_INPUT, "%s/%s: %s", root, name, text);
     }
   }
-  names_sort(&s.files);
-  for (size_t i = 0; status == KOHL_OK && i < s.files.count; i++) {
-    status = kohl_samples_add(b, NULL, s.files.name[i], label, KOHL_SPLIT_UNSET);
-  }
+  if (status == KOHL_OK) kohl_samples_sort(b->samples, first);
   names_free(b->ctx, &s.folders);
-  names_free(b->ctx, &s.files);
   return status;
 }
 
@@ -183,7 +184,7 @@ static kohl_status find_classes(kohl_samples_builder *b, const char *root, names
 
 kohl_status kohl_samples_from_folder(kohl_context *ctx, const char *path, const kohl_source_options *options,
                                      kohl_samples *out) {
-  kohl_samples_builder b = {.ctx = ctx, .samples = out, .options = options};
+  kohl_samples_builder b = {ctx, out, options};
   names classes = {0};
   kohl_status status = kohl_samples_begin(&b);
   if (status == KOHL_OK) status = find_classes(&b, path, &classes);
@@ -207,10 +208,27 @@ static kohl_status open_csv(kohl_context *ctx, const char *path, const kohl_sour
   return status;
 }
 
+static kohl_status open_standard_input(kohl_context *ctx, const kohl_source_options *options, kohl_samples *out) {
+  kohl_csv *csv;
+  kohl_status status = kohl_csv_open_fd(ctx, "standard input", STDIN_FILENO, &csv);
+  if (status != KOHL_OK) return status;
+  status = kohl_samples_from_list(ctx, csv, options, out);
+  kohl_csv_close(ctx, csv);
+  return status;
+}
+
+static kohl_status open_folder(kohl_context *ctx, const char *root, bool listed, const char *labels,
+                               const kohl_source_options *options, kohl_samples *out) {
+  if (listed) return open_csv(ctx, labels, options, out);
+  if (kohl_cifar_is(root)) return kohl_samples_from_cifar(ctx, root, options, out);
+  return kohl_samples_from_folder(ctx, root, options, out);
+}
+
 kohl_status kohl_samples_open(kohl_context *ctx, const char *path, const kohl_source_options *options,
                               kohl_samples *out) {
   struct stat st;
   memset(out, 0, sizeof *out);
+  if (strcmp(path, "-") == 0) return open_standard_input(ctx, options, out);
   if (stat(path, &st) != 0) return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: cannot be opened: %s", path, strerror(errno));
   if (S_ISREG(st.st_mode) && kohl_pack_recognise(path)) return kohl_samples_from_pack(ctx, path, options, out);
   if (!S_ISDIR(st.st_mode)) return open_csv(ctx, path, options, out);
@@ -223,8 +241,7 @@ kohl_status kohl_samples_open(kohl_context *ctx, const char *path, const kohl_so
   status = kohl_alloc(ctx, bytes + sizeof "/labels.csv", 1, path, &labels);
   if (status == KOHL_OK) {
     snprintf(labels, bytes + sizeof "/labels.csv", "%s/labels.csv", root);
-    bool listed = stat(labels, &st) == 0;
-    status = listed ? open_csv(ctx, labels, options, out) : kohl_samples_from_folder(ctx, root, options, out);
+    status = open_folder(ctx, root, stat(labels, &st) == 0, labels, options, out);
   }
   kohl_free(ctx, labels);
   kohl_free(ctx, root);

@@ -54,20 +54,34 @@ kohl_status kohl_pack_check_fit(kohl_context *ctx, const kohl_pack *pack, const 
   return KOHL_OK;
 }
 
+/* A pack's label as the list numbers it. */
+static kohl_status map_label(kohl_samples_builder *b, const char *name, const kohl_pack *pack, int label, int *out) {
+  const char *class_name = kohl_pack_class(pack, (size_t)label);
+  return kohl_samples_known_label(b, name, class_name, strlen(class_name), out);
+}
+
+static kohl_status add_sample(kohl_samples_builder *b, const char *name, const kohl_pack *pack,
+                              const kohl_pack_sample *s) {
+  int label, *labels = NULL;
+  kohl_status status = map_label(b, name, pack, s->label, &label);
+  if (status == KOHL_OK) status = kohl_samples_add(b, NULL, s->path, label, s->split);
+  if (status == KOHL_OK && kohl_pack_about(pack)->weights) status = kohl_samples_set_weight(b, s->weight);
+  if (status == KOHL_OK && s->group) status = kohl_samples_set_group(b, s->group);
+  if (status != KOHL_OK || !s->labels) return status;
+  status = kohl_alloc(b->ctx, s->label_count, sizeof *labels, "the labels of a picture", &labels);
+  for (size_t k = 0; status == KOHL_OK && k < s->label_count; k++) {
+    status = map_label(b, name, pack, s->labels[k], &labels[k]);
+  }
+  if (status == KOHL_OK) status = kohl_samples_set_labels(b, labels, s->label_count);
+  kohl_free(b->ctx, labels);
+  return status;
+}
+
 static kohl_status read_samples(kohl_samples_builder *b, const char *name, const kohl_pack *pack) {
-  const kohl_pack_info *info = kohl_pack_about(pack);
   kohl_status status = KOHL_OK;
-  for (size_t i = 0; i < info->count && status == KOHL_OK; i++) {
+  for (size_t i = 0; i < kohl_pack_about(pack)->count && status == KOHL_OK; i++) {
     kohl_pack_sample s = kohl_pack_sample_at(pack, i);
-    const char *class_name = kohl_pack_class(pack, (size_t)s.label);
-    int label;
-    status = kohl_samples_label(b, class_name, &label);
-    if (status == KOHL_OK && label < 0) {
-      char known[512];
-      kohl_samples_class_text(b->samples, known, sizeof known);
-      return kohl_fail(b->ctx, KOHL_BAD_INPUT, "%s: class '%.100s', expected one of: %s", name, class_name, known);
-    }
-    if (status == KOHL_OK) status = kohl_samples_add(b, NULL, s.path, label, s.split);
+    status = add_sample(b, name, pack, &s);
     if (status != KOHL_OK || !s.bad) continue;
     b->samples->sample[i].bad = true;
     b->samples->bad++;
@@ -96,7 +110,8 @@ kohl_status kohl_samples_from_pack(kohl_context *ctx, const char *path, const ko
   if (!options || !options->classes) {
     /* As if they were given: their order, and those without a picture, are the pack's. */
     status = copy_classes(ctx, pack, &classes);
-    own = (kohl_source_options){(const char *const *)classes, kohl_pack_about(pack)->class_count, NULL};
+    own = (kohl_source_options){.classes = (const char *const *)classes,
+                                .class_count = kohl_pack_about(pack)->class_count};
     b.options = &own;
   }
   if (status == KOHL_OK) status = kohl_samples_begin(&b);

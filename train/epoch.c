@@ -91,10 +91,12 @@ static kohl_status refuse_step(kohl_run *run, int64_t epoch, size_t first, size_
   kohl_text names = {.ctx = run->ctx};
   int named = 0;
   for (size_t p = first; p < end; p++) {
-    const kohl_sample *sample = &run->samples.sample[run->train.list[run->order[p]]];
-    if (sample->bad) continue;
+    size_t at = run->train.list[run->order[p]];
+    char path[KOHL_SAMPLE_PATH];
+    if (run->samples.sample[at].bad) continue;
     if (named == FILES_NAMED) kohl_text_add(&names, ", ...");
-    if (named++ < FILES_NAMED) kohl_text_add(&names, "%s%s", named > 1 ? ", " : "", sample->path);
+    if (named++ < FILES_NAMED)
+      kohl_text_add(&names, "%s%s", named > 1 ? ", " : "", kohl_sample_path(&run->samples, at, path));
   }
   kohl_status status =
       kohl_fail(run->ctx, KOHL_NOT_FINITE,

@@ -91,7 +91,9 @@ kohl_status kohl_evaluate(kohl_context *ctx, const char *model_path, const char 
   if (model->label_count == 0) {
     status = kohl_fail(ctx, KOHL_BAD_INPUT, "%s: has no labels, expected a model with a head", model_path);
   } else {
-    kohl_source_options source = {(const char *const *)model->labels, model->label_count, options->split_column};
+    kohl_source_options source = {.classes = (const char *const *)model->labels,
+                                  .class_count = model->label_count,
+                                  .split_column = options->split_column};
     status = kohl_samples_open(ctx, data_path, &source, &samples);
   }
   if (status == KOHL_OK) status = run(ctx, model, &samples, data_path, options, out);

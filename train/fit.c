@@ -26,7 +26,8 @@ static void digest_data(kohl_run *run) {
   uint32_t crc = 0;
   for (size_t i = 0; i < run->samples.count; i++) {
     const kohl_sample *s = &run->samples.sample[i];
-    const char *slash = strrchr(s->path, '/'), *file = slash ? slash + 1 : s->path;
+    char file[KOHL_SAMPLE_PATH];
+    kohl_sample_name(&run->samples, i, file);
     const char *label = run->samples.classes[s->label];
     crc = kohl_crc32c(crc, label, strlen(label) + 1);
     crc = kohl_crc32c(crc, file, strlen(file) + 1);
@@ -108,7 +109,7 @@ static size_t list_split(const kohl_run *run, kohl_split split, size_t *list) {
 
 static kohl_status read_data(kohl_run *run) {
   const kohl_recipe *r = &run->recipe;
-  kohl_source_options options = {NULL, 0, r->data.split_column[0] ? r->data.split_column : NULL};
+  kohl_source_options options = {.split_column = r->data.split_column[0] ? r->data.split_column : NULL};
   kohl_status status = kohl_samples_open(run->ctx, run->options->data, &options, &run->samples);
   if (status == KOHL_OK) {
     status = kohl_samples_split(run->ctx, &run->samples, (uint64_t)r->data.seed, r->data.validation, r->data.test);

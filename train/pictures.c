@@ -60,8 +60,9 @@ static kohl_status hand_out(kohl_context *ctx, const kohl_pictures_job *job, con
     const float *row = rows + i * r->floats;
     if (!all_finite(row, r->floats)) {
       const char *layer = job->model ? job->model->graph->nodes[job->model->graph->count - 1].name : "input";
+      char path[KOHL_SAMPLE_PATH];
       return kohl_fail(ctx, KOHL_NOT_FINITE, "%s: the output of layer '%s' is not finite",
-                       job->samples->sample[batch->sample[i]].path, layer);
+                       kohl_sample_path(job->samples, batch->sample[i], path), layer);
     }
     kohl_status status = job->sink(job->user, (size_t)batch->draw[i], row, r->floats);
     if (status != KOHL_OK) return status;

@@ -197,3 +197,27 @@ def data():
     write("run_exists/file.txt", "mine\n")
     write("two_labels.txt", "cat\ndog\n")
     os.mkdir("folder.out")
+    batches()
+
+
+def batches():
+    """Sets in the style of CIFAR-10: two records, good and spoilt."""
+    records = b"".join(bytes([label]) + bytes((i * 7 + label) % 256 for i in range(3072)) for label in (0, 1))
+    def make_set(folder, data, **more):
+        write(f"{folder}/batches.meta.txt", "cat\ndog\n")
+        write(f"{folder}/data_batch_1.bin", data)
+        for name, text in more.items():
+            write(f"{folder}/batches.{name}.txt", text)
+    make_set("batches", records)
+    make_set("batches_long", records[:-1])
+    make_set("batches_label", records[:3073] + b"\7" + records[3074:])
+    make_set("batches_shape", records, shape="32 by 32")
+    meta = b"\x80\x02}U\x0blabel_names](U\1aU\1bes."
+    write("batches_call/batches.meta", meta)
+    write("batches_call/data_batch_1", b"\x80\x02(U\x06mkdir!ios\nsystem\n.")
+    write("batches_system/batches.meta", meta)
+    write("batches_system/data_batch_1", b"\x80\x02cos\nsystem\nU\x02ls\x85R.")
+    write("run_exists/test_batch.bin", "mine\n")
+    write("weight.csv", "path,label,weight\na.png,cat,heavy\n")
+    write("one_bad/cat/1.png", png())
+    write("one_bad/cat/2.png", "no picture\n")

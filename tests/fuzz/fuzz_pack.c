@@ -37,7 +37,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t room, unsigned
   if (seed % 8 == 0 || size < sizeof h) return size;
   memcpy(&h, data, sizeof h);
   if (seed % 2) { /* the sizes that follow from the others, too */
-    uint64_t end = sizeof h + (h.samples & 0xffff) * sizeof(kohl_pack_record) + (h.texts & 0xffff);
+    uint64_t end =
+        sizeof h + (h.samples & 0xffff) * sizeof(kohl_pack_record) + 4 * (h.labels & 0xff) + (h.texts & 0xffff);
     h.pictures = (end + KOHL_PACK_PAGE - 1) / KOHL_PACK_PAGE * KOHL_PACK_PAGE;
     h.bytes = h.pictures + h.samples * h.h * h.w * 3;
     if (h.bytes <= room && h.bytes > size) memset(data + size, 0, (size_t)h.bytes - size);
@@ -59,6 +60,10 @@ static void use(kohl_pack *pack) {
     kohl_pack_sample s = kohl_pack_sample_at(pack, i);
     require(strlen(s.path) > 0 && s.label >= 0 && (size_t)s.label < info->class_count);
     require(kohl_split_name(s.split) != NULL);
+    require(!s.group || strlen(s.group) > 0);
+    for (size_t k = 0; s.labels && k < s.label_count; k++) {
+      require(s.labels[k] >= 0 && (size_t)s.labels[k] < info->class_count);
+    }
     bad += s.bad;
     const uint8_t *rgb;
     if (kohl_pack_picture(context, pack, i, &rgb) != KOHL_OK) continue;

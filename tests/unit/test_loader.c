@@ -154,6 +154,7 @@ static void load_all(kohl_samples *s, const kohl_loader_options *options, const 
 START_TEST(workers_change_no_bit) {
   static float want[DRAWS * ROW], got[DRAWS * ROW], one[ROW];
   static const int workers[] = {0, 1, 2, 4, -1};
+  char path[KOHL_SAMPLE_PATH];
   size_t list[DRAWS];
   kohl_samples s;
   kohl_preprocessing pre = small();
@@ -168,7 +169,7 @@ START_TEST(workers_change_no_bit) {
   }
   /* Without augmentation they are kohl_prepare_file's. */
   for (size_t i = 0; i < DRAWS; i++) {
-    ck_assert_int_eq(kohl_prepare_file(context, &pre, s.sample[list[i]].path, one), KOHL_OK);
+    ck_assert_int_eq(kohl_prepare_file(context, &pre, kohl_sample_path(&s, list[i], path), one), KOHL_OK);
     ck_assert_int_eq(memcmp(one, want + i * ROW, sizeof one), 0);
   }
   for (size_t k = 0; k < 5; k++) {
@@ -268,7 +269,7 @@ START_TEST(bad_pictures_move_nothing) {
   static float want[DRAWS * ROW], got[DRAWS * ROW];
   static const int workers[] = {0, 1, 2, 4};
   static const float zeros[ROW];
-  char told[4][4096];
+  char told[4][4096], path[KOHL_SAMPLE_PATH];
   bool ok[DRAWS];
   size_t list[DRAWS];
   uint32_t epoch = 1;
@@ -294,7 +295,7 @@ START_TEST(bad_pictures_move_nothing) {
     for (int round = 0; round < 2; round++, skipped = 0) {
       run_epoch(loader, &s, list, 0, got, ok);
       for (size_t i = 0; i < DRAWS; i++) {
-        const char *end = strrchr(s.sample[list[i]].path, '/');
+        const char *end = strrchr(kohl_sample_path(&s, list[i], path), '/');
         bool bad = !strcmp(end, "/07.png") || !strcmp(end, "/11.png") || !strcmp(end, "/04.png");
         ck_assert_int_eq(ok[i], !bad);
         skipped += bad;
@@ -347,7 +348,8 @@ START_TEST(too_many_bad_pictures) {
     } while (status == KOHL_OK && batch.count);
     ck_assert_int_eq(status, KOHL_BAD_INPUT);
     char text[512];
-    const char *a = s.sample[0].path;
+    char path[KOHL_SAMPLE_PATH];
+    const char *a = kohl_sample_path(&s, 0, path);
     snprintf(text, sizeof text,
              "2 of 23 pictures are bad (8.7 %%), expected at most 5 %%; the first are: %.*s/b/07.png, %.*s/b/11.png",
              (int)strlen(folder) + 4, a, (int)strlen(folder) + 4, a);

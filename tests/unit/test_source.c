@@ -50,6 +50,13 @@ static void store(const char *name, const char *bytes, size_t length) {
   fclose(file);
 }
 
+/* Two may be held at a time. */
+static const char *path_of(const kohl_samples *samples, size_t i) {
+  static char buffers[2][KOHL_SAMPLE_PATH];
+  static int which;
+  return kohl_sample_path(samples, i, buffers[which = !which]);
+}
+
 static void make_folder(const char *name) { ck_assert_int_eq(mkdir(in_folder(name), 0777), 0); }
 
 static void store_png(const char *name, uint8_t grey) {
@@ -71,8 +78,8 @@ static const char *csv_read(const char *bytes, size_t length, const kohl_source_
     size_t used = 0;
     for (size_t i = 0; i < samples.count; i++) {
       const kohl_sample *s = &samples.sample[i];
-      used += (size_t)snprintf(text + used, sizeof text - used, "%s:%s:%s;", s->path, samples.classes[s->label],
-                               kohl_split_name((kohl_split)s->split));
+      used += (size_t)snprintf(text + used, sizeof text - used, "%s:%s:%s;", path_of(&samples, i),
+                               samples.classes[s->label], kohl_split_name((kohl_split)s->split));
     }
     for (size_t i = 1; i < samples.class_count && !options; i++) {
       ck_assert_int_lt(strcmp(samples.classes[i - 1], samples.classes[i]), 0);
@@ -176,7 +183,7 @@ START_TEST(csv_over_the_window) {
   for (int i = 0; i < 40000; i++) {
     char want[128];
     snprintf(want, sizeof want, "%s/p,%d", folder, i);
-    ck_assert_str_eq(samples.sample[i].path, want);
+    ck_assert_str_eq(path_of(&samples, i), want);
     ck_assert_int_eq(samples.sample[i].label, i % 10);
   }
   kohl_samples_free(context, &samples);
@@ -223,7 +230,7 @@ START_TEST(folder_per_class) {
   ck_assert_str_eq(samples.classes[2], "b");
   ck_assert_uint_eq(samples.count, 5);
   for (size_t i = 0; i < 5; i++) {
-    ck_assert_str_eq(samples.sample[i].path, in_folder(want[i]));
+    ck_assert_str_eq(path_of(&samples, i), in_folder(want[i]));
     ck_assert_int_eq(samples.sample[i].label, labels[i]);
   }
   ck_assert_uint_eq(samples.other_files, 7); /* notes.txt, readme, up, folder.jpg, fifo.png, loop.jpg, \xff.png */
@@ -246,12 +253,166 @@ START_TEST(folder_per_class) {
 }
 END_TEST
 
+START_TEST(columns_beyond_the_path) {
+  static const char text[] =
+      "path,label,weight,group,medium,label\n"
+      "/d/a.jpg,x;y,0.5,g1,stone,z\n/d/b.jpg,y,2e-1,g2,\"wood, oak\",\n/e/c.jpg,;z;;z,3,g1,,x\n";
+  static const char *const wanted[] = {"Medium"};
+  kohl_source_options options = {.several_labels = true, .columns = wanted, .column_count = 1};
+  kohl_csv *csv;
+  kohl_samples s, t;
+  ck_assert_int_eq(kohl_csv_open_memory(context, "t.csv", text, sizeof text - 1, &csv), KOHL_OK);
+  ck_assert_msg(kohl_samples_from_csv(context, csv, NULL, &options, &s) == KOHL_OK, "%s", kohl_context_error(context));
+  kohl_csv_close(context, csv);
+  static const int labels[3][3] = {{0, 1, 2}, {1, 0, 0}, {2, 0, 0}};
+  static const size_t counts[3] = {3, 1, 2};
+  static const float weights[3] = {0.5f, 0.2f, 3.0f};
+  static const char *const groups[3] = {"g1", "g2", "g1"}, *const media[3] = {"stone", "wood, oak", ""};
+  char path[128];
+  snprintf(path, sizeof path, "%s/out.csv", folder);
+  ck_assert_int_eq(kohl_samples_write_csv(context, &s, KOHL_SPLIT_UNSET, path), KOHL_OK);
+  options.column_count = 0;
+  ck_assert_msg(kohl_samples_open(context, path, &options, &t) == KOHL_OK, "%s", kohl_context_error(context));
+  for (size_t i = 0; i < 6; i++) {
+    const kohl_samples *list = i < 3 ? &s : &t;
+    size_t n, k = i % 3;
+    const int *label = kohl_sample_labels(list, k, &n);
+    ck_assert_uint_eq(n, counts[k]);
+    for (size_t l = 0; l < n; l++) ck_assert_int_eq(label[l], labels[k][l]);
+    ck_assert_int_eq(list->sample[k].label, label[0]);
+    ck_assert_float_eq(kohl_sample_weight(list, k), weights[k]);
+    ck_assert_str_eq(kohl_sample_group(list, k), groups[k]);
+    if (i < 3) ck_assert_str_eq(kohl_sample_value(list, k, 0), media[k]);
+    if (i >= 3) ck_assert_ptr_null(kohl_sample_value(list, k, 0));
+  }
+  ck_assert_uint_eq(s.groups.count, 2);
+  ck_assert_uint_eq(s.folders.count, 2);
+  ck_assert_str_eq(kohl_sample_name(&s, 2, (char[KOHL_SAMPLE_PATH]){0}), "c.jpg");
+  kohl_samples_free(context, &s);
+  kohl_samples_free(context, &t);
+}
+END_TEST
+
+START_TEST(columns_that_are_bad) {
+  static const char *const weights[] = {"-1", "nan", "inf", "", "1.5x", "1e99", "0x10", "1,5", "--1", ".", "1e"};
+  for (size_t i = 0; i < sizeof weights / sizeof *weights; i++) {
+    char text[128], want[128];
+    snprintf(text, sizeof text, "path,label,weight\na,x,1\nb,x,\"%s\"\n", weights[i]);
+    snprintf(want, sizeof want, "line 3: weight '%s', expected a finite number of 0 or more", weights[i]);
+    ck_assert_str_eq(csv_read(text, strlen(text), NULL), want);
+  }
+  ck_assert_str_eq(CSV("path,label,weight\na,x,00.0\nb,x,+4.\n"), "a:x:unset;b:x:unset;");
+  static const char *const known[] = {"y", "x"};
+  kohl_source_options several = {.classes = known, .class_count = 2, .several_labels = true};
+  ck_assert_str_eq(csv_read("path,label\na,x;z\n", 17, &several), "line 2: class 'z', expected one of: y, x");
+  ck_assert_str_eq(csv_read("path,label\na,;;\n", 16, &several), "line 2: the label is empty");
+  static const char *const columns[] = {"medium"};
+  kohl_source_options asked = {.columns = columns, .column_count = 1};
+  ck_assert_str_eq(csv_read("path,label\na,x\n", 15, &asked), "line 1: no column named 'medium'");
+  char longest[6000];
+  size_t n = (size_t)snprintf(longest, sizeof longest, "path,label\n");
+  memset(longest + n, 'p', 5000);
+  strcpy(longest + n + 5000, ",x\n");
+  const char *error = csv_read(longest, strlen(longest), NULL);
+  ck_assert_msg(strncmp(error, "line 2: ", 8) == 0 && strstr(error, "a path of 5000 bytes"), "%s", error);
+}
+END_TEST
+
+/* What a list read as standard input is read gives, in the form of csv_read. */
+static const char *list_read(const char *text, size_t length) {
+  static char out[512];
+  kohl_csv *csv;
+  kohl_samples s;
+  ck_assert_int_eq(kohl_csv_open_memory(context, "t", text, length, &csv), KOHL_OK);
+  size_t used = 0;
+  if (kohl_samples_from_list(context, csv, NULL, &s) != KOHL_OK) {
+    snprintf(out, sizeof out, "%s", kohl_context_error(context));
+  } else {
+    for (size_t i = 0; i < s.count; i++) {
+      used += (size_t)snprintf(out + used, sizeof out - used, "%s:%s;", path_of(&s, i), s.classes[s.sample[i].label]);
+    }
+  }
+  kohl_samples_free(context, &s);
+  kohl_csv_close(context, csv);
+  return out;
+}
+#define LIST(literal) list_read(literal, sizeof literal - 1)
+
+START_TEST(lists_of_standard_input) {
+  ck_assert_str_eq(LIST("a/1.jpg\nx/b/2,\"q\".jpg\r\n\n/c/3.png"), "a/1.jpg:a;x/b/2,\"q\".jpg:b;/c/3.png:c;");
+  ck_assert_str_eq(LIST("\xef\xbb\xbflabel,\"Path\"\r\nx,1.jpg\r\n"), "1.jpg:x;");
+  ck_assert_str_eq(LIST("a//1.jpg\n"), "t: line 1: 'a//1.jpg', expected CLASS/FILE: the folder names the class");
+  ck_assert_str_eq(LIST("a/1.jpg\n2.jpg\n"), "t: line 2: '2.jpg', expected CLASS/FILE: the folder names the class");
+  ck_assert_str_eq(LIST("../1.jpg\n"), "t: line 1: '../1.jpg', expected CLASS/FILE: the folder names the class");
+  ck_assert_str_eq(LIST(""), "t: no pictures in it");
+  ck_assert_str_eq(LIST("a/\0.jpg\n"), "t: line 1: a NUL byte; is the file UTF-16? Expected UTF-8");
+}
+END_TEST
+
+/* An allocator that knows what is in use. */
+typedef struct {
+  size_t live, peak;
+} gauge;
+
+static void *gauge_allocate(size_t bytes, void *user) {
+  gauge *g = user;
+  size_t room = (bytes + 63) / 64 * 64;
+  size_t *memory = aligned_alloc(64, room + 64);
+  if (!memory) return NULL;
+  *memory = room;
+  g->live += room;
+  if (g->live > g->peak) g->peak = g->live;
+  return memory + 8;
+}
+
+static void gauge_release(void *memory, void *user) {
+  if (!memory) return;
+  size_t *begin = (size_t *)memory - 8;
+  ((gauge *)user)->live -= *begin;
+  free(begin);
+}
+
+/* The promise: 64 bytes a picture at the most, while the list is made too. */
+START_TEST(memory_of_a_list) {
+  enum { MOST = 140000 };
+  char *text = malloc((size_t)MOST * 80);
+  gauge g = {0, 0};
+  kohl_context_options options = kohl_context_options_default();
+  options.allocator = (kohl_allocator){gauge_allocate, gauge_release, &g};
+  options.threads = 1;
+  kohl_context *ctx;
+  ck_assert_int_eq(kohl_context_create(&options, &ctx), KOHL_OK);
+  for (size_t count = 100000; count <= MOST; count += 4444) { /* some of them just above a growth of the array */
+    size_t used = (size_t)sprintf(text, "path,label\n");
+    for (size_t i = 0; i < count; i++) {
+      used += (size_t)sprintf(text + used, "/srv/collections/museum/photographs/c%02zu/IMG_%06zu.jpeg,c%zu\n", i % 23,
+                              i, i % 23);
+    }
+    kohl_csv *csv;
+    kohl_samples s;
+    ck_assert_int_eq(kohl_csv_open_memory(ctx, "t", text, used, &csv), KOHL_OK);
+    size_t before = g.peak = g.live;
+    ck_assert_int_eq(kohl_samples_from_csv(ctx, csv, NULL, NULL, &s), KOHL_OK);
+    ck_assert_msg(g.peak - before <= 64 * count, "%zu pictures: %.1f bytes each, expected at most 64", count,
+                  (double)(g.peak - before) / (double)count);
+    ck_assert_msg(g.live - before <= 42 * count, "%zu pictures: %.1f bytes each kept, expected at most 42", count,
+                  (double)(g.live - before) / (double)count); /* 20 of a name, 16, a quarter of that, its texts */
+    ck_assert_str_eq(kohl_sample_path(&s, 24, (char[KOHL_SAMPLE_PATH]){0}),
+                     "/srv/collections/museum/photographs/c01/IMG_000024.jpeg");
+    kohl_samples_free(ctx, &s);
+    kohl_csv_close(ctx, csv);
+  }
+  kohl_context_destroy(ctx);
+  free(text);
+}
+END_TEST
+
 START_TEST(folder_with_labels_csv) {
   static const char text[] = "file,class,upstream_split\nq/1.png,x,train\nq/2.png,y,test\n";
   store("labels.csv", text, sizeof text - 1);
   kohl_samples samples;
   ck_assert_int_eq(kohl_samples_open(context, folder, NULL, &samples), KOHL_OK);
-  ck_assert_str_eq(samples.sample[0].path, in_folder("q/1.png"));
+  ck_assert_str_eq(path_of(&samples, 0), in_folder("q/1.png"));
   ck_assert_int_eq(samples.sample[1].split, KOHL_SPLIT_TEST);
   kohl_samples_free(context, &samples);
   open_fails("nothing", "cannot be opened: No such file or directory");
@@ -364,7 +525,7 @@ START_TEST(written_lists_are_read_again) {
     size_t from = split == KOHL_SPLIT_TRAIN;
     ck_assert_uint_eq(t.count, 3 - from);
     for (size_t i = 0; i < t.count; i++) {
-      ck_assert_str_eq(t.sample[i].path, s.sample[i + from].path);
+      ck_assert_str_eq(path_of(&t, i), path_of(&s, i + from));
       ck_assert_str_eq(t.classes[t.sample[i].label], s.classes[s.sample[i + from].label]);
       ck_assert_uint_eq(t.sample[i].split, split == KOHL_SPLIT_UNSET ? s.sample[i].split : KOHL_SPLIT_UNSET);
     }
@@ -469,6 +630,10 @@ int main(void) {
   tcase_add_test(tests, utf8);
   tcase_add_test(tests, csv_over_the_window);
   tcase_add_test(tests, folder_per_class);
+  tcase_add_test(tests, columns_beyond_the_path);
+  tcase_add_test(tests, columns_that_are_bad);
+  tcase_add_test(tests, lists_of_standard_input);
+  tcase_add_test(tests, memory_of_a_list);
   tcase_add_test(tests, folder_with_labels_csv);
   tcase_add_test(tests, split_is_stratified);
   tcase_add_test(tests, small_classes_keep_one_in_training);
