@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/data_pack.h"
 #include "cli/data_report.h"
 #include "datasets/cifar.h"
 
@@ -23,6 +24,7 @@ static const struct {
 } verbs[] = {
     {"report", data_report_verb, 1, "DIR|CSV|-"},
     {"cifar", data_cifar_verb, 2, "DIR|CSV|- OUT"},
+    {"pack", data_pack, 2, "DIR|CSV|- OUT"},
 };
 
 static kohl_source_options source_options(const cli *c) {

@@ -5,11 +5,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "datasets/batch.h"
+#include "datasets/loader.h"
 #include "datasets/cifar.h"
 #include "kernels/core/alloc.h"
 
-enum { TEST, BATCHES = 6, META = BATCHES, SHAPE, OUTPUTS, AT_ONCE = 64, CLASSES = 256 };
+enum { TEST, BATCHES = 6, META = BATCHES, SHAPE, OUTPUTS, CLASSES = 256 };
 
 static const char *const names[OUTPUTS] = {"test_batch.bin",   "data_batch_1.bin", "data_batch_2.bin",
                                            "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin",
@@ -84,36 +84,38 @@ static kohl_status close_files(writer *w, kohl_status status) {
   return status;
 }
 
-/* The floats are 0 to 255 as they were decoded, exactly. */
-static void write_picture(writer *w, size_t i, const float *rgb) {
+static void write_picture(writer *w, size_t i, const uint8_t *rgb) {
   const kohl_sample *s = &w->samples->sample[i];
   FILE *file = w->file[s->split == KOHL_SPLIT_TEST ? TEST : 1 + w->dealt++ % (BATCHES - 1)];
   size_t pixels = (size_t)w->side * (size_t)w->side;
   putc(s->label, file);
   for (size_t c = 0; c < 3; c++) {
-    for (size_t p = 0; p < pixels; p++) putc((int)rgb[3 * p + c], file);
+    for (size_t p = 0; p < pixels; p++) putc(rgb[3 * p + c], file);
   }
 }
 
 static kohl_status write_pictures(writer *w, const kohl_fit *fit, size_t *written) {
   kohl_preprocessing pre = kohl_preprocessing_default();
+  kohl_loader_options options = kohl_loader_options_default();
+  kohl_loader *loader = NULL;
+  kohl_batch batch = {.count = 1};
+  size_t *list = NULL, picture = (size_t)fit->w * (size_t)fit->h * 3;
   pre.fit = *fit;
-  pre.scale = 1.0f;
-  size_t floats = kohl_prepare_floats(&pre);
-  float *rgb = NULL;
-  bool ok[AT_ONCE];
-  size_t indices[AT_ONCE];
-  kohl_status status = kohl_alloc(w->ctx, AT_ONCE * floats, sizeof *rgb, "a batch of pictures", &rgb);
-  for (size_t first = 0; status == KOHL_OK && first < w->samples->count; first += AT_ONCE) {
-    size_t n = w->samples->count - first < AT_ONCE ? w->samples->count - first : AT_ONCE;
-    for (size_t i = 0; i < n; i++) indices[i] = first + i;
-    status = kohl_batch_load(w->ctx, w->samples, &pre, indices, n, rgb, ok);
-    for (size_t i = 0; status == KOHL_OK && i < n; i++) {
-      if (ok[i]) write_picture(w, first + i, rgb + i * floats);
-      *written += ok[i];
+  options.bytes = true;
+  options.bad_limit = 1.0;
+  kohl_status status = kohl_alloc(w->ctx, w->samples->count, sizeof *list, "the list of pictures", &list);
+  for (size_t i = 0; status == KOHL_OK && i < w->samples->count; i++) list[i] = i;
+  if (status == KOHL_OK) status = kohl_loader_create(w->ctx, w->samples, &pre, &options, &loader);
+  if (status == KOHL_OK) status = kohl_loader_begin(loader, list, w->samples->count, 0);
+  while (status == KOHL_OK && batch.count) {
+    status = kohl_loader_next(loader, &batch);
+    for (size_t i = 0; status == KOHL_OK && i < batch.count; i++) {
+      if (batch.ok[i]) write_picture(w, batch.sample[i], batch.bytes + i * picture);
+      *written += batch.ok[i];
     }
   }
-  kohl_free(w->ctx, rgb);
+  kohl_loader_destroy(loader);
+  kohl_free(w->ctx, list);
   return status;
 }
 

@@ -20,9 +20,9 @@ const char *kohl_preprocessing_check(const kohl_preprocessing *pre) {
 
 size_t kohl_prepare_floats(const kohl_preprocessing *pre) { return (size_t)pre->fit.h * (size_t)pre->fit.w * 3; }
 
-static kohl_status normalise(kohl_context *ctx, const kohl_preprocessing *pre, const kohl_picture *fitted, float *dst) {
+kohl_status kohl_prepare_fitted(kohl_context *ctx, const kohl_preprocessing *pre, const uint8_t *rgb, float *dst) {
   kohl_normalise_desc d = {.n = 1,
-                           .pixels = fitted->w * fitted->h,
+                           .pixels = pre->fit.w * pre->fit.h,
                            .scale = pre->scale,
                            .bgr = pre->order == KOHL_CHANNELS_BGR,
                            .dst_stride = 3};
@@ -32,7 +32,7 @@ static kohl_status normalise(kohl_context *ctx, const kohl_preprocessing *pre, c
   }
   const kohl_kernel *kernel = kohl_kernel_choose(ctx, &kohl_normalise_op, KOHL_FWD, &d);
   if (!kernel) return KOHL_USAGE;
-  kohl_args args = {.in = {fitted->rgb}, .out = {dst}};
+  kohl_args args = {.in = {rgb}, .out = {dst}};
   const kohl_kernel_code *code = kernel->code;
   size_t bytes = code->workspace_size ? code->workspace_size(&d, kohl_threads_count(ctx->threads)) : 0;
   kohl_status status = kohl_alloc(ctx, bytes, 1, "normalising a picture", &args.workspace);
@@ -47,7 +47,7 @@ kohl_status kohl_prepare(kohl_context *ctx, const kohl_preprocessing *pre, const
   if (wrong) return kohl_fail(ctx, KOHL_USAGE, "preprocessing: %s", wrong);
   kohl_picture fitted;
   kohl_status status = kohl_picture_fit(ctx, picture, &pre->fit, &fitted);
-  if (status == KOHL_OK) status = normalise(ctx, pre, &fitted, dst);
+  if (status == KOHL_OK) status = kohl_prepare_fitted(ctx, pre, fitted.rgb, dst);
   kohl_picture_free(ctx, &fitted);
   return status;
 }

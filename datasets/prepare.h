@@ -13,7 +13,11 @@ size_t kohl_prepare_floats(const kohl_preprocessing *pre);
 /* dst[fit.h][fit.w][3] = the picture fitted and normalised.  KOHL_USAGE when the check objects. */
 kohl_status kohl_prepare(kohl_context *ctx, const kohl_preprocessing *pre, const kohl_picture *picture, float *dst);
 
-/* The same from a file; KOHL_BAD_INPUT with a text that begins with the path when it is no good picture. */
+/* dst[fit.h][fit.w][3] = rgb[fit.h][fit.w][3], a picture that is fitted already, normalised.  The numbers of pre must
+ * be good (kohl_preprocessing_check). */
+kohl_status kohl_prepare_fitted(kohl_context *ctx, const kohl_preprocessing *pre, const uint8_t *rgb, float *dst);
+
+/* kohl_prepare from a file; KOHL_BAD_INPUT with a text that begins with the path when it is no good picture. */
 kohl_status kohl_prepare_file(kohl_context *ctx, const kohl_preprocessing *pre, const char *path, float *dst);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "datasets/cifar.h"
 #include "datasets/file.h"
+#include "datasets/pack.h"
 #include "datasets/source.h"
 #include "kernels/core/alloc.h"
 
@@ -19,6 +20,7 @@ size_t kohl_samples_count(const kohl_samples *samples, kohl_split split) {
 }
 
 void kohl_samples_free(kohl_context *ctx, kohl_samples *samples) {
+  kohl_pack_close(ctx, samples->pack);
   for (size_t i = 0; samples->records && i < samples->folders.count; i++) {
     kohl_free(ctx, samples->records[i].text_begin);
   }
@@ -74,7 +76,18 @@ const char *kohl_sample_value(const kohl_samples *samples, size_t i, size_t colu
   return kohl_text_at(&samples->texts, samples->value[column][i]);
 }
 
+static size_t packed_bytes(const kohl_samples *samples) {
+  const kohl_fit *fit = &kohl_pack_about(samples->pack)->fit;
+  return (size_t)fit->w * (size_t)fit->h * 3;
+}
+
 bool kohl_sample_pixels(const kohl_samples *samples, size_t i, int *w, int *h, size_t *bytes) {
+  if (samples->pack) {
+    *w = kohl_pack_about(samples->pack)->fit.w;
+    *h = kohl_pack_about(samples->pack)->fit.h;
+    *bytes = packed_bytes(samples);
+    return true;
+  }
   if (!samples->records) return false;
   const kohl_record_file *file = &samples->records[samples->sample[i].folder];
   *w = *h = file->side;
@@ -88,7 +101,26 @@ kohl_status kohl_sample_load(kohl_context *ctx, const kohl_samples *samples, siz
     return kohl_record_load(ctx, &samples->records[s->folder], samples->folders.text[s->folder], s->name, out, length);
   }
   char path[KOHL_SAMPLE_PATH];
+  if (samples->pack) {
+    const uint8_t *rgb;
+    *out = NULL;
+    *length = packed_bytes(samples);
+    kohl_status status = kohl_pack_picture(ctx, samples->pack, i, &rgb);
+    if (status == KOHL_OK) status = kohl_alloc(ctx, *length, 1, "a picture of a pack", out);
+    if (status == KOHL_OK) memcpy(*out, rgb, *length);
+    return status;
+  }
   return kohl_file_load(ctx, kohl_sample_path(samples, i, path), KOHL_PICTURE_BYTES, out, length);
+}
+
+/* Pixels to pixels: those of a pack. */
+static kohl_status copy_pixels(kohl_context *ctx, const kohl_fit *fit, const uint8_t *rgb, kohl_picture *out) {
+  *out = (kohl_picture){fit->w, fit->h, NULL, "pack RGB"};
+  size_t bytes = (size_t)fit->w * (size_t)fit->h * 3;
+  kohl_status status = kohl_alloc(ctx, bytes, 1, "a picture of a pack", &out->rgb);
+  if (status == KOHL_OK) memcpy(out->rgb, rgb, bytes);
+  if (status != KOHL_OK) memset(out, 0, sizeof *out);
+  return status;
 }
 
 /* Planes of red, green and blue to pixels. */
@@ -109,6 +141,7 @@ kohl_status kohl_sample_decode(kohl_context *ctx, const kohl_samples *samples, s
                                size_t length, const kohl_decode_options *options, kohl_picture *out) {
   char path[KOHL_SAMPLE_PATH];
   kohl_sample_path(samples, i, path);
+  if (samples->pack) return copy_pixels(ctx, &kohl_pack_about(samples->pack)->fit, bytes, out);
   if (!samples->records) return kohl_picture_decode(ctx, path, bytes, length, options, out);
   return interleave(ctx, path, bytes, samples->records[samples->sample[i].folder].side, out);
 }

@@ -8,6 +8,7 @@
  *   -                     standard input: a CSV where its first line names a path column, else one path a line, whose
  *                         class is the name of the folder that it lies in.
  *   a folder with labels.csv   is read through that file.
+ *   a pack                decoded pictures in one file (datasets/pack.h).
  *   a CIFAR folder        batches of pixels, binary or pickled; see datasets/cifar.h.
  *
  * Columns of a CSV, found by their names in any case, wherever they stand; others are passed over:
@@ -19,7 +20,7 @@
  * finite number of 0 or more group                             pictures of one group belong into one part and whatever
  * is asked for by options->columns.
  *
- * Nothing is decoded here: a file that is no good picture is found when it is loaded (datasets/batch.h).  What cannot
+ * Nothing is decoded here: a file that is no good picture is found when it is loaded (datasets/loader.h).  What cannot
  * be a picture whatever it holds (a folder or FIFO named x.jpg, a link that leads nowhere, a name that is not UTF-8)
  * is named in one warning and left out. */
 #ifndef KOHL_DATASETS_SOURCE_H
@@ -43,7 +44,7 @@ typedef struct kohl_sample {
   uint32_t name;   /* of the list's texts, or the number of a record */
   int label;       /* index into classes; the first of several */
   uint8_t split;   /* a kohl_split */
-  bool bad;        /* could not be loaded; set by kohl_batch_load */
+  bool bad;        /* could not be loaded; set by the loader */
 } kohl_sample;
 
 typedef struct kohl_record_file kohl_record_file; /* datasets/cifar.h */
@@ -68,6 +69,8 @@ typedef struct kohl_samples {
   int *labels;
   uint32_t **value;          /* column_count arrays, each of a text of the list for each sample */
   kohl_record_file *records; /* one for each folder where samples are records of files, else NULL */
+
+  struct kohl_pack *pack; /* the picture of sample i is its picture i.  NULL: pictures are in files of their own */
 
   kohl_text_store texts;
   kohl_text_table folders, class_table, groups; /* folders end in '/', or are "" or a file of records */
@@ -128,10 +131,11 @@ float kohl_sample_weight(const kohl_samples *samples, size_t i);
 const char *kohl_sample_group(const kohl_samples *samples, size_t i);
 const char *kohl_sample_value(const kohl_samples *samples, size_t i, size_t column);
 
-/* Whether sample i is w x h pixels in a file (*bytes of them, planar RGB) rather than a file of its own. */
+/* Whether sample i is w x h pixels in a file (*bytes of them, RGB: planar in records, [h][w][3] in a pack) rather than
+ * a file of its own. */
 bool kohl_sample_pixels(const kohl_samples *samples, size_t i, int *w, int *h, size_t *bytes);
 
-/* The bytes of sample i: its file, of at most 256 MiB, or its pixels, planar RGB.  *out is the caller's until
+/* The bytes of sample i: its file, of at most 256 MiB, or its pixels.  *out is the caller's until
  * kohl_free. */
 kohl_status kohl_sample_load(kohl_context *ctx, const kohl_samples *samples, size_t i, uint8_t **out, size_t *length);
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "datasets/cifar.h"
+#include "datasets/pack.h"
 #include "datasets/samples.h"
 #include "kernels/core/alloc.h"
 
@@ -229,6 +230,7 @@ kohl_status kohl_samples_open(kohl_context *ctx, const char *path, const kohl_so
   memset(out, 0, sizeof *out);
   if (strcmp(path, "-") == 0) return open_standard_input(ctx, options, out);
   if (stat(path, &st) != 0) return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: cannot be opened: %s", path, strerror(errno));
+  if (S_ISREG(st.st_mode) && kohl_pack_recognise(path)) return kohl_samples_from_pack(ctx, path, options, out);
   if (!S_ISDIR(st.st_mode)) return open_csv(ctx, path, options, out);
   size_t bytes = strlen(path);
   while (bytes > 1 && path[bytes - 1] == '/') bytes--;

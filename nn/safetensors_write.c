@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "kernels/core/crc32c.h"
+#include "kernels/core/place.h"
 #include "nn/json.h"
-#include "nn/place.h"
 #include "nn/safetensors_file.h"
 
 typedef struct declared {

@@ -1,4 +1,4 @@
-/* Pictures through a network.  Decoding and running take turns; the network is much the longer part. */
+/* Pictures through a network, which runs on one batch while the loader decodes the next ones. */
 #include "train/pictures.h"
 
 #include <string.h>
@@ -6,25 +6,26 @@
 #include "kernels/core/alloc.h"
 #include "nn/session.h"
 
-/* Room for one batch. */
+/* What is made once for all batches. */
 typedef struct room {
-  kohl_session *session; /* NULL without a model */
-  float *input;          /* the session's, or own */
-  float *own, *output;
-  bool *ok;
-  size_t floats; /* of an output row */
+  kohl_loader *loader;
+  kohl_session *session; /* NULL without a model: the loader's rows are the output */
+  float *output;
+  size_t pixels, floats; /* of an input and an output row */
 } room;
 
-static kohl_status make_room(kohl_context *ctx, const kohl_pictures_job *job, room *r) {
-  size_t pixels = kohl_prepare_floats(job->pre), batch = (size_t)job->batch;
-  kohl_status status = kohl_alloc(ctx, batch, sizeof *r->ok, "a batch of pictures", &r->ok);
-  if (status != KOHL_OK) return status;
-  if (!job->model) {
-    r->floats = pixels;
-    status = kohl_alloc(ctx, batch * pixels, sizeof(float), "a batch of pictures", &r->own);
-    r->input = r->output = r->own;
-    return status;
-  }
+/* As many decoding threads as the context has.  The caller looks at the bad pictures, so that none are too many. */
+static kohl_status make_loader(kohl_context *ctx, const kohl_pictures_job *job, room *r) {
+  kohl_loader_options options = kohl_loader_options_default();
+  options.batch = job->batch;
+  options.workers = (int)kohl_threads_count(ctx->threads);
+  if (options.workers > KOHL_LOADER_WORKERS) options.workers = KOHL_LOADER_WORKERS;
+  options.bad_limit = 1.0;
+  kohl_status status = kohl_loader_create(ctx, job->samples, job->pre, &options, &r->loader);
+  return status == KOHL_OK ? kohl_loader_begin(r->loader, job->list, job->count, 0) : status;
+}
+
+static kohl_status make_session(kohl_context *ctx, const kohl_pictures_job *job, room *r) {
   const kohl_graph *graph = job->model->graph;
   kohl_shape in = graph->nodes[0].shape, out = graph->nodes[graph->count - 1].shape;
   if (in.h != job->pre->fit.h || in.w != job->pre->fit.w || in.c != 3) {
@@ -35,17 +36,15 @@ static kohl_status make_room(kohl_context *ctx, const kohl_pictures_job *job, ro
   r->floats = (size_t)out.h * (size_t)out.w * (size_t)out.c;
   kohl_plan_options options = kohl_plan_options_default();
   options.batch = job->batch;
-  status = kohl_session_create(ctx, job->model, &options, &r->session);
-  if (status == KOHL_OK) status = kohl_alloc(ctx, batch * r->floats, sizeof(float), "a batch of outputs", &r->output);
-  if (status == KOHL_OK) r->input = kohl_session_input(r->session);
-  return status;
+  kohl_status status = kohl_session_create(ctx, job->model, &options, &r->session);
+  if (status != KOHL_OK) return status;
+  return kohl_alloc(ctx, (size_t)job->batch * r->floats, sizeof(float), "a batch of outputs", &r->output);
 }
 
-static void free_room(kohl_context *ctx, const kohl_pictures_job *job, room *r) {
+static void free_room(kohl_context *ctx, room *r) {
+  kohl_loader_destroy(r->loader);
   kohl_session_destroy(r->session);
-  kohl_free(ctx, r->ok);
-  kohl_free(ctx, r->own);
-  if (job->model) kohl_free(ctx, r->output);
+  kohl_free(ctx, r->output);
 }
 
 static bool all_finite(const float *row, size_t n) {
@@ -54,50 +53,55 @@ static bool all_finite(const float *row, size_t n) {
   return finite;
 }
 
-static kohl_status hand_out(kohl_context *ctx, const kohl_pictures_job *job, const room *r, size_t first, size_t n) {
-  for (size_t i = 0; i < n; i++) {
-    if (!r->ok[i]) continue;
-    const float *row = r->output + i * r->floats;
+static kohl_status hand_out(kohl_context *ctx, const kohl_pictures_job *job, const room *r, const kohl_batch *batch) {
+  const float *rows = r->session ? r->output : batch->floats;
+  for (size_t i = 0; i < batch->count; i++) {
+    if (!batch->ok[i]) continue;
+    const float *row = rows + i * r->floats;
     if (!all_finite(row, r->floats)) {
       const char *layer = job->model ? job->model->graph->nodes[job->model->graph->count - 1].name : "input";
       char path[KOHL_SAMPLE_PATH];
       return kohl_fail(ctx, KOHL_NOT_FINITE, "%s: the output of layer '%s' is not finite",
-                       kohl_sample_path(job->samples, job->list[first + i], path), layer);
+                       kohl_sample_path(job->samples, batch->sample[i], path), layer);
     }
-    kohl_status status = job->sink(job->user, first + i, row, r->floats);
+    kohl_status status = job->sink(job->user, (size_t)batch->draw[i], row, r->floats);
     if (status != KOHL_OK) return status;
   }
   return KOHL_OK;
 }
 
+static kohl_status run_batch(const kohl_pictures_job *job, const room *r, const kohl_batch *batch) {
+  memcpy(kohl_session_input(r->session), batch->floats, batch->count * r->pixels * sizeof(float));
+  kohl_status status = kohl_session_run(r->session, (int)batch->count);
+  if (status != KOHL_OK) return status;
+  return kohl_session_output(r->session, (int)job->model->graph->count - 1, (int)batch->count, r->output);
+}
+
+static void report(kohl_context *ctx, const room *r) {
+  kohl_loader_stats stats = kohl_loader_read_stats(r->loader);
+  double share = stats.seconds > 0 ? 100.0 * stats.waited / stats.seconds : 0.0;
+  kohl_log(ctx, KOHL_LOG_INFO, "%zu pictures in %.2f s, of them %.2f s (%.0f %%) waiting for pictures; %zu bad",
+           stats.pictures, stats.seconds, stats.waited, share, stats.bad);
+}
+
 kohl_status kohl_pictures_run(kohl_context *ctx, const kohl_pictures_job *job) {
-  room r;
-  memset(&r, 0, sizeof r);
-  kohl_status status = make_room(ctx, job, &r);
-  for (size_t first = 0; first < job->count && status == KOHL_OK; first += (size_t)job->batch) {
-    size_t n = job->count - first < (size_t)job->batch ? job->count - first : (size_t)job->batch;
-    status = kohl_check_cancel(ctx);
-    if (status == KOHL_OK) {
-      status = kohl_batch_load(ctx, job->samples, job->pre, job->list + first, n, r.input, r.ok);
-    }
-    if (status == KOHL_OK && r.session) {
-      status = kohl_session_run(r.session, (int)n);
-      int last = (int)job->model->graph->count - 1;
-      if (status == KOHL_OK) status = kohl_session_output(r.session, last, (int)n, r.output);
-    }
-    if (status == KOHL_OK) status = hand_out(ctx, job, &r, first, n);
-    if (status == KOHL_OK && job->progress) job->progress(job->progress_user, first + n, job->count);
+  room r = {.pixels = kohl_prepare_floats(job->pre), .floats = kohl_prepare_floats(job->pre)};
+  kohl_status status = job->model ? make_session(ctx, job, &r) : KOHL_OK;
+  if (status == KOHL_OK) status = make_loader(ctx, job, &r);
+  while (status == KOHL_OK) {
+    kohl_batch batch;
+    status = kohl_loader_next(r.loader, &batch);
+    if (status != KOHL_OK || batch.count == 0) break;
+    if (r.session) status = run_batch(job, &r, &batch);
+    if (status == KOHL_OK) status = hand_out(ctx, job, &r, &batch);
+    size_t done = (size_t)batch.draw[0] + batch.count;
+    if (status == KOHL_OK && job->progress) job->progress(job->progress_user, done, job->count);
   }
-  free_room(ctx, job, &r);
+  if (status == KOHL_OK) report(ctx, &r);
+  free_room(ctx, &r);
   return status;
 }
 
 kohl_status kohl_pictures_check(kohl_context *ctx, const kohl_samples *samples, size_t count, double share) {
-  if ((double)samples->bad <= share * (double)count) return KOHL_OK;
-  char first[KOHL_SAMPLE_PATH] = "";
-  for (size_t i = samples->count; i-- > 0;) {
-    if (samples->sample[i].bad) kohl_sample_path(samples, i, first);
-  }
-  return kohl_fail(ctx, KOHL_BAD_INPUT, "%zu of %zu pictures are bad, expected at most a share of %g; the first is %s",
-                   samples->bad, count, share, first);
+  return kohl_bad_check(ctx, samples, samples->bad, count, share);
 }

@@ -1,11 +1,11 @@
-/* Running a frozen network over pictures of a list, a batch at a time.
+/* Running a frozen network over pictures of a list, a batch at a time, while the next ones are decoded.
  *
  * Shared by the features of training and by evaluation.  Bad pictures are left out; the caller sees them in
  * samples->sample[i].bad afterwards. */
 #ifndef KOHL_TRAIN_PICTURES_H
 #define KOHL_TRAIN_PICTURES_H
 
-#include "datasets/batch.h"
+#include "datasets/loader.h"
 #include "nn/model.h"
 
 enum { KOHL_PICTURES_BATCH = 32 };
@@ -26,8 +26,8 @@ typedef struct kohl_pictures_job {
   void *progress_user;
 } kohl_pictures_job;
 
-/* Rows arrive in the order of the list, for any number of threads with the same bits.  A row that is not finite is
- * KOHL_NOT_FINITE naming the picture and the layer. */
+/* Rows arrive in the order of the list, for any number of threads with the same bits.  How long it waited for pictures
+ * goes to the log.  A row that is not finite is KOHL_NOT_FINITE naming the picture and the layer. */
 kohl_status kohl_pictures_run(kohl_context *ctx, const kohl_pictures_job *job);
 
 /* KOHL_BAD_INPUT when more than `share` of the samples that were looked at (of all `count`) are bad. */

@@ -1,5 +1,5 @@
 /* A file that appears complete or not at all. */
-#include "nn/place.h"
+#include "kernels/core/place.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* A file that appears under its name complete or not at all, whatever fails: written under a temporary name in the same
- * folder, flushed, renamed, the folder flushed.  Used for model files and checkpoints. */
-#ifndef KOHL_NN_PLACE_H
-#define KOHL_NN_PLACE_H
+ * folder, flushed, renamed, the folder flushed.  Used for model files, checkpoints and packs. */
+#ifndef KOHL_KERNELS_CORE_PLACE_H
+#define KOHL_KERNELS_CORE_PLACE_H
 
 #include "kernels/core/alloc.h"
 
