@@ -47,18 +47,20 @@ static void close_pipe(int *pipe) {
 
 /* The end of the child in words.  result: of waitpid, or -1 where another one has waited for it. */
 static kohl_status ended(kohl_context *ctx, kohl_hdf5 *h5, int result) {
+  int number = result != -1 && WIFSIGNALED(result) ? WTERMSIG(result) : 0;
   h5->child = 0;
-  if (result != -1 && WIFSIGNALED(result) && WTERMSIG(result) == SIGXCPU)
+  kohl_status status = kohl_check_cancel(ctx); /* a terminal's interrupt ends both */
+  if (status) return status;
+  if (number == SIGXCPU)
     return kohl_fail(ctx, KOHL_BAD_INPUT,
                      "%s: libhdf5 was stopped after %llu seconds of processor time, expected less for %llu bytes; the "
                      "file is damaged",
                      h5->path, (unsigned long long)kohl_hdf5_seconds(h5->bytes), (unsigned long long)h5->bytes);
-  if (result != -1 && WIFSIGNALED(result) && WTERMSIG(result) == SIGKILL)
-    return kohl_fail(ctx, KOHL_NO_RESOURCE, "%s: the process that reads it was killed", h5->path);
-  if (result != -1 && WIFSIGNALED(result))
-    return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: libhdf5 crashed (signal %d); the file is damaged", h5->path,
-                     WTERMSIG(result));
-  return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: libhdf5 ended with code %d; the file is damaged", h5->path,
+  if (number == SIGKILL || number == SIGTERM || number == SIGINT || number == SIGHUP)
+    return kohl_fail(ctx, KOHL_NO_RESOURCE, "%s: the process that reads it was killed (signal %d)", h5->path, number);
+  if (number)
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: libhdf5 crashed (signal %d); the file is damaged", h5->path, number);
+  return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: the process that reads it ended with code %d", h5->path,
                    result == -1 ? -1 : WEXITSTATUS(result));
 }
 

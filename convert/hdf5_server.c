@@ -37,7 +37,7 @@ uint64_t kohl_hdf5_memory(uint64_t bytes) { return (32 << 20) + bytes; }
 
 #ifdef KOHL_HDF5
 
-enum { REQUESTS = 3, REPLIES = 4, HIGH = 64 };
+enum { REQUESTS = 3, REPLIES = 4, OTHERS = 5 };
 
 typedef struct server {
   kohl_context *ctx;
@@ -56,19 +56,19 @@ static bool leave_the_caller(int requests, int replies) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
-  requests = fcntl(requests, F_DUPFD, HIGH); /* away from the numbers that they are to get */
-  replies = fcntl(replies, F_DUPFD, HIGH);
+  requests = fcntl(requests, F_DUPFD, OTHERS); /* away from the numbers that they are to get */
+  replies = fcntl(replies, F_DUPFD, OTHERS);
   if (requests < 0 || replies < 0 || dup2(requests, REQUESTS) < 0 || dup2(replies, REPLIES) < 0) return false;
   close(0);
   close(1);
   if (!KOHL_TRACED) close(2); /* where a sanitizer reports */
-  return syscall(SYS_close_range, REPLIES + 1, ~0U, 0) == 0 || errno == ENOSYS;
+  return syscall(SYS_close_range, OTHERS, ~0U, 0) == 0 || errno == ENOSYS;
 }
 
 static bool limit(int what, uint64_t value) {
   struct rlimit old;
   if (getrlimit(what, &old) != 0) return false;
-  if (old.rlim_max != RLIM_INFINITY && value > old.rlim_max) value = old.rlim_max;
+  if (old.rlim_cur != RLIM_INFINITY && value > old.rlim_cur) value = old.rlim_cur;
   struct rlimit now = {.rlim_cur = value, .rlim_max = old.rlim_max}; /* the hard one would kill and say nothing */
   return setrlimit(what, &now) == 0;
 }

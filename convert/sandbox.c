@@ -48,8 +48,7 @@ static const char refused[] =
 
 /* What a reader still may: read, answer, ask for memory and the time, end. */
 static const char reading[] =
-    "read pread64 readv write lseek _llseek fstat newfstatat stat lstat statx close munmap mremap madvise brk futex "
-    "exit "
+    "read pread64 readv write lseek fstat newfstatat stat lstat statx close munmap mremap madvise brk futex exit "
     "exit_group rt_sigreturn rt_sigprocmask clock_gettime gettimeofday getrandom getrusage getpid gettid sched_yield "
     "restart_syscall fcntl";
 
