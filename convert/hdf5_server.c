@@ -73,7 +73,8 @@ static bool limit(int what, uint64_t value) {
   struct rlimit old;
   if (getrlimit(what, &old) != 0) return false;
   if (old.rlim_cur != RLIM_INFINITY && value > old.rlim_cur) value = old.rlim_cur;
-  struct rlimit now = {.rlim_cur = value, .rlim_max = old.rlim_max}; /* the hard one would kill and say nothing */
+  struct rlimit now = {.rlim_cur = value, .rlim_max = old.rlim_max};
+  if (old.rlim_max > value) now.rlim_max = value + 1; /* more: processor time's hard limit kills and says nothing */
   return setrlimit(what, &now) == 0;
 }
 
