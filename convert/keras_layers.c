@@ -108,12 +108,12 @@ static kohl_status read_pads(reader *r, int pad[4]) {
   kohl_json_open(&json, r->ctx, range.text ? range.text : "1", range.text ? range.length : 1);
   while (good && kohl_json_next(&json) != KOHL_JSON_END) {
     if (json.event == KOHL_JSON_NUMBER_VALUE && count < 4)
-      good = kohl_json_get_int64(&json, &numbers[count]) == KOHL_OK && numbers[count] >= 0 && numbers[count] <= 32768,
-      count++;
+      good = kohl_json_get_int64(&json, &numbers[count++]) == KOHL_OK;
     else
       good = json.event == KOHL_JSON_ARRAY_BEGIN || json.event == KOHL_JSON_ARRAY_END;
   }
   kohl_json_close(&json);
+  for (int i = 0; i < 4; i++) good = good && numbers[i] >= 0 && numbers[i] <= 32768;
   if (!good || count == 0 || count == 3)
     return kohl_keras_layer_refuse(r, "padding", kohl_quote(range.text, range.length).text,
                                    "[[top, bottom], [left, right]]");
