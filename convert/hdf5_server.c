@@ -91,7 +91,8 @@ static uint64_t address_space(void) {
 
 static kohl_status confine(kohl_context *ctx, const char *path, uint64_t bytes) {
   uint64_t space = address_space();
-  bool good = limit(RLIMIT_CPU, kohl_hdf5_seconds(bytes)) && limit(RLIMIT_CORE, 0) && limit(RLIMIT_FSIZE, 0);
+  bool good = limit(RLIMIT_CPU, kohl_hdf5_seconds(bytes)) && limit(RLIMIT_CORE, 0);
+  if (good && !KOHL_TRACED) good = limit(RLIMIT_FSIZE, 0); /* a sanitizer's report may go to a file */
   if (good && space) good = limit(RLIMIT_AS, space + kohl_hdf5_memory(bytes));
   if (!good) return kohl_fail(ctx, KOHL_NO_RESOURCE, "%s: the process that reads it cannot be limited", path);
   return kohl_convert_sandbox_reader(ctx);
