@@ -124,12 +124,14 @@ static kohl_status read_pool(reader *r, kohl_layer layer, const int *inputs, int
 
 static kohl_status read_norm(reader *r, const int *inputs, int count) {
   kohl_params params = kohl_params_default();
-  double epsilon = 1e-3;
+  double epsilon = 1e-3, momentum = (double)params.momentum;
   kohl_status status = need_number(r, "axis", -1, 3);
   if (!status) status = kohl_json_field_double(r->ctx, r->config, "epsilon", &epsilon);
+  if (!status) status = kohl_json_field_double(r->ctx, r->config, "momentum", &momentum);
   if (!status) status = kohl_json_field_bool(r->ctx, r->config, "scale", &params.gamma);
   if (!status) status = kohl_json_field_bool(r->ctx, r->config, "center", &params.beta);
   params.epsilon = (float)epsilon;
+  params.momentum = (float)momentum;
   return status ? status : add(r, KOHL_LAYER_batch_norm, r->name, &params, inputs, count);
 }
 

@@ -11,11 +11,13 @@
 #define STRETCH .mode = KOHL_FIT_STRETCH, .resize = 256, .fraction = 0.875
 #define CROP(side) .mode = KOHL_FIT_CROP, .resize = side, .fraction = 0.875
 #define FRACTION(share) .mode = KOHL_FIT_FRACTION, .resize = 256, .fraction = share
-#define OPTIONS(count_padding_, ceil_pools_, epsilon_, gamma_, dropout_) \
-  .count_padding = count_padding_, .ceil_pools = ceil_pools_, .epsilon = epsilon_, .gamma = gamma_, .dropout = dropout_
+#define OPTIONS(count_padding_, ceil_pools_, epsilon_, gamma_, dropout_)                            \
+  .count_padding = count_padding_, .ceil_pools = ceil_pools_, .epsilon = epsilon_, .gamma = gamma_, \
+  .dropout = dropout_, .torch_statistics = count_padding_
 #define ADAPTIVE(epsilon_, gamma_, dropout_) \
-  .adaptive_pool = true, .epsilon = epsilon_, .gamma = gamma_, .dropout = dropout_
-#define RESNET(epsilon_, keras_) .epsilon = epsilon_, .gamma = true, .conv_bias = keras_, .stride_first = keras_
+  .adaptive_pool = true, .epsilon = epsilon_, .gamma = gamma_, .dropout = dropout_, .torch_statistics = true
+#define RESNET(epsilon_, keras_) \
+  .epsilon = epsilon_, .gamma = true, .conv_bias = keras_, .stride_first = keras_, .torch_statistics = !keras_
 #define HEAD(...) \
   { __VA_ARGS__ }
 #define RATES(...) .head_rates = {__VA_ARGS__}

@@ -22,15 +22,6 @@ kohl_status kohl_backward_sum(kohl_backward *b, int node, int term, int sum) {
   return KOHL_OK;
 }
 
-/* A piece of params or gradients as a buffer. */
-static kohl_status add_piece(kohl_backward *b, int home, size_t offset, int *buffer) {
-  kohl_status status = kohl_plan_add_floats(b->ctx, b->plan, 0, buffer);
-  if (status != KOHL_OK) return status;
-  b->plan->buffers[*buffer].home = home;
-  b->plan->buffers[*buffer].channel = (int)offset;
-  return KOHL_OK;
-}
-
 /* One step with the op and the desc of the node's forward step. */
 static kohl_status add_direction(kohl_backward *b, int forward, kohl_direction direction, int node, kohl_step **step) {
   kohl_status status = kohl_plan_add_step(b->ctx, b->plan, b->plan->steps[forward].op, direction, node, step);
@@ -49,7 +40,7 @@ static kohl_status undo_activation(kohl_backward *b, int node) {
                                                  .pixels = layer->shape.h * layer->shape.w,
                                                  .c = layer->shape.c,
                                                  .function = KOHL_ACTIVATION_FUNCTION_RELU};
-  step->in[ACTIVATION_DGRAD_DST] = b->plan->node_buffer[node];
+  step->in[ACTIVATION_DGRAD_DST] = kohl_backward_value(b, b->plan->node_buffer[node]);
   step->in[ACTIVATION_DGRAD_DDST] = step->out[ACTIVATION_DGRAD_DSRC] = b->gradient[node];
   return KOHL_OK;
 }
@@ -65,11 +56,13 @@ static kohl_status weight_gradient(kohl_backward *b, int forward, int node) {
   size_t bias = kohl_plan_param(b->plan, node, "bias");
   int dwei = -1, dbia = -1;
   kohl_step *step;
-  kohl_status status = add_piece(b, b->plan->gradients, kohl_plan_param(b->plan, node, "weight"), &dwei);
-  if (status == KOHL_OK && bias != SIZE_MAX) status = add_piece(b, b->plan->gradients, bias, &dbia);
+  kohl_status status =
+      kohl_plan_add_piece(b->ctx, b->plan, b->plan->gradients, kohl_plan_param(b->plan, node, "weight"), &dwei);
+  if (status == KOHL_OK && bias != SIZE_MAX)
+    status = kohl_plan_add_piece(b->ctx, b->plan, b->plan->gradients, bias, &dbia);
   if (status == KOHL_OK) status = add_direction(b, forward, KOHL_WGRAD, node, &step);
   if (status != KOHL_OK) return status;
-  step->in[DENSE_WGRAD_SRC] = b->plan->steps[forward].in[DENSE_SRC];
+  step->in[DENSE_WGRAD_SRC] = kohl_backward_value(b, b->plan->steps[forward].in[DENSE_SRC]);
   step->in[DENSE_WGRAD_DDST] = b->gradient[node];
   step->out[DENSE_WGRAD_DWEI] = dwei;
   step->out[DENSE_WGRAD_DBIA] = dbia;
@@ -83,7 +76,7 @@ static kohl_status weighted_backward(kohl_backward *b, int forward, int node) {
   kohl_step *step;
   kohl_status status = undo_activation(b, node);
   if (status == KOHL_OK && b->plan->param_offset[node] != SIZE_MAX) status = weight_gradient(b, forward, node);
-  if (status != KOHL_OK || !b->wanted[input]) return status;
+  if (status != KOHL_OK || !b->plan->wanted[input]) return status;
   status = kohl_backward_gradient(b, input, &target, &sum);
   if (status == KOHL_OK) status = add_direction(b, forward, KOHL_DGRAD, node, &step);
   if (status != KOHL_OK) return status;
@@ -97,7 +90,7 @@ static kohl_status weighted_backward(kohl_backward *b, int forward, int node) {
 /* relu, sigmoid, lrn and dropout: one dgrad step without weights. */
 static kohl_status single_backward(kohl_backward *b, int forward, int node) {
   int input = b->plan->graph->nodes[node].inputs[0], target, sum;
-  if (!b->wanted[input]) return KOHL_OK;
+  if (!b->plan->wanted[input]) return KOHL_OK;
   kohl_step *step;
   kohl_status status = kohl_backward_gradient(b, input, &target, &sum);
   if (status == KOHL_OK) status = add_direction(b, forward, KOHL_DGRAD, node, &step);
@@ -107,10 +100,10 @@ static kohl_status single_backward(kohl_backward *b, int forward, int node) {
     step->in[DROPOUT_DGRAD_DDST] = b->gradient[node];
     step->in[DROPOUT_DRAWS] = b->plan->draws;
   } else if (source->op == &kohl_lrn_op) {
-    step->in[LRN_DGRAD_SRC] = source->in[LRN_SRC];
+    step->in[LRN_DGRAD_SRC] = kohl_backward_value(b, source->in[LRN_SRC]);
     step->in[LRN_DGRAD_DDST] = b->gradient[node];
   } else {
-    step->in[ACTIVATION_DGRAD_DST] = source->out[0];
+    step->in[ACTIVATION_DGRAD_DST] = kohl_backward_value(b, source->out[0]);
     step->in[ACTIVATION_DGRAD_DDST] = b->gradient[node];
   }
   step->out[0] = target;
@@ -124,27 +117,54 @@ _Static_assert((int)POOL_DGRAD_DDST == (int)ADAPTIVE_POOL_DGRAD_DDST &&
 /* Every pool: the windows' gradients go back to their cells; a maximum is looked for again in the source. */
 static kohl_status pool_backward(kohl_backward *b, int forward, int node) {
   int input = b->plan->graph->nodes[node].inputs[0], target, sum;
-  if (!b->wanted[input]) return KOHL_OK;
+  if (!b->plan->wanted[input]) return KOHL_OK;
   kohl_step *step;
   kohl_status status = kohl_backward_gradient(b, input, &target, &sum);
   if (status == KOHL_OK) status = add_direction(b, forward, KOHL_DGRAD, node, &step);
   if (status != KOHL_OK) return status;
   step->in[POOL_DGRAD_DDST] = b->gradient[node];
-  step->in[POOL_DGRAD_SRC] = b->plan->steps[forward].in[POOL_SRC];
+  step->in[POOL_DGRAD_SRC] = kohl_backward_value(b, b->plan->steps[forward].in[POOL_SRC]);
   step->out[POOL_DGRAD_DSRC] = target;
   return kohl_backward_sum(b, input, target, sum);
 }
 
+/* A batch-norm with the batch's statistics: one step gives the gradients of gamma, beta and the input, the last in the
+ * place of the output's. */
+static kohl_status statistics_backward(kohl_backward *b, int forward, int node) {
+  kohl_plan *plan = b->plan;
+  size_t gamma = kohl_plan_param(plan, node, "gamma"), beta = kohl_plan_param(plan, node, "beta");
+  int input = plan->graph->nodes[node].inputs[0], sum = b->gradient[input], dgamma = -1, dbeta = -1;
+  kohl_status status = KOHL_OK;
+  /* The op always writes both; one that is not there goes to a place of its own. */
+  if (gamma != SIZE_MAX)
+    status = kohl_plan_add_piece(b->ctx, plan, plan->gradients, gamma, &dgamma);
+  else
+    status = kohl_plan_add_floats(b->ctx, plan, (size_t)plan->graph->nodes[node].shape.c, &dgamma);
+  if (status == KOHL_OK && beta != SIZE_MAX)
+    status = kohl_plan_add_piece(b->ctx, plan, plan->gradients, beta, &dbeta);
+  else if (status == KOHL_OK)
+    status = kohl_plan_add_floats(b->ctx, plan, (size_t)plan->graph->nodes[node].shape.c, &dbeta);
+  kohl_step *step;
+  if (status == KOHL_OK) status = add_direction(b, forward, KOHL_DGRAD, node, &step);
+  if (status != KOHL_OK) return status;
+  const kohl_step *source = &plan->steps[forward];
+  step->in[BATCHNORM_TRAIN_DGRAD_SRC] = kohl_backward_value(b, source->in[BATCHNORM_TRAIN_SRC]);
+  step->in[BATCHNORM_TRAIN_DGRAD_DDST] = b->gradient[node];
+  step->in[BATCHNORM_TRAIN_DGRAD_GAMMA] = source->in[BATCHNORM_TRAIN_GAMMA];
+  step->in[BATCHNORM_TRAIN_DGRAD_SAVED] = source->out[BATCHNORM_TRAIN_SAVED];
+  step->out[BATCHNORM_TRAIN_DGRAD_DSRC] = b->gradient[node];
+  step->out[BATCHNORM_TRAIN_DGRAD_DGAMMA] = dgamma;
+  step->out[BATCHNORM_TRAIN_DGRAD_DBETA] = dbeta;
+  if (!plan->wanted[input]) return KOHL_OK;
+  if (sum < 0) b->gradient[input] = b->gradient[node];
+  return kohl_backward_sum(b, input, b->gradient[node], sum);
+}
+
 /* A frozen batch-norm is a scale per channel, the forward step's own (pass 7 knows where it lies). */
 static kohl_status norm_backward(kohl_backward *b, int forward, int node) {
-  const kohl_node *layer = &b->plan->graph->nodes[node];
-  int input = layer->inputs[0], target, sum;
-  if (b->plan->param_offset[node] != SIZE_MAX) {
-    return kohl_fail(b->ctx, KOHL_USAGE,
-                     "layer '%s' (batch_norm): this version trains around batch-norm, not in it; freeze it",
-                     layer->name);
-  }
-  if (!b->wanted[input]) return KOHL_OK;
+  int input = b->plan->graph->nodes[node].inputs[0], target, sum;
+  if (kohl_plan_batch_statistics(b->plan, node)) return statistics_backward(b, forward, node);
+  if (!b->plan->wanted[input]) return KOHL_OK;
   kohl_step *step;
   kohl_status status = kohl_backward_gradient(b, input, &target, &sum);
   if (status == KOHL_OK) status = add_direction(b, forward, KOHL_DGRAD, node, &step);
@@ -157,7 +177,7 @@ static kohl_status norm_backward(kohl_backward *b, int forward, int node) {
 /* A view's gradient is the same memory in the input's shape. */
 static kohl_status flatten_backward(kohl_backward *b, int node) {
   int input = b->plan->graph->nodes[node].inputs[0], target, sum;
-  if (!b->wanted[input]) return KOHL_OK;
+  if (!b->plan->wanted[input]) return KOHL_OK;
   if (b->plan->node_buffer[node] == b->plan->node_buffer[input] && b->gradient[input] < 0) {
     b->gradient[input] = b->gradient[node];
     return KOHL_OK;
@@ -172,7 +192,7 @@ static kohl_status flatten_backward(kohl_backward *b, int node) {
 /* Copies (a slice of) a gradient into one of the input's own, since later steps change gradients in place. */
 static kohl_status copy_gradient(kohl_backward *b, int node, int source, int input) {
   int target, sum;
-  if (!b->wanted[input]) return KOHL_OK;
+  if (!b->plan->wanted[input]) return KOHL_OK;
   kohl_shape shape = b->plan->graph->nodes[input].shape;
   kohl_step *step;
   kohl_status status = kohl_backward_gradient(b, input, &target, &sum);

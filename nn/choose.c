@@ -39,6 +39,9 @@ static void set_strides(const kohl_plan *plan, kohl_step *step) {
     step->desc.adaptive_pool.dst_stride = forward ? dst : src;
   } else if (step->op == &kohl_batchnorm_op) {
     step->desc.batchnorm.src_stride = forward ? src : dst, step->desc.batchnorm.dst_stride = forward ? dst : src;
+  } else if (step->op == &kohl_batchnorm_train_op) { /* dgrad: src and dsrc have one stride, as dst and ddst */
+    kohl_batchnorm_train_desc *d = &step->desc.batchnorm_train;
+    d->src_stride = src, d->dst_stride = forward ? dst : stride(plan, step->in[BATCHNORM_TRAIN_DGRAD_DDST]);
   } else if (step->op == &kohl_activation_op) {
     step->desc.activation.src_stride = forward ? src : dst, step->desc.activation.dst_stride = forward ? dst : src;
   } else if (step->op == &kohl_softmax_op) {
@@ -71,8 +74,20 @@ static bool undo_pool(kohl_plan *plan, size_t index) {
   return false;
 }
 
+/* Forward steps whose weights lie in buffers of pass 7's making. */
+static bool has_weights(const kohl_step *step) {
+  return step->op == &kohl_conv2d_op || step->op == &kohl_dense_op || step->op == &kohl_batchnorm_op;
+}
+
 static kohl_status choose_kernel(kohl_context *ctx, kohl_plan *plan, size_t index) {
   kohl_step *step = &plan->steps[index];
+  if (step->repeats >= 0) { /* exactly what was done the first time, with the same weights */
+    const kohl_step *first = &plan->steps[step->repeats];
+    set_strides(plan, step);
+    step->kernel = first->kernel;
+    if (has_weights(first)) step->in[1] = first->in[1], step->in[2] = first->in[2];
+    return KOHL_OK;
+  }
   do {
     set_strides(plan, step);
     step->kernel = kohl_kernel_choose(ctx, step->op, step->direction, &step->desc);
@@ -119,7 +134,7 @@ static kohl_status add_weights(kohl_context *ctx, kohl_plan *plan, size_t index)
     return KOHL_OK;
   }
   if (step->direction == KOHL_DGRAD && (conv || dense)) return add_gradient_weights(ctx, plan, index);
-  if (step->direction != KOHL_FWD) return KOHL_OK;
+  if (step->direction != KOHL_FWD || step->repeats >= 0) return KOHL_OK;
   if (conv || dense) {
     size_t bytes = weight_bytes(step), k = (size_t)(conv ? desc->conv2d.k : desc->dense.k);
     bool bias = conv ? desc->conv2d.bias : desc->dense.bias;

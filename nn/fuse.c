@@ -1,4 +1,5 @@
-/* Passes 3 to 6 of the plan, for inference: fold batch-norm, fuse epilogues, concat in place, merge siblings.
+/* Passes 3 to 6 of the plan: fold batch-norm, fuse epilogues, concat in place, merge siblings.  In training they touch
+ * only the frozen part below everything trained, which runs as in inference: what a gradient reads stays as it is.
  *
  * Each pass only rewires steps and buffers; a step whose work another one does is marked absorbed, never removed, so
  * that pass 7 can undo a fusion.  A buffer that is kept (output or tap) is never fused away. */
@@ -7,7 +8,9 @@
 
 #include "nn/plan_passes.h"
 
-static bool is(const kohl_step *step, const kohl_op *op) { return step->absorbed_by < 0 && step->op == op; }
+static bool is(const kohl_plan *plan, const kohl_step *step, const kohl_op *op) {
+  return step->absorbed_by < 0 && step->op == op && !(plan->wanted && plan->wanted[step->node]);
+}
 
 /* The step that writes `buffer` for one reader only and may therefore write something else instead; NULL if none. */
 static kohl_step *sole_producer(kohl_plan *plan, int buffer) {
@@ -26,24 +29,24 @@ static void absorb(kohl_plan *plan, kohl_step *step, kohl_step *other, const cha
 }
 
 /* The activation member of a step that has one, else NULL. */
-static kohl_activation *activation_of(kohl_step *step) {
-  if (is(step, &kohl_conv2d_op)) return &step->desc.conv2d.activation;
-  if (is(step, &kohl_dense_op)) return &step->desc.dense.activation;
-  if (is(step, &kohl_batchnorm_op)) return &step->desc.batchnorm.activation;
-  if (is(step, &kohl_add_op)) return &step->desc.add.activation;
+static kohl_activation *activation_of(const kohl_plan *plan, kohl_step *step) {
+  if (is(plan, step, &kohl_conv2d_op)) return &step->desc.conv2d.activation;
+  if (is(plan, step, &kohl_dense_op)) return &step->desc.dense.activation;
+  if (is(plan, step, &kohl_batchnorm_op)) return &step->desc.batchnorm.activation;
+  if (is(plan, step, &kohl_add_op)) return &step->desc.add.activation;
   return NULL;
 }
 
 void kohl_plan_fold_norms(kohl_plan *plan) {
   for (size_t i = 0; i < plan->step_count; i++) {
     kohl_step *norm = &plan->steps[i];
-    if (!is(norm, &kohl_batchnorm_op)) continue;
+    if (!is(plan, norm, &kohl_batchnorm_op)) continue;
     kohl_step *step = sole_producer(plan, norm->in[BATCHNORM_SRC]);
-    if (!step || (!is(step, &kohl_conv2d_op) && !is(step, &kohl_dense_op)) ||
-        *activation_of(step) != KOHL_ACTIVATION_NONE)
+    if (!step || (!is(plan, step, &kohl_conv2d_op) && !is(plan, step, &kohl_dense_op)) ||
+        *activation_of(plan, step) != KOHL_ACTIVATION_NONE)
       continue;
     step->norms[0] = norm->node;
-    if (is(step, &kohl_conv2d_op))
+    if (is(plan, step, &kohl_conv2d_op))
       step->desc.conv2d.bias = true;
     else
       step->desc.dense.bias = true;
@@ -69,7 +72,7 @@ static int ready(const kohl_plan *plan, int buffer) {
 static void fuse_add(kohl_plan *plan, kohl_step *add) {
   for (int side = 0; side < 2; side++) {
     kohl_step *step = sole_producer(plan, add->in[side]);
-    if (!step || !is(step, &kohl_conv2d_op) || step->desc.conv2d.add ||
+    if (!step || !is(plan, step, &kohl_conv2d_op) || step->desc.conv2d.add ||
         step->desc.conv2d.activation != KOHL_ACTIVATION_NONE)
       continue;
     int other = add->in[1 - side];
@@ -85,8 +88,8 @@ static void fuse_add(kohl_plan *plan, kohl_step *add) {
 /* Behind a fused pool the relu stays on its own, so that pass 7 can undo the pool alone. */
 static void fuse_relu(kohl_plan *plan, kohl_step *relu) {
   kohl_step *step = sole_producer(plan, relu->in[ACTIVATION_SRC]);
-  kohl_activation *activation = step ? activation_of(step) : NULL;
-  if (!activation || *activation != KOHL_ACTIVATION_NONE || (is(step, &kohl_conv2d_op) && step->desc.conv2d.pool))
+  kohl_activation *activation = step ? activation_of(plan, step) : NULL;
+  if (!activation || *activation != KOHL_ACTIVATION_NONE || (is(plan, step, &kohl_conv2d_op) && step->desc.conv2d.pool))
     return;
   *activation = KOHL_ACTIVATION_RELU;
   absorb(plan, step, relu, "relu");
@@ -97,7 +100,7 @@ static void fuse_pool(kohl_plan *plan, kohl_step *pool) {
   bool two_by_two = d->mode == KOHL_POOL_MAX && d->r == 2 && d->s == 2 && d->stride_h == 2 && d->stride_w == 2 &&
                     !d->pad_top && !d->pad_left && d->p == d->h / 2 && d->q == d->w / 2;
   kohl_step *step = two_by_two ? sole_producer(plan, pool->in[POOL_SRC]) : NULL;
-  if (!step || !is(step, &kohl_conv2d_op)) return;
+  if (!step || !is(plan, step, &kohl_conv2d_op)) return;
   step->desc.conv2d.pool = true;
   absorb(plan, step, pool, "pool");
 }
@@ -105,11 +108,11 @@ static void fuse_pool(kohl_plan *plan, kohl_step *pool) {
 void kohl_plan_fuse(kohl_plan *plan) {
   for (size_t i = 0; i < plan->step_count; i++) {
     kohl_step *step = &plan->steps[i];
-    if (is(step, &kohl_add_op))
+    if (is(plan, step, &kohl_add_op))
       fuse_add(plan, step);
-    else if (is(step, &kohl_activation_op) && step->desc.activation.function == KOHL_ACTIVATION_FUNCTION_RELU)
+    else if (is(plan, step, &kohl_activation_op) && step->desc.activation.function == KOHL_ACTIVATION_FUNCTION_RELU)
       fuse_relu(plan, step);
-    else if (is(step, &kohl_pool_op))
+    else if (is(plan, step, &kohl_pool_op))
       fuse_pool(plan, step);
   }
 }
@@ -119,7 +122,7 @@ void kohl_plan_fuse(kohl_plan *plan) {
 void kohl_plan_place_concats(kohl_plan *plan) {
   for (size_t i = 0; i < plan->step_count; i++) {
     kohl_step *copy = &plan->steps[i];
-    if (!is(copy, &kohl_concat_op)) continue;
+    if (!is(plan, copy, &kohl_concat_op)) continue;
     kohl_buffer *source = &plan->buffers[copy->in[CONCAT_SRC]];
     int slot = copy->out[CONCAT_DST];
     int channels = plan->buffers[plan->buffers[slot].home].shape.c;
@@ -135,21 +138,21 @@ void kohl_plan_place_concats(kohl_plan *plan) {
 }
 
 /* Convolutions that can be one: 1x1 over the same input with the same epilogue. */
-static bool mergeable(const kohl_step *step) {
+static bool mergeable(const kohl_plan *plan, const kohl_step *step) {
   const kohl_conv2d_desc *d = &step->desc.conv2d;
-  return is(step, &kohl_conv2d_op) && d->r == 1 && d->s == 1 && d->stride_h == 1 && d->stride_w == 1 &&
+  return is(plan, step, &kohl_conv2d_op) && d->r == 1 && d->s == 1 && d->stride_h == 1 && d->stride_w == 1 &&
          d->groups == 1 && !d->add && !d->pool && !d->pad_top && !d->pad_left && !d->pad_bottom && !d->pad_right;
 }
 
 void kohl_plan_merge_siblings(kohl_plan *plan) {
   for (size_t i = 0; i < plan->step_count; i++) {
     kohl_step *first = &plan->steps[i];
-    if (!mergeable(first)) continue;
+    if (!mergeable(plan, first)) continue;
     kohl_conv2d_desc *d = &first->desc.conv2d;
     for (size_t j = i + 1; j < plan->step_count && d->dsts < KOHL_CONV2D_DSTS; j++) {
       kohl_step *sibling = &plan->steps[j];
       const kohl_conv2d_desc *e = &sibling->desc.conv2d;
-      if (!mergeable(sibling) || sibling->in[CONV2D_SRC] != first->in[CONV2D_SRC] || e->bias != d->bias ||
+      if (!mergeable(plan, sibling) || sibling->in[CONV2D_SRC] != first->in[CONV2D_SRC] || e->bias != d->bias ||
           e->activation != d->activation)
         continue;
       first->out[d->dsts] = sibling->out[0];

@@ -26,6 +26,7 @@ kohl_params kohl_params_default(void) {
   params.groups = params.filters = 1;
   params.bias = params.gamma = params.beta = true;
   params.epsilon = 1e-3f;
+  params.momentum = 0.99f;
   params.window = 5;
   params.lrn_alpha = 2e-5f; /* AlexNet 2012: alpha 1e-4 over a window of 5 */
   params.lrn_beta = 0.75f;

@@ -36,6 +36,8 @@ typedef struct kohl_params {
   kohl_activation activation;          /* of conv2d, dense and add */
   float epsilon;                       /* batch_norm */
   bool gamma, beta;                    /* batch_norm: which of the two it has */
+  float momentum;                      /* batch_norm in training: the share of the old running statistics that stays */
+  bool unbiased;                       /* batch_norm in training: the running variance is that of a sample (PyTorch) */
   int output[2];                       /* adaptive_avg_pool */
   float rate;                          /* dropout: share that is zeroed */
   int window;                          /* lrn: channels, odd */

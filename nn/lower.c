@@ -12,6 +12,7 @@ static void mark_needed(const kohl_plan *plan, char *needed) {
   const kohl_graph *graph = plan->graph;
   needed[graph->count - 1] = 1;
   for (size_t i = 0; i < plan->options.tap_count; i++) needed[plan->options.taps[i]] = 1;
+  for (size_t i = 0; i < plan->head_count; i++) needed[plan->heads[i].options.node] = 1;
   for (size_t i = graph->count; i-- > 0;) {
     if (!needed[i]) continue;
     for (int j = 0; j < graph->nodes[i].input_count; j++) needed[graph->nodes[i].inputs[j]] = 1;
@@ -101,6 +102,15 @@ static const kohl_op *single_desc(const kohl_plan *plan, int index, kohl_desc *d
           .mode = node->layer == KOHL_LAYER_global_max_pool ? KOHL_ADAPTIVE_POOL_MAX : KOHL_ADAPTIVE_POOL_AVG};
       return &kohl_adaptive_pool_op;
     case KOHL_LAYER_batch_norm:
+      if (kohl_plan_batch_statistics(plan, index)) {
+        desc->batchnorm_train = (kohl_batchnorm_train_desc){.n = n,
+                                                            .pixels = pixels,
+                                                            .c = out.c,
+                                                            .epsilon = params->epsilon,
+                                                            .momentum = (double)params->momentum,
+                                                            .unbiased = params->unbiased};
+        return &kohl_batchnorm_train_op;
+      }
       desc->batchnorm = (kohl_batchnorm_desc){.n = n, .pixels = pixels, .c = out.c};
       return &kohl_batchnorm_op;
     case KOHL_LAYER_relu:
@@ -171,6 +181,30 @@ static kohl_status lower_alias(kohl_context *ctx, kohl_plan *plan, int index) {
   return KOHL_OK;
 }
 
+/* A batch-norm with the batch's statistics: gamma and beta lie in params, the running statistics in state; what the
+ * gradient needs of the batch is kept beside. */
+static kohl_status lower_norm(kohl_context *ctx, kohl_plan *plan, int index, size_t at) {
+  static const struct {
+    const char *suffix;
+    bool input;
+    int slot;
+  } pieces[] = {{"gamma", true, BATCHNORM_TRAIN_GAMMA},
+                {"beta", true, BATCHNORM_TRAIN_BETA},
+                {"mean", false, BATCHNORM_TRAIN_RUNNING_MEAN},
+                {"variance", false, BATCHNORM_TRAIN_RUNNING_VARIANCE}};
+  size_t c = (size_t)plan->graph->nodes[index].shape.c;
+  plan->buffers[plan->steps[at].in[BATCHNORM_TRAIN_SRC]].dense = true; /* dgrad has one stride for src and dsrc */
+  kohl_status status = kohl_plan_add_floats(ctx, plan, 2 * c, &plan->steps[at].out[BATCHNORM_TRAIN_SAVED]);
+  for (size_t i = 0; i < sizeof pieces / sizeof *pieces && status == KOHL_OK; i++) {
+    bool input = pieces[i].input;
+    size_t offset =
+        input ? kohl_plan_param(plan, index, pieces[i].suffix) : kohl_plan_state(plan, index, pieces[i].suffix);
+    int *slot = input ? &plan->steps[at].in[pieces[i].slot] : &plan->steps[at].out[pieces[i].slot];
+    if (offset != SIZE_MAX) status = kohl_plan_add_piece(ctx, plan, input ? plan->params : plan->state, offset, slot);
+  }
+  return status;
+}
+
 static kohl_status lower_node(kohl_context *ctx, kohl_plan *plan, int index) {
   const kohl_node *node = &plan->graph->nodes[index];
   kohl_status status;
@@ -196,21 +230,12 @@ static kohl_status lower_node(kohl_context *ctx, kohl_plan *plan, int index) {
   step->op = single_desc(plan, index, &step->desc);
   if (!step->op)
     return kohl_fail(ctx, KOHL_USAGE, "layer '%s' (%s): no op computes it", node->name, kohl_layer_name(node->layer));
+  if (step->op == &kohl_batchnorm_train_op) return lower_norm(ctx, plan, index, plan->step_count - 1);
   if (node->layer == KOHL_LAYER_dropout) {
     step->in[DROPOUT_DRAWS] = plan->draws;
     plan->buffers[step->in[0]].dense = plan->buffers[step->out[0]].dense = true;
   }
   return KOHL_OK;
-}
-
-/* What a training run is told besides pictures: labels, class weights, and the position of each sample. */
-static kohl_status add_training_inputs(kohl_context *ctx, kohl_plan *plan) {
-  size_t batch = (size_t)plan->options.batch, classes = (size_t)plan->graph->nodes[plan->graph->count - 1].shape.c;
-  kohl_status status = kohl_plan_add_floats(ctx, plan, batch, &plan->labels);
-  if (status == KOHL_OK) status = kohl_plan_add_floats(ctx, plan, classes, &plan->class_weights);
-  if (status == KOHL_OK) status = kohl_plan_add_floats(ctx, plan, 2 * batch, &plan->draws);
-  if (status == KOHL_OK) status = kohl_plan_add_floats(ctx, plan, batch, &plan->losses);
-  return status;
 }
 
 kohl_status kohl_plan_lower(kohl_context *ctx, kohl_plan *plan) {
@@ -228,7 +253,6 @@ kohl_status kohl_plan_lower(kohl_context *ctx, kohl_plan *plan) {
   for (size_t i = 0; i < graph->count; i++) plan->node_buffer[i] = -1;
   mark_needed(plan, needed);
   needed[0] = 1;
-  if (plan->options.train) status = add_training_inputs(ctx, plan);
   for (size_t i = 0; i < graph->count && status == KOHL_OK; i++) {
     if (needed[i]) status = lower_node(ctx, plan, (int)i);
   }
@@ -239,5 +263,7 @@ kohl_status kohl_plan_lower(kohl_context *ctx, kohl_plan *plan) {
   plan->buffers[plan->input].keep = plan->buffers[plan->output].keep = true;
   for (size_t i = 0; i < plan->options.tap_count; i++)
     plan->buffers[plan->node_buffer[plan->options.taps[i]]].keep = true;
+  for (size_t i = 0; i < plan->head_count; i++)
+    plan->buffers[plan->node_buffer[plan->heads[i].options.node]].keep = true;
   return KOHL_OK;
 }

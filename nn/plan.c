@@ -19,6 +19,8 @@ void kohl_plan_destroy(kohl_context *ctx, kohl_plan *plan) {
   kohl_free(ctx, plan->buffers);
   kohl_free(ctx, plan->node_buffer);
   kohl_free(ctx, plan->param_offset);
+  kohl_free(ctx, plan->state_offset);
+  kohl_free(ctx, plan->wanted);
   kohl_free(ctx, plan);
 }
 
@@ -58,7 +60,7 @@ kohl_status kohl_plan_add_step(kohl_context *ctx, kohl_plan *plan, const kohl_op
   s->op = op;
   s->direction = direction;
   s->node = node;
-  s->scratch = s->absorbed_by = -1;
+  s->scratch = s->absorbed_by = s->repeats = -1;
   for (int i = 0; i < KOHL_ARGS_IN; i++) s->in[i] = -1;
   for (int i = 0; i < KOHL_ARGS_OUT; i++) s->out[i] = -1;
   for (int i = 0; i < KOHL_CONV2D_DSTS; i++) s->sources[i] = s->norms[i] = -1;
@@ -105,58 +107,88 @@ size_t kohl_buffer_offset(const kohl_plan *plan, int buffer) {
 }
 
 static kohl_status compile(kohl_context *ctx, kohl_plan *plan) {
-  kohl_status status = kohl_plan_lower(ctx, plan);
+  kohl_status status = KOHL_OK;
+  if (plan->options.train) status = kohl_plan_add_params(ctx, plan);
+  if (status == KOHL_OK && plan->options.train) status = kohl_plan_add_heads(ctx, plan);
+  if (status == KOHL_OK) status = kohl_plan_lower(ctx, plan);
   if (status != KOHL_OK) return status;
-  if (!plan->options.train) {
-    kohl_plan_fold_norms(plan);
-    kohl_plan_fuse(plan);
-    kohl_plan_place_concats(plan);
-    kohl_plan_merge_siblings(plan);
-    plan->forward_steps = plan->step_count;
-  } else {
-    status = kohl_plan_add_backward(ctx, plan);
-  }
+  kohl_plan_fold_norms(plan);
+  kohl_plan_fuse(plan);
+  kohl_plan_place_concats(plan);
+  kohl_plan_merge_siblings(plan);
+  plan->forward_steps = plan->step_count;
+  if (plan->options.train) status = kohl_plan_add_backward(ctx, plan);
   if (status == KOHL_OK) status = kohl_plan_choose(ctx, plan);
   return status == KOHL_OK ? kohl_plan_place(ctx, plan) : status;
 }
 
+static kohl_status create(kohl_context *ctx, const kohl_graph *graph, const kohl_plan_options *options, int segments,
+                          kohl_plan **out) {
+  kohl_plan *plan;
+  *out = NULL;
+  kohl_status status = kohl_alloc(ctx, 1, sizeof *plan, "a plan", &plan);
+  if (status != KOHL_OK) return status;
+  plan->graph = graph;
+  plan->options = *options;
+  plan->segments = segments;
+  plan->input = plan->output = plan->draws = plan->params = plan->gradients = plan->state = -1;
+  status = compile(ctx, plan);
+  plan->options.taps = NULL; /* the caller's memory, not read any more */
+  plan->options.heads = NULL;
+  if (status == KOHL_OK)
+    *out = plan;
+  else
+    kohl_plan_destroy(ctx, plan);
+  return status;
+}
+
+/* The plan with the fewest recomputed steps whose arena stays within the limit, else the smallest. */
+static kohl_status create_within(kohl_context *ctx, const kohl_graph *graph, const kohl_plan_options *options,
+                                 kohl_plan **out) {
+  static const int segments[] = {2, 3, 4, 6, 8, 12, 16, 24, 32};
+  kohl_status status = create(ctx, graph, options, 1, out);
+  if (!options->train || !options->memory_limit) return status;
+  for (size_t i = 0; i < sizeof segments / sizeof *segments; i++) {
+    kohl_plan *other;
+    if (status != KOHL_OK || (*out)->arena_bytes <= options->memory_limit) return status;
+    status = create(ctx, graph, options, segments[i], &other);
+    if (status != KOHL_OK) break;
+    kohl_plan *worse = other->arena_bytes < (*out)->arena_bytes ? *out : other;
+    *out = worse == other ? *out : other;
+    kohl_plan_destroy(ctx, worse);
+  }
+  if (status != KOHL_OK) {
+    kohl_plan_destroy(ctx, *out);
+    *out = NULL;
+  }
+  return status;
+}
+
 /* A batch that fits a limit, found by planning smaller ones; 0 when not even one picture does. */
-static int batch_that_fits(kohl_context *ctx, const kohl_graph *graph, kohl_plan_options options, size_t limit) {
-  options.memory_limit = 0;
+static int batch_that_fits(kohl_context *ctx, const kohl_graph *graph, kohl_plan_options options) {
   for (options.batch /= 2; options.batch >= 1; options.batch /= 2) {
     kohl_plan *smaller;
-    if (kohl_plan_create(ctx, graph, &options, &smaller) != KOHL_OK) return 0;
+    if (create_within(ctx, graph, &options, &smaller) != KOHL_OK) return 0;
     size_t bytes = smaller->arena_bytes;
     kohl_plan_destroy(ctx, smaller);
-    if (bytes <= limit) return options.batch;
+    if (bytes <= options.memory_limit) return options.batch;
   }
   return 0;
 }
 
 kohl_status kohl_plan_create(kohl_context *ctx, const kohl_graph *graph, const kohl_plan_options *options,
                              kohl_plan **out) {
-  kohl_plan *plan;
   *out = NULL;
   if (options->batch < 1 || options->batch > 65536) {
     return kohl_fail(ctx, KOHL_USAGE, "batch: %d, expected 1 to 65536", options->batch);
   }
-  kohl_status status = kohl_alloc(ctx, 1, sizeof *plan, "a plan", &plan);
-  if (status != KOHL_OK) return status;
-  plan->graph = graph;
-  plan->options = *options;
-  plan->input = plan->output = plan->labels = plan->class_weights = plan->draws = plan->losses = -1;
-  plan->params = plan->gradients = -1;
-  status = compile(ctx, plan);
-  plan->options.taps = NULL; /* the caller's memory, not read any more */
-  if (status == KOHL_OK && options->memory_limit && plan->arena_bytes > options->memory_limit) {
-    int fits = batch_that_fits(ctx, graph, *options, options->memory_limit);
-    status = kohl_fail(ctx, KOHL_NO_RESOURCE, "memory: batch %d needs %zu bytes, the limit is %zu; %s %d",
-                       options->batch, plan->arena_bytes, options->memory_limit,
-                       fits ? "it fits with batch" : "no batch fits, not even", fits ? fits : 1);
-  }
-  if (status == KOHL_OK)
-    *out = plan;
-  else
-    kohl_plan_destroy(ctx, plan);
-  return status;
+  kohl_status status = create_within(ctx, graph, options, out);
+  if (status != KOHL_OK || !options->memory_limit || (*out)->arena_bytes <= options->memory_limit) return status;
+  size_t bytes = (*out)->arena_bytes;
+  kohl_plan_destroy(ctx, *out);
+  *out = NULL;
+  int fits = batch_that_fits(ctx, graph, *options);
+  return kohl_fail(ctx, KOHL_NO_RESOURCE, "memory: batch %d needs %zu bytes, the limit is %zu; %s %d", options->batch,
+                   bytes, options->memory_limit, fits ? "it fits with batch" : "no batch fits, not even",
+                   fits ? fits : 1);
 }

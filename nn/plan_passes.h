@@ -17,9 +17,20 @@ kohl_status kohl_plan_add_floats(kohl_context *ctx, kohl_plan *plan, size_t coun
 int kohl_plan_producer(const kohl_plan *plan, int buffer);
 int kohl_plan_readers(const kohl_plan *plan, int buffer);
 
+/* A piece of params, gradients or state as a buffer. */
+kohl_status kohl_plan_add_piece(kohl_context *ctx, kohl_plan *plan, int home, size_t offset, int *index);
+
 /* In training: the forward step of a node, -1 when it has none. */
 int kohl_plan_forward_step(const kohl_plan *plan, int node);
 
+/* Whether a batch-norm uses the statistics of the batch: in training, when it is trainable. */
+bool kohl_plan_batch_statistics(const kohl_plan *plan, int node);
+
+/* The head whose layer is this node, NULL for none. */
+const kohl_plan_head *kohl_plan_head_of(const kohl_plan *plan, int node);
+
+kohl_status kohl_plan_add_params(kohl_context *ctx, kohl_plan *plan);   /* training: params, state, wanted */
+kohl_status kohl_plan_add_heads(kohl_context *ctx, kohl_plan *plan);    /* training: heads and their buffers */
 kohl_status kohl_plan_lower(kohl_context *ctx, kohl_plan *plan);        /* passes 0 to 2: nodes become steps */
 void kohl_plan_fold_norms(kohl_plan *plan);                             /* 3 */
 void kohl_plan_fuse(kohl_plan *plan);                                   /* 4 */

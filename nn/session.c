@@ -121,7 +121,7 @@ static kohl_status pack_step(kohl_session *session, const kohl_step *step) {
 /* Steps whose weights have memory of their own in the arena; an input gradient may read params instead. */
 static bool has_weights(const kohl_plan *plan, const kohl_step *step) {
   bool weighted = step->op == &kohl_conv2d_op || step->op == &kohl_dense_op;
-  if (step->absorbed_by >= 0) return false;
+  if (step->absorbed_by >= 0 || step->repeats >= 0) return false;
   if (step->direction == KOHL_DGRAD) return weighted && plan->buffers[step->in[1]].home < 0;
   return step->direction == KOHL_FWD && (weighted || step->op == &kohl_batchnorm_op);
 }
@@ -135,19 +135,39 @@ static kohl_status pack_all(kohl_session *session, bool again) {
   return status;
 }
 
-/* Training starts from the model's weights. */
-static kohl_status load_params(kohl_session *session) {
+/* Where a tensor of the model is trained or kept up to date in the session; NULL when it is neither. */
+static float *trained(const kohl_session *session, const kohl_weight *weight) {
   const kohl_plan *plan = session->plan;
-  float *params = at(session, plan->params);
+  size_t param = kohl_plan_param(plan, weight->node, weight->spec.suffix);
+  size_t state = kohl_plan_state(plan, weight->node, weight->spec.suffix);
+  if (param != SIZE_MAX) return (float *)at(session, plan->params) + param;
+  return state != SIZE_MAX ? (float *)at(session, plan->state) + state : NULL;
+}
+
+static void fill_ones(const kohl_session *session, int buffer) {
+  float *ones = at(session, buffer);
+  size_t count = ones ? session->plan->buffers[buffer].bytes / sizeof *ones : 0;
+  for (size_t i = 0; i < count; i++) ones[i] = 1.0f;
+}
+
+/* Training starts from the model's weights, and with weights of 1 for classes and samples. */
+static kohl_status begin_training(kohl_session *session) {
+  const kohl_plan *plan = session->plan;
+  for (size_t i = 0; i < plan->head_count; i++) {
+    fill_ones(session, plan->heads[i].class_weights);
+    fill_ones(session, plan->heads[i].positive_weights);
+    fill_ones(session, plan->heads[i].sample_weights);
+  }
   for (size_t i = 0; i < session->model->weight_count; i++) {
     const kohl_weight *weight = &session->model->weights[i];
-    size_t offset = kohl_plan_param(plan, weight->node, weight->spec.suffix);
-    if (offset == SIZE_MAX) continue;
+    float *target = trained(session, weight);
+    if (!target) continue;
     kohl_status status = kohl_weight_verify(session->ctx, session->model, weight);
     if (status != KOHL_OK) return status;
-    memcpy(params + offset, weight->data, weight->spec.count * sizeof *params);
+    memcpy(target, weight->data, weight->spec.count * sizeof *target);
   }
-  return KOHL_OK;
+  if (!plan->state_count) return KOHL_OK;
+  return kohl_alloc(session->ctx, plan->state_count, sizeof(float), "running statistics", &session->state_before);
 }
 
 static void resolve(kohl_session *session) {
@@ -176,7 +196,7 @@ kohl_status kohl_session_create(kohl_context *ctx, const kohl_model *model, cons
     status = kohl_alloc(ctx, session->plan->step_count, sizeof *session->args, "a session", &session->args);
   if (status == KOHL_OK) {
     resolve(session);
-    if (options->train) status = load_params(session);
+    if (options->train) status = begin_training(session);
   }
   if (status == KOHL_OK) status = pack_all(session, false);
   if (status == KOHL_OK)
@@ -192,6 +212,7 @@ void kohl_session_destroy(kohl_session *session) {
   kohl_plan_destroy(ctx, session->plan);
   kohl_free(ctx, session->arena);
   kohl_free(ctx, session->args);
+  kohl_free(ctx, session->state_before);
   kohl_free(ctx, session->seconds);
   kohl_free(ctx, session);
 }
@@ -242,10 +263,39 @@ kohl_status kohl_session_output(const kohl_session *session, int node, int n, fl
   return KOHL_OK;
 }
 
-int32_t *kohl_session_labels(kohl_session *session) { return at(session, session->plan->labels); }
-float *kohl_session_class_weights(kohl_session *session) { return at(session, session->plan->class_weights); }
+kohl_session_head kohl_session_head_at(kohl_session *session, size_t index) {
+  const kohl_plan_head *head = &session->plan->heads[index];
+  int node = head->options.node;
+  return (kohl_session_head){.node = node,
+                             .k = session->plan->graph->nodes[node].shape.c,
+                             .weight = head->options.weight,
+                             .labels = at(session, head->labels),
+                             .targets = at(session, head->targets),
+                             .class_weights = at(session, head->class_weights),
+                             .positive_weights = at(session, head->positive_weights),
+                             .sample_weights = at(session, head->sample_weights),
+                             .losses = at(session, head->losses)};
+}
+
+double kohl_session_loss(kohl_session *session, int n) {
+  double total = 0;
+  for (size_t i = 0; i < session->plan->head_count; i++) {
+    kohl_session_head head = kohl_session_head_at(session, i);
+    kohl_desc desc = kohl_plan_head_desc(session->plan, &session->plan->heads[i]);
+    double sum = 0;
+    desc.n = n;
+    for (int j = 0; j < n; j++) sum += (double)head.losses[j];
+    float divisor = head.labels ? kohl_softmax_xent_divisor(&desc.softmax_xent, head.labels, head.class_weights)
+                                : kohl_sigmoid_bce_divisor(&desc.sigmoid_bce, head.sample_weights);
+    total += (double)head.weight * sum / (double)divisor;
+  }
+  return total;
+}
+
+int32_t *kohl_session_labels(kohl_session *session) { return at(session, session->plan->heads[0].labels); }
+float *kohl_session_class_weights(kohl_session *session) { return at(session, session->plan->heads[0].class_weights); }
+const float *kohl_session_losses(const kohl_session *session) { return at(session, session->plan->heads[0].losses); }
 uint64_t *kohl_session_draws(kohl_session *session) { return at(session, session->plan->draws); }
-const float *kohl_session_losses(const kohl_session *session) { return at(session, session->plan->losses); }
 
 float *kohl_session_params(kohl_session *session, size_t *count) {
   *count = session->plan->param_count;
@@ -257,21 +307,33 @@ const float *kohl_session_gradients(const kohl_session *session, size_t *count) 
   return at(session, session->plan->gradients);
 }
 
+float *kohl_session_state(kohl_session *session, size_t *count) {
+  *count = session->plan->state_count;
+  return at(session, session->plan->state);
+}
+
+void kohl_session_undo_state(kohl_session *session) {
+  size_t count;
+  float *state = kohl_session_state(session, &count);
+  if (count) memcpy(state, session->state_before, count * sizeof *state);
+}
+
 kohl_status kohl_session_backward(kohl_session *session, int n, uint32_t epoch) {
   if (!session->plan->options.train)
     return kohl_fail(session->ctx, KOHL_USAGE, "the session was not planned for training");
   session->step_number++;
+  size_t count;
+  const float *state = kohl_session_state(session, &count);
+  if (count) memcpy(session->state_before, state, count * sizeof *state);
   kohl_status status = pack_all(session, true);
   return status == KOHL_OK ? run_steps(session, 0, session->plan->step_count, n, epoch) : status;
 }
 
 kohl_status kohl_session_store_params(kohl_session *session, kohl_model *model) {
-  const kohl_plan *plan = session->plan;
-  const float *params = at(session, plan->params);
   for (size_t i = 0; i < session->model->weight_count; i++) {
     const kohl_weight *own = &session->model->weights[i];
-    size_t offset = kohl_plan_param(plan, own->node, own->spec.suffix);
-    if (offset == SIZE_MAX) continue;
+    const float *source = trained(session, own);
+    if (!source) continue;
     kohl_weight *target = NULL;
     for (size_t j = 0; j < model->weight_count && !target; j++) {
       if (!strcmp(model->weights[j].name, own->name) && model->weights[j].spec.count == own->spec.count)
@@ -281,7 +343,7 @@ kohl_status kohl_session_store_params(kohl_session *session, kohl_model *model) 
       return kohl_fail(session->ctx, KOHL_USAGE, "tensor '%s' is not in the model that is to receive it", own->name);
     kohl_status status = kohl_weight_own(session->ctx, target);
     if (status != KOHL_OK) return status;
-    memcpy(target->owned, params + offset, own->spec.count * sizeof *params);
+    memcpy(target->owned, source, own->spec.count * sizeof *source);
   }
   return KOHL_OK;
 }

@@ -14,6 +14,7 @@ struct kohl_session {
   char *arena;
   kohl_args *args;     /* per step, resolved to addresses */
   double *seconds;     /* per step, of the last run when timed; else NULL */
+  float *state_before; /* training: running statistics before the last kohl_session_backward; NULL without any */
   int64_t step_number; /* training: counts kohl_session_backward, for messages */
 };
 
@@ -36,21 +37,46 @@ kohl_status kohl_session_output(const kohl_session *session, int node, int n, fl
 /* Switches the timing of steps on: kohl_session.seconds then holds each step's last time. */
 kohl_status kohl_session_time_steps(kohl_session *session);
 
-/* Training.  Labels (int32), class weights (float, one per class) and draws (uint64: the position of each sample in
- * the epoch's list) are written by the caller before a run; losses (float per sample, weighted, undivided) are read
- * after it.  All are the session's memory. */
+/* Training.  One head: what the caller writes before a run, and reads after it; k is the width of its layer.  Weights
+ * are all 1 at first.  All is the session's memory; what a head has not is NULL. */
+typedef struct kohl_session_head {
+  int node, k;
+  float weight;            /* of this head's loss in the sum */
+  int32_t *labels;         /* softmax: [batch], 0 to k - 1 */
+  float *targets;          /* sigmoid: [batch][k], 0 to 1 */
+  float *class_weights;    /* [k] */
+  float *positive_weights; /* sigmoid: [k] */
+  float *sample_weights;   /* sigmoid: [batch] */
+  const float *losses;     /* [batch]: weighted by class or sample, not divided */
+} kohl_session_head;
+
+/* The heads of the plan, in its order; index < plan->head_count. */
+kohl_session_head kohl_session_head_at(kohl_session *session, size_t index);
+
+/* The loss that the gradients of the last run on n samples belong to: the sum over heads of weight * mean loss. */
+double kohl_session_loss(kohl_session *session, int n);
+
+/* The first head's arrays. */
 int32_t *kohl_session_labels(kohl_session *session);
 float *kohl_session_class_weights(kohl_session *session);
-uint64_t *kohl_session_draws(kohl_session *session);
 const float *kohl_session_losses(const kohl_session *session);
+
+/* uint64 [batch]: the position of each sample in the epoch's list, which keys dropout. */
+uint64_t *kohl_session_draws(kohl_session *session);
 float *kohl_session_params(kohl_session *session, size_t *count);
 const float *kohl_session_gradients(const kohl_session *session, size_t *count);
 
-/* Forward and backward on n samples: afterwards gradients() are those of the mean (see divide_by_weights) loss.
- * epoch keys dropout.  Weights are packed anew from params first. */
+/* The running statistics of the batch-norms that use the batch's; NULL and 0 when there are none. */
+float *kohl_session_state(kohl_session *session, size_t *count);
+
+/* Forward and backward on n samples: afterwards gradients() are those of kohl_session_loss, and the running statistics
+ * have taken in the batch.  epoch keys dropout.  Weights are packed anew from params first. */
 kohl_status kohl_session_backward(kohl_session *session, int n, uint32_t epoch);
 
-/* Copies params into the model's weights of the same nodes (each gets memory of its own). */
+/* Takes the last backward's batch out of the running statistics again: for a step that is not to be. */
+void kohl_session_undo_state(kohl_session *session);
+
+/* Copies params and running statistics into the model's weights of the same nodes (each gets memory of its own). */
 kohl_status kohl_session_store_params(kohl_session *session, kohl_model *model);
 
 #endif

@@ -132,7 +132,8 @@ static kohl_status count_step(kohl_run *run, int n, tally *t) {
   kohl_softmax_xent_desc desc = {n, classes, 0.0f,
                                  run->recipe.loss.weights_divide_by == KOHL_DIVIDE_BY_WEIGHTS
                                      ? KOHL_SOFTMAX_XENT_BY_WEIGHTS
-                                     : KOHL_SOFTMAX_XENT_BY_BATCH};
+                                     : KOHL_SOFTMAX_XENT_BY_BATCH,
+                                 1.0f};
   kohl_status status = kohl_session_output(run->session, last, n, run->probabilities);
   for (int i = 0; i < n && status == KOHL_OK; i++) {
     const float *row = run->probabilities + (size_t)i * (size_t)classes;

@@ -69,8 +69,10 @@ void kohl_batchnorm_train_fwd(const kohl_batchnorm_isa *isa, const kohl_kernel_c
     double running = d->unbiased && count > 1 ? squares[c] / (double)(count - 1) : variance;
     saved_mean[c] = (float)mean[c];
     inv_std[c] = (float)(1.0 / sqrt(variance + (double)d->epsilon));
-    running_mean[c] = blend(d->momentum, running_mean[c], mean[c]);
-    running_variance[c] = blend(d->momentum, running_variance[c], running);
+    if (running_mean) {
+      running_mean[c] = blend(d->momentum, running_mean[c], mean[c]);
+      running_variance[c] = blend(d->momentum, running_variance[c], running);
+    }
     double factor = (gamma ? (double)gamma[c] : 1.0) * (double)inv_std[c];
     scale[c] = (float)factor;
     shift[c] = (float)((beta ? (double)beta[c] : 0.0) - (double)saved_mean[c] * factor);

@@ -37,7 +37,7 @@ typedef struct kohl_batchnorm_train_desc {
 
 /* kohl_args of fwd.  In: pixels, [c] or NULL (1), [c] or NULL (0). */
 enum { BATCHNORM_TRAIN_SRC, BATCHNORM_TRAIN_GAMMA, BATCHNORM_TRAIN_BETA };
-/* out: pixels, not src; for dgrad [2][c], means and then inv_stds; [c] and [c], read and updated. */
+/* out: pixels, not src; for dgrad [2][c], means and then inv_stds; [c] and [c], read and updated, or NULL both. */
 enum { BATCHNORM_TRAIN_DST, BATCHNORM_TRAIN_SAVED, BATCHNORM_TRAIN_RUNNING_MEAN, BATCHNORM_TRAIN_RUNNING_VARIANCE };
 /* kohl_args of dgrad.  In: pixels; pixels; the forward's dst, read with a ReLU only, else NULL is allowed; as in fwd;
  * fwd's. */

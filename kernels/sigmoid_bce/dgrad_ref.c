@@ -14,7 +14,7 @@ static void run(const void *desc, const kohl_args *args, kohl_threads *threads) 
   const float divisor = kohl_sigmoid_bce_divisor(d, samples);
   const float high = 1.0f - d->label_smoothing, low = d->label_smoothing / 2.0f;
   for (int i = 0; i < d->n; i++, p += d->k, t += d->k, dlogits += d->k) {
-    float weight = (samples ? samples[i] : 1.0f) / (float)d->k / divisor;
+    float weight = (samples ? samples[i] : 1.0f) / (float)d->k / divisor * d->loss_weight;
     for (int j = 0; j < d->k; j++) {
       float target = fmaf(t[j], high, low), positive = positives ? positives[j] * target : target;
       float difference = fmaf(1.0f - target, p[j], -(positive * (1.0f - p[j])));

@@ -16,6 +16,7 @@ const char *kohl_sigmoid_bce_check(const void *desc) {
   const kohl_sigmoid_bce_desc *d = desc;
   if (d->n < 0 || d->k < 1) return "a size is below 1";
   if (!(d->label_smoothing >= 0.0f && d->label_smoothing < 1.0f)) return "the label smoothing is not in [0, 1)";
+  if (!(d->loss_weight > 0.0f && d->loss_weight <= 1e30f)) return "the weight of the loss is not a number above 0";
   if (d->divide_by != KOHL_SIGMOID_BCE_BY_BATCH && d->divide_by != KOHL_SIGMOID_BCE_BY_WEIGHTS) {
     return "an unknown divisor";
   }

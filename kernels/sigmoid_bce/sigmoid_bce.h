@@ -3,14 +3,14 @@
  * Sample i, label j, logit x, target t in 0 .. 1, smoothed to T = t (1 - smoothing) + smoothing/2 (Keras):
  *   fwd:   p = sigmoid(x);  loss_i = sample_i / k * sum_j class_j (positive_j T softplus(-x) + (1 - T) softplus(x)),
  *          softplus(x) = ln(1 + e^x): the mean over labels (Keras), not divided by the batch
- *   dgrad: dlogit = sample_i class_j / k / divisor * ((1 - T) p - positive_j T (1 - p))
+ *   dgrad: dlogit = sample_i class_j / k / divisor * loss_weight * ((1 - T) p - positive_j T (1 - p))
  * positive weighs the positives of a label (PyTorch's pos_weight), class a label, sample a sample; NULL is 1.
  *
  * Accuracy class CHAIN: high = 1 - smoothing, low = smoothing / 2, T = fma(t, high, low), U = 1 - T, P = positive * T.
  * e = kohl_expf(-|x|), y = 1 + e, tail = kohl_logf(y) - ((y - 1) - e) / y: ln(1 + e) with e's lost bits; above =
  * max(x, 0) + tail, below = max(-x, 0) + tail.  term = class * fma(P, below, U * above); sum = 0, then sum + term, j
  * ascending; loss = (sample * sum) / k.  p = kohl_sigmoidf(x).
- * dgrad: weight = (sample / k) / divisor; q = 1 - p; dlogit = (weight * class) * (U * p - P * q), where the difference
+ * dgrad: weight = ((sample / k) / divisor) * loss_weight; q = 1 - p; dlogit = (weight * class) * (U * p - P * q), where the difference
  * is fma(U, p, -(P * q)). */
 #ifndef KOHL_KERNELS_SIGMOID_BCE_SIGMOID_BCE_H
 #define KOHL_KERNELS_SIGMOID_BCE_SIGMOID_BCE_H
@@ -25,6 +25,7 @@ typedef struct kohl_sigmoid_bce_desc {
   int n, k;              /* n samples, k labels, dense */
   float label_smoothing; /* 0 <= label_smoothing < 1 */
   kohl_sigmoid_bce_divide divide_by;
+  float loss_weight; /* > 0: of this head among several; scales the gradient, not the loss that is reported */
 } kohl_sigmoid_bce_desc;
 
 /* kohl_args.  In: logits [n][k] (dgrad: the forward's probabilities), float targets [n][k], then [k], [k] and [n] or

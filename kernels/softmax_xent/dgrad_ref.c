@@ -15,7 +15,7 @@ static void run(const void *desc, const kohl_args *args, kohl_threads *threads) 
     float w = kohl_softmax_xent_weight(d, labels[i], weights);
     for (int j = 0; j < d->k; j++) {
       float t = j == labels[i] ? (1.0f - d->label_smoothing) + low : low;
-      dlogits[j] = w * (p[j] - t) / divisor;
+      dlogits[j] = w * (p[j] - t) / divisor * d->loss_weight;
     }
   }
 }

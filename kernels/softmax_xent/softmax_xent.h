@@ -3,13 +3,13 @@
  * Sample i with logits x, label y and weight w = class_weights[y] (1 without weights) has the target
  * t_j = (1 - smoothing) * [j == y] + smoothing / k.
  *   fwd:   probabilities = softmax(x);  loss = w * (ln sum_j exp(x_j) - sum_j t_j x_j), not divided by anything
- *   dgrad: dlogits_j = w * (p_j - t_j) / divisor, p being the forward's probabilities
+ *   dgrad: dlogits_j = w * (p_j - t_j) / divisor * loss_weight, p being the forward's probabilities
  *
  * Accuracy class CHAIN: p, max m and sum in softmax's order (kernels/softmax/softmax.h).  low = smoothing / k; t_j =
  * low, t_y = (1 - smoothing) + low.  Since the targets add up to 1, both terms of the loss are taken relative to m,
  * where nothing cancels: dot = 0, then dot = fma(t_j, x_j - m, dot) for j ascending with t_j != 0 (so that a logit of
- * -inf that nobody asks for does not matter); loss = w * (kohl_logf(sum) - dot). dlogits_j = (w * (p_j - t_j)) /
- * divisor.
+ * -inf that nobody asks for does not matter); loss = w * (kohl_logf(sum) - dot). dlogits_j = ((w * (p_j - t_j)) /
+ * divisor) * loss_weight.
  *
  * A label outside 0 .. k-1, which the caller should have refused, makes the sample's loss and gradient NaN. */
 #ifndef KOHL_KERNELS_SOFTMAX_XENT_SOFTMAX_XENT_H
@@ -28,6 +28,7 @@ typedef struct kohl_softmax_xent_desc {
   int n, k;              /* n samples, k classes */
   float label_smoothing; /* 0 <= label_smoothing < 1 */
   kohl_softmax_xent_divide divide_by;
+  float loss_weight; /* > 0: of this head among several; scales the gradient, not the loss that is reported */
 } kohl_softmax_xent_desc;
 
 /* kohl_args of fwd: logits [n][k], int32_t labels [n], class weights [k] or NULL */

@@ -25,9 +25,10 @@ typedef struct kohl_arch_options {
   bool stride_first;  /* resnet50, 101: the 1x1 before the 3x3 halves the map (Keras), not the 3x3 (torchvision) */
   float epsilon;      /* of every batch-norm */
   bool gamma;         /* batch-norm has a gamma */
-  float lrn_alpha;    /* alexnet2012: what multiplies the sum of squares; 1e-4 as printed, 2e-5 in the authors' program
-                         and in Caffe, which divide by the window of 5 first */
-  float dropout;      /* in the classifier; 0: no such layer */
+  bool torch_statistics; /* running statistics in training as PyTorch: momentum 0.9, unbiased; else Keras: 0.99 */
+  float lrn_alpha; /* alexnet2012: what multiplies the sum of squares; 1e-4 as printed, 2e-5 in the authors' program
+                      and in Caffe, which divide by the window of 5 first */
+  float dropout;   /* in the classifier; 0: no such layer */
   int head_widths[KOHL_HEAD_LAYERS];  /* inception_v3: hidden dense layers (relu) before the classes */
   float head_rates[KOHL_HEAD_LAYERS]; /* dropout after each of them; 0: none */
   int head_count;                     /* how many, 0 to KOHL_HEAD_LAYERS */

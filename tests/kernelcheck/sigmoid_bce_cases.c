@@ -5,17 +5,18 @@
 #include "kernels/sigmoid_bce/sigmoid_bce.h"
 #include "tests/kernelcheck/compare.h"
 
-enum { N, K, SMOOTHING, POSITIVES, CLASSES, SAMPLES, BY_WEIGHTS };
+enum { N, K, SMOOTHING, POSITIVES, CLASSES, SAMPLES, BY_WEIGHTS, LOSS_WEIGHT };
 
-static const case_field fields[] = {{"n", 1, 0, 65536},      {"k", 1, 1, 1 << 20}, {"smoothing", 0, 0, 0.99},
-                                    {"positives", 0, 0, 1},  {"classes", 0, 0, 1}, {"samples", 0, 0, 1},
-                                    {"by_weights", 0, 0, 1}, {NULL, 0, 0, 0}};
+static const case_field fields[] = {{"n", 1, 0, 65536},      {"k", 1, 1, 1 << 20},          {"smoothing", 0, 0, 0.99},
+                                    {"positives", 0, 0, 1},  {"classes", 0, 0, 1},          {"samples", 0, 0, 1},
+                                    {"by_weights", 0, 0, 1}, {"loss_weight", 1, 1e-3, 1e3}, {NULL, 0, 0, 0}};
 static const char *const fixed[] = {"n=1",
                                     "n=0 k=5",
                                     "n=70 k=3 classes=1",
                                     "n=7 k=17 smoothing=0.1 positives=1",
                                     "n=16 k=16 smoothing=0.25 samples=1 by_weights=1",
                                     "n=33 k=400 positives=1 classes=1 samples=1",
+                                    "n=5 k=9 samples=1 loss_weight=0.3",
                                     NULL};
 
 static void draw(case_problem *problem, uint64_t *random) {
@@ -24,6 +25,7 @@ static void draw(case_problem *problem, uint64_t *random) {
   v[K] = CASE_PICK(random, 1, 2, 3, 5, 14, 16, 17, 100, 1000);
   v[SMOOTHING] = CASE_PICK(random, 0, 0, 1, 5) / 10.0;
   for (int i = POSITIVES; i <= BY_WEIGHTS; i++) v[i] = case_between(random, 0, 1);
+  v[LOSS_WEIGHT] = CASE_PICK(random, 3, 10, 10, 17) / 10.0;
 }
 
 static void weights(const case_problem *problem, int field, const char *name, size_t rows, int channels,
@@ -35,7 +37,8 @@ static void weights(const case_problem *problem, int field, const char *name, si
 
 static const char *layout(const case_problem *problem, kohl_direction direction, case_layout *out) {
   kohl_sigmoid_bce_desc d = {case_int(problem, N), case_int(problem, K), (float)problem->v[SMOOTHING],
-                             problem->v[BY_WEIGHTS] != 0 ? KOHL_SIGMOID_BCE_BY_WEIGHTS : KOHL_SIGMOID_BCE_BY_BATCH};
+                             problem->v[BY_WEIGHTS] != 0 ? KOHL_SIGMOID_BCE_BY_WEIGHTS : KOHL_SIGMOID_BCE_BY_BATCH,
+                             (float)problem->v[LOSS_WEIGHT]};
   if (direction == KOHL_WGRAD) return "a loss has no weights";
   bool fwd = direction == KOHL_FWD;
   size_t n = (size_t)d.n;
@@ -98,14 +101,14 @@ static double divisor_of(const kohl_sigmoid_bce_desc *d, const kohl_args *args) 
   return sum == 0.0 ? 1.0 : sum;
 }
 
-/* Targets, products and difference: 8 roundings of what adds up; the weight has n + 4, the same for a whole sample. */
+/* Targets, products and difference: 8 roundings of what adds up; the weight has n + 5, the same for a whole sample. */
 static case_value gradient(const kohl_sigmoid_bce_desc *d, const kohl_args *args, size_t row, int j, double divisor) {
   size_t at = row * (size_t)d->k + (size_t)j;
   double p = ((const float *)args->in[SIGMOID_BCE_DGRAD_PROBABILITIES])[at], target = target_at(d, args, at);
   double positive = weight_at(args, SIGMOID_BCE_POSITIVE_WEIGHTS, (size_t)j) * target;
   double weight = weight_at(args, SIGMOID_BCE_SAMPLE_WEIGHTS, row) / d->k / divisor;
-  weight *= weight_at(args, SIGMOID_BCE_CLASS_WEIGHTS, (size_t)j);
-  double value = weight * ((1.0 - target) * p - positive * (1.0 - p)), steps = d->n + 4.0;
+  weight *= weight_at(args, SIGMOID_BCE_CLASS_WEIGHTS, (size_t)j) * (double)d->loss_weight;
+  double value = weight * ((1.0 - target) * p - positive * (1.0 - p)), steps = d->n + 5.0;
   double size = fabs(weight) * ((1.0 + fabs(target)) * fabs(p) + fabs(positive * (1.0 - p)));
   return (case_value){value, compare_limit(8.0, size) + compare_limit(steps, fabs(value)),
                       compare_variance(16.0 * size * size) + COMPARE_U * COMPARE_U * steps * value * value};
@@ -127,7 +130,8 @@ static void truth(const case_layout *out, const kohl_args *args, int output, siz
 }
 
 static double share(const case_layout *out, const kohl_args *args, int output) {
-  return output == SIGMOID_BCE_LOSS ? 1.0 / divisor_of((const void *)out->desc, args) : 0.0;
+  const kohl_sigmoid_bce_desc *d = (const void *)out->desc;
+  return output == SIGMOID_BCE_LOSS ? (double)d->loss_weight / divisor_of(d, args) : 0.0;
 }
 
 const case_op case_sigmoid_bce = {"sigmoid_bce", fields, fixed, draw, layout, truth, share, NULL};

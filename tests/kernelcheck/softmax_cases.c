@@ -7,13 +7,14 @@
 #include "kernels/softmax_xent/softmax_xent.h"
 #include "tests/kernelcheck/compare.h"
 
-enum { N, C, PIXELS, SRC_GAP, DST_GAP };      /* of softmax */
-enum { SMOOTHING = 2, WEIGHTED, BY_WEIGHTS }; /* of softmax_xent, after n and k */
+enum { N, C, PIXELS, SRC_GAP, DST_GAP };                   /* of softmax */
+enum { SMOOTHING = 2, WEIGHTED, BY_WEIGHTS, LOSS_WEIGHT }; /* of softmax_xent, after n and k */
 
 static const case_field softmax_fields[] = {{"n", 1, 0, 65536},      {"c", 1, 1, 1 << 20},    {"pixels", 1, 1, 1 << 20},
                                             {"src_gap", 0, 0, 4096}, {"dst_gap", 0, 0, 4096}, {NULL, 0, 0, 0}};
 static const case_field xent_fields[] = {{"n", 1, 0, 65536},    {"k", 1, 1, 1 << 20},    {"smoothing", 0, 0, 0.99},
-                                         {"weighted", 0, 0, 1}, {"by_weights", 0, 0, 1}, {NULL, 0, 0, 0}};
+                                         {"weighted", 0, 0, 1}, {"by_weights", 0, 0, 1}, {"loss_weight", 1, 1e-3, 1e3},
+                                         {NULL, 0, 0, 0}};
 
 static const char *const softmax_fixed[] = {"n=1",
                                             "n=0 c=5",
@@ -29,6 +30,7 @@ static const char *const xent_fixed[] = {"n=1",
                                          "n=7 k=17 smoothing=0.1",
                                          "n=16 k=16 smoothing=0.25 weighted=1 by_weights=1",
                                          "n=3 k=1000 by_weights=1",
+                                         "n=5 k=9 weighted=1 loss_weight=0.3",
                                          NULL};
 
 static void softmax_draw(case_problem *problem, uint64_t *random) {
@@ -47,6 +49,7 @@ static void xent_draw(case_problem *problem, uint64_t *random) {
   v[SMOOTHING] = CASE_PICK(random, 0, 0, 1, 5) / 10.0;
   v[WEIGHTED] = case_between(random, 0, 1);
   v[BY_WEIGHTS] = case_between(random, 0, 1);
+  v[LOSS_WEIGHT] = CASE_PICK(random, 3, 10, 10, 17) / 10.0;
 }
 
 static const char *softmax_layout(const case_problem *problem, kohl_direction direction, case_layout *out) {
@@ -138,7 +141,8 @@ static void softmax_truth(const case_layout *out, const kohl_args *args, int out
 
 static const char *xent_layout(const case_problem *problem, kohl_direction direction, case_layout *out) {
   kohl_softmax_xent_desc d = {case_int(problem, 0), case_int(problem, 1), (float)problem->v[SMOOTHING],
-                              problem->v[BY_WEIGHTS] != 0 ? KOHL_SOFTMAX_XENT_BY_WEIGHTS : KOHL_SOFTMAX_XENT_BY_BATCH};
+                              problem->v[BY_WEIGHTS] != 0 ? KOHL_SOFTMAX_XENT_BY_WEIGHTS : KOHL_SOFTMAX_XENT_BY_BATCH,
+                              (float)problem->v[LOSS_WEIGHT]};
   if (direction == KOHL_WGRAD) return "a loss has no weights";
   bool fwd = direction == KOHL_FWD;
   size_t n = (size_t)d.n;
@@ -205,11 +209,12 @@ static double divisor_of(const kohl_softmax_xent_desc *d, const kohl_args *args)
   return sum == 0.0 ? 1.0 : sum;
 }
 
-/* w (p - t) / divisor: t is 2 u off, then a difference, a product and a division; the divisor has n roundings. */
+/* w (p - t) / divisor * loss_weight: t is 2 u off, then a difference, two products and a division; the divisor has n
+ * roundings. */
 static void gradient(const kohl_softmax_xent_desc *d, const kohl_args *args, size_t row, case_value *values) {
   const float *p = (const float *)args->in[SOFTMAX_XENT_DGRAD_PROBABILITIES] + row * (size_t)d->k;
   int32_t label = ((const int32_t *)args->in[SOFTMAX_XENT_LABELS])[row];
-  double w = weight_of(args, label), divisor = divisor_of(d, args), roundings = d->n + 5.0;
+  double w = weight_of(args, label) * (double)d->loss_weight, divisor = divisor_of(d, args), roundings = d->n + 6.0;
   for (int j = 0; j < d->k; j++) {
     double t = target_of(d, j, label), value = w * (p[j] - t) / divisor, factor = fabs(w / divisor);
     double squares = factor * factor * 4.0 * t * t + value * value * roundings;
@@ -229,7 +234,8 @@ static void xent_truth(const case_layout *out, const kohl_args *args, int output
 }
 
 static double xent_share(const case_layout *out, const kohl_args *args, int output) {
-  return output == SOFTMAX_XENT_LOSS ? 1.0 / divisor_of((const void *)out->desc, args) : 0.0;
+  const kohl_softmax_xent_desc *d = (const void *)out->desc;
+  return output == SOFTMAX_XENT_LOSS ? (double)d->loss_weight / divisor_of(d, args) : 0.0;
 }
 
 const case_op case_softmax = {"softmax",      softmax_fields, softmax_fixed, softmax_draw,

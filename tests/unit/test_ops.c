@@ -175,7 +175,7 @@ END_TEST
 START_TEST(test_softmax_xent) { /* labels that are no classes among them */
   uint32_t state = (uint32_t)_i + 1;
   enum { N = 600, K = 45 };
-  kohl_softmax_xent_desc d = {N, K, 0.1f, KOHL_SOFTMAX_XENT_BY_WEIGHTS};
+  kohl_softmax_xent_desc d = {N, K, 0.1f, KOHL_SOFTMAX_XENT_BY_WEIGHTS, 1};
   int32_t labels[N];
   for (int i = 0; i < N; i++) labels[i] = ops_between(&state, _i % 2 ? -1 : 0, _i % 2 ? K : K - 1);
   float *x = ops_floats(&state, N * K, _i % 2), *weights = ops_floats(&state, K, false),

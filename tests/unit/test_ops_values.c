@@ -274,7 +274,7 @@ START_TEST(test_softmax_xent) { /* the gradient is the loss's, by central differ
   const int32_t labels[N] = {3, 0, 4, 1};
   for (int smooth = 0; smooth <= 1; smooth++) {
     for (int by = 0; by <= 1; by++) {
-      kohl_softmax_xent_desc d = {N, K, smooth ? 0.25f : 0.0f, (kohl_softmax_xent_divide)by};
+      kohl_softmax_xent_desc d = {N, K, smooth ? 0.25f : 0.0f, (kohl_softmax_xent_divide)by, 1};
       RUN(softmax_xent, KOHL_FWD, &d, {{x, labels, weights}, {p, loss}, NULL});
       RUN(softmax_xent, KOHL_DGRAD, &d, {{p, labels, weights}, {dx}, NULL});
       ck_assert(kohl_softmax_xent_divisor(&d, labels, weights) == (by ? 5.5f : 4.0f));
@@ -303,7 +303,7 @@ START_TEST(test_softmax_xent_special) {
   const float x[] = {0, -INFINITY, 0, 1, 2, 3};
   const int32_t labels[] = {0, 3};
   float p[6], loss[2], dx[6];
-  kohl_softmax_xent_desc d = {2, 3, 0, KOHL_SOFTMAX_XENT_BY_BATCH};
+  kohl_softmax_xent_desc d = {2, 3, 0, KOHL_SOFTMAX_XENT_BY_BATCH, 1};
   RUN(softmax_xent, KOHL_FWD, &d, {{x, labels, NULL}, {p, loss}, NULL});
   RUN(softmax_xent, KOHL_DGRAD, &d, {{p, labels, NULL}, {dx}, NULL});
   near(loss[0], log(2.0), 2);
