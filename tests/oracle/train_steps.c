@@ -7,13 +7,6 @@
 #include "kernels/sgd/sgd.h"
 #include "tests/oracle/network.h"
 
-static double mean_loss(const network *net) {
-  const float *losses = kohl_session_losses(net->session);
-  double sum = 0;
-  for (int i = 0; i < net->batch; i++) sum += (double)losses[i];
-  return sum / net->batch;
-}
-
 static void train(network *net, float lr, float momentum, int steps) {
   size_t count;
   float *params = kohl_session_params(net->session, &count);
@@ -25,7 +18,7 @@ static void train(network *net, float lr, float momentum, int steps) {
                     .out = {[SGD_WEIGHTS] = params, [SGD_M] = velocity}};
   for (int step = 0; step < steps; step++) {
     network_need(net, kohl_session_backward(net->session, net->batch, 1));
-    printf("%.9g\n", mean_loss(net));
+    printf("%.9g\n", kohl_session_loss(net->session, net->batch));
     kernel->code->run(&desc, &args, net->ctx->threads);
   }
   free(velocity);

@@ -67,7 +67,7 @@ def batch_norm(node, x, w, running):
     shape, name = (1, -1, 1, 1), node["name"]
     mean, variance = w["mean"], w["variance"]
     if node["trainable"]:
-        momentum, count = node["momentum"], x.numel() // x.shape[1]
+        momentum, count = float(np.float32(node["momentum"])), x.numel() // x.shape[1]  # f32, as kohl keeps it
         old_mean, old_variance = mean, variance
         mean = x.mean((0, 2, 3))
         variance = (x - mean.view(shape)).square().mean((0, 2, 3))
