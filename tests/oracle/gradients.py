@@ -13,7 +13,7 @@ What is compared.  With e = kohl - f64 and random signs s_j, the mean E of the 3
 False alarms.  s_j e is a sum of independent signs, whose even moments are at most a normal variable's of the same
 variance; hence for |e| <= limit, by Chernoff, P(E > 3 limit^2) <= exp(-16 (3 - 1 - ln 3)) = 5.5e-7, whatever e is.
 What slips through.  When e is spread over many elements E 32/|e|^2 is chi-square with 32 degrees: an error of twice the
-limit is caught with probability P(chi2 > 24) = 0.84, of 3 times with 1 - 2e-5, of 5 times with 1 - 1e-11.
+limit is caught with probability P(chi2 > 24) = 0.84, of 3 times with 1 - 1.5e-4, of 5 times with 1 - 3e-10.
 
 Then a few networks are trained for 20 steps, whose losses must be PyTorch's in f64 to 1e-4.  Prints TAP.
 """
@@ -95,6 +95,7 @@ def fixture_read(path):
         fixture = json.load(file)
     for name, (norm, limit, step, text) in fixture["tensors"].items():
         fixture["tensors"][name] = (norm, limit, step * np.frombuffer(base64.b85decode(text), "<i4"))
+    fixture["redraw"] = [f"{tensor}:{row}" for tensor, rows in fixture["redraw"].items() for row in rows.split()]
     return fixture
 
 

@@ -23,7 +23,11 @@ STEPS = (("cleo_small", "frozen"), ("squeezenet1_1", "frozen"))
 
 
 def network_text(case, truth, peer, redraws, sketch):
-    head = {**case, "seed": int(case["seed"]), "pytorch": torch.__version__, "redraw": redraws}
+    rows = {}  # {tensor: "ROW=DRAW ROW=DRAW"}
+    for redraw in redraws:
+        tensor, row = redraw.rsplit(":", 1)
+        rows[tensor] = f"{rows[tensor]} {row}" if tensor in rows else row
+    head = {**case, "seed": int(case["seed"]), "pytorch": torch.__version__, "redraw": rows}
     lines = [f"{json.dumps(key)}:{json.dumps(value)},\n" for key, value in head.items()]
     tensors = []
     for name, value in truth.items():
