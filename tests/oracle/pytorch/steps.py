@@ -20,7 +20,7 @@ from network import Network, fixtures
 STEPS, MOMENTUM, CLASSES, BATCH = 20, 0.9, 10, 16
 # (architecture, batch-norm): size, learning rate, seed
 CASES = {("cleo_small", "frozen"): (64, 3e-5, 1), ("squeezenet1_1", "frozen"): (67, 1e-4, 6), ("vgg19", "frozen"): (64, 1e-6, 1),
-         ("resnet18", "train"): (64, 1e-4, 1), ("resnet50", "train"): (64, 1e-4, 1)}
+         ("resnet18", "train"): (64, 1e-5, 1), ("resnet50", "train"): (64, 1e-5, 1)}
 
 
 def theirs(network, x, labels, lr, dtype):
