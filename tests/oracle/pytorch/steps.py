@@ -6,7 +6,8 @@
 oracle/train_steps trains a network with random weights on one batch of 16; torch.optim.SGD does the same in f64 and in
 f32.  Each loss of kohl's must be within 1e-4 of f64's.  Training amplifies rounding, at some learning rates without
 bound; therefore PyTorch's own f32 must agree with its f64 to 1e-5, and the loss must fall to less than 0.9 of the
-first, or the case says nothing and fails.  Prints TAP.
+first, or the case says nothing and fails.  That leaves out resnet50 with trained batch-norm and these weights: its
+loss is so steep that PyTorch's f32 is 1e-4 off after four steps at every rate down to 2e-8.  Prints TAP.
 """
 import os
 import sys
@@ -20,7 +21,7 @@ from network import Network, fixtures
 STEPS, MOMENTUM, CLASSES, BATCH = 20, 0.9, 10, 16
 # (architecture, batch-norm): size, learning rate, seed
 CASES = {("cleo_small", "frozen"): (64, 3e-5, 1), ("squeezenet1_1", "frozen"): (67, 1e-4, 6), ("vgg19", "frozen"): (64, 1e-6, 1),
-         ("resnet18", "train"): (64, 1e-5, 1), ("resnet50", "train"): (64, 1e-5, 1)}
+         ("resnet18", "train"): (64, 3e-6, 1)}
 
 
 def theirs(network, x, labels, lr, dtype):
