@@ -104,7 +104,8 @@ static float draw_float(const case_tensor *tensor, case_fill fill, int integer, 
   uint64_t bits = case_random(random);
   if (fill == CASE_SPECIAL && bits % 61 == 0) return special[bits / 61 % 6];
   float unit = (float)(int32_t)(bits >> 40) * 0x1p-24f - 0.5f; /* steps of 2^-24 */
-  return tensor->values == CASE_POSITIVE ? 0.625f + 0.75f * unit : 2.0f * unit + 0x1p-25f;
+  /* odd multiples of 2^-24: none is 0, and what sums of them lose in rounding is on neither side */
+  return tensor->values == CASE_POSITIVE ? 0.625f + 0.75f * unit : 2.0f * unit + 0x1p-24f;
 }
 
 /* Number `place` of a matrix: coefficients of 1 and 0 with up to 1/4 more or less, or -1, 0, 1; offsets to 16. */

@@ -79,6 +79,13 @@ static const char *const fixed[] = {
     "n=1 h=13 w=12 c=7 k=5 r=5 s=5 stride=2 stride_w=3 dilation=3 dilation_w=2 pad=6 pad_left=1",
     "n=1 h=5 w=6 c=4 k=3 r=2 s=2 stride=5 pad=0 pad_bottom=4 pad_right=6", "n=2 h=8 w=8 c=9 k=6 r=1 s=1 pad=2 bias=1",
     "n=260 h=1 w=1 c=3 k=5 bias=1",
+    /* few channels and whole vectors of filters */
+    "n=1 h=9 w=8 c=3 k=16 r=3 s=3 pad=1 bias=1", "n=2 h=33 w=31 c=3 k=64 r=3 s=3 pad=1 bias=1",
+    "n=1 h=7 w=6 c=1 k=32 r=2 s=2", "n=3 h=23 w=21 c=3 k=48 r=7 s=7 stride=2 pad=3 bias=1 src_gap=2 dst_gap=16",
+    "n=1 h=3 w=300 c=3 k=32 r=3 s=3 stride=2 bias=1", "n=1 h=19 w=17 c=4 k=112 r=5 s=3 pad=4 pad_left=0 bias=1",
+    "n=2 h=16 w=15 c=2 k=80 r=3 s=3 stride=3 stride_w=1 dilation=2 dilation_w=3 pad=3 src_gap=5 dst_gap=3",
+    "n=0 h=8 w=8 c=3 k=64 r=3 s=3 pad=1 bias=1", "n=300 h=1 w=1 c=3 k=16 bias=1",
+    "n=1 h=2 w=700 c=2 k=192 r=1 s=9 bias=1",
     /* more than wgrad packs at once */
     "n=2 h=300 w=140 c=2 k=3 r=3 s=1 pad=1 pad_left=0 bias=1", NULL};
 
