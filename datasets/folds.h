@@ -46,7 +46,9 @@ kohl_status kohl_folds_apply(kohl_context *ctx, kohl_samples *samples, const uin
  *     X = sum over p, c of (have - want)^2 / want
  * least; of equal ones to the one that has the smallest share of all it wants, then to the first in the rotation that
  * begins with a part drawn by (seed, class), so that of parts that want the same none stays empty while there are
- * units.  A unit that is the last chance of a class to be in part `keeper` goes there (keeper < 0: no such part).
+ * units.  A unit that is
+ * the last chance of a class to be in part `keeper` goes there (keeper < 0: no such part), unless all of the class is in
+ * that unit and other classes are in it too.
  *
  * With the parts' shares f adding up to 1 and want = f * n_class the result has, keeper aside,
  *     X <= (parts - 1) * sum over units, c of (the unit's samples of c)^2 / n_c,

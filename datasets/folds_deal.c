@@ -27,10 +27,11 @@ typedef struct {
   size_t *begin;
   turn *turns;
   size_t turn_count;
-  double *have;  /* as want */
-  double *load;  /* of each part: its samples divided by those it wants */
-  size_t *left;  /* samples of each class that are not dealt yet */
-  uint8_t *kept; /* whether the keeper has one of a class */
+  double *have;     /* as want */
+  double *load;     /* of each part: its samples divided by those it wants */
+  size_t *left;     /* samples of each class that are not dealt yet */
+  uint8_t *kept;    /* whether the keeper has one of a class */
+  uint32_t *spread; /* over how many units each class is */
 } table;
 
 static int by_unit_and_label(const void *a, const void *b) {
@@ -81,6 +82,7 @@ static void fill_turns(table *t) {
   for (size_t c = 0; c < s->class_count; c++) t->left[c] = 0;
   for (size_t u = 0; u < d->units; u++) {
     for (size_t at = t->begin[u]; at < t->begin[u + 1]; at++) {
+      t->spread[t->cells[at].label]++;
       if (d->part[u] == KOHL_UNDEALT) t->left[t->cells[at].label] += t->cells[at].count;
       if (d->keeper >= 0 && d->part[u] == d->keeper) t->kept[t->cells[at].label] = 1;
     }
@@ -101,12 +103,22 @@ static bool rise(const table *t, uint32_t unit, size_t p, double *out) {
   return true;
 }
 
+/* Whether the unit is a class's last chance to be with the keeper.  A class that is in one mixed unit alone has no say:
+ * where there is a long tail, every unit has such a class. */
+static bool must_stay(const table *t, uint32_t unit) {
+  if (t->deal->keeper < 0) return false;
+  size_t begin = t->begin[unit], end = t->begin[unit + 1];
+  for (size_t at = begin; at < end; at++) {
+    const cell *c = &t->cells[at];
+    bool has_say = end - begin == 1 || t->spread[c->label] > 1;
+    if (has_say && t->left[c->label] == c->count && !t->kept[c->label]) return true;
+  }
+  return false;
+}
+
 static size_t choose(const table *t, const turn *now) {
   const kohl_deal *d = t->deal;
-  for (size_t at = t->begin[now->unit]; d->keeper >= 0 && at < t->begin[now->unit + 1]; at++) {
-    const cell *c = &t->cells[at];
-    if (t->left[c->label] == c->count && !t->kept[c->label]) return (size_t)d->keeper;
-  }
+  if (must_stay(t, now->unit)) return (size_t)d->keeper;
   uint64_t random = kohl_random_u32(d->seed, 0, now->label, RANDOM_ROTATION, 0);
   size_t first = (size_t)(random * d->parts >> 32), best = d->parts;
   double least = 0, sum;
@@ -153,6 +165,7 @@ kohl_status kohl_units_deal(kohl_context *ctx, const kohl_deal *deal) {
   if (status == KOHL_OK) status = kohl_alloc(ctx, 2 * deal->parts, sizeof *t.load, what, &t.load);
   if (status == KOHL_OK) status = kohl_alloc(ctx, classes, sizeof *t.left, what, &t.left);
   if (status == KOHL_OK) status = kohl_alloc(ctx, classes, sizeof *t.kept, what, &t.kept);
+  if (status == KOHL_OK) status = kohl_alloc(ctx, classes, sizeof *t.spread, what, &t.spread);
   if (status == KOHL_OK) {
     fill_cells(&t);
     fill_turns(&t);
@@ -165,5 +178,6 @@ kohl_status kohl_units_deal(kohl_context *ctx, const kohl_deal *deal) {
   kohl_free(ctx, t.load);
   kohl_free(ctx, t.left);
   kohl_free(ctx, t.kept);
+  kohl_free(ctx, t.spread);
   return status;
 }

@@ -151,6 +151,24 @@ static kohl_status take(kohl_context *ctx, grouping *g, const double *goes, kohl
   return status;
 }
 
+/* Classes that have samples, but none in the training part.  count: two rows of numbers. */
+static void warn_of_lost(kohl_context *ctx, const kohl_samples *samples, double *count) {
+  size_t lost = 0, first = 0, classes = samples->class_count;
+  memset(count, 0, 2 * classes * sizeof *count);
+  for (size_t i = 0; i < samples->count; i++) {
+    const kohl_sample *s = &samples->sample[i];
+    count[(s->split == KOHL_SPLIT_TRAIN ? 0 : classes) + (size_t)s->label] += 1;
+  }
+  for (size_t c = classes; c-- > 0;) {
+    if (count[c] > 0 || !(count[classes + c] > 0)) continue;
+    first = c;
+    lost++;
+  }
+  if (lost == 0) return;
+  kohl_log(ctx, KOHL_LOG_WARNING, "%zu of %zu classes are in no group of the training part, the first is '%.100s'",
+           lost, classes, samples->classes[first]);
+}
+
 static kohl_status split_units(kohl_context *ctx, grouping *g, double validation_fraction, double test_fraction) {
   size_t torn, classes = g->samples->class_count;
   bool given = kohl_samples_count(g->samples, KOHL_SPLIT_UNSET) < g->samples->count;
@@ -174,6 +192,7 @@ static kohl_status split_units(kohl_context *ctx, grouping *g, double validation
     uint8_t split = g->split[g->unit[i]] == KOHL_SPLIT_UNSET ? KOHL_SPLIT_TRAIN : g->split[g->unit[i]];
     if (s->split == KOHL_SPLIT_UNSET || !g->torn[g->unit[i]]) s->split = split;
   }
+  if (status == KOHL_OK) warn_of_lost(ctx, g->samples, g->want);
   return status;
 }
 

@@ -22,8 +22,8 @@ kohl_status kohl_samples_split(kohl_context *ctx, kohl_samples *samples, uint64_
  *
  * Groups are handed out by kohl_units_deal (datasets/folds.h): each class is over its share of a part by at most its
  * largest group where every group is of one class, and in general the division is no worse than a random one is on
- * average.  No class is left without training samples, unless given splits or a group with other classes' last
- * samples leave no choice.  A group of which samples have a split goes where the first of them is, whole; that samples
+ * average.  No class is left without training samples but where all of its are in one group together with other classes, or
+ * given splits leave no choice; how many are is a warning.  A group of which samples have a split goes where the first of them is, whole; that samples
  * of one group are given to different parts is a warning, and they stay there. */
 kohl_status kohl_samples_split_groups(kohl_context *ctx, kohl_samples *samples, const uint32_t *group,
                                       const uint32_t *copy_of, uint64_t seed, double validation_fraction,
