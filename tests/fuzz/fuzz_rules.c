@@ -32,11 +32,11 @@ static void fold(const char *text) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  static kohl_context *ctx; /* one for all inputs: making one takes longer than they do */
   kohl_context_options options = kohl_context_options_default();
   options.threads = 1;
-  kohl_context *ctx;
   kohl_rules *rules;
-  if (kohl_context_create(&options, &ctx) != KOHL_OK) return 0;
+  if (!ctx && kohl_context_create(&options, &ctx) != KOHL_OK) return 0;
   char *text = malloc(size + 1);
   memcpy(text, data, size);
   text[size] = 0;
@@ -45,13 +45,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     label(ctx, rules, text, kohl_rules_class(rules, 0));
     label(ctx, rules, NULL, text);
     kohl_rules_free(ctx, rules);
-  } else if (!*kohl_context_error(ctx) || rules) {
+  } else if (strncmp(kohl_context_error(ctx), "fuzz", 4) || rules) {
     abort();
   }
   if (kohl_rules_parse(ctx, "good", good, sizeof good - 1, &rules) != KOHL_OK) abort();
   label(ctx, rules, text, text + size / 2);
   kohl_rules_free(ctx, rules);
   free(text);
-  kohl_context_destroy(ctx);
   return 0;
 }
