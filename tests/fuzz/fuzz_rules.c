@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datasets/csv.h"
 #include "datasets/rules_parts.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -18,13 +19,16 @@ static void label(kohl_context *ctx, kohl_rules *rules, const char *text, const 
   if ((r.rival >= 0) != (r.why >= KOHL_RULES_LONGER) || r.label >= (int)kohl_rules_classes(rules)) abort();
 }
 
-/* Folding what is folded changes nothing but its line ends, which are blanks to it. */
+/* Folding is never longer than its text; what is folded changes no more, but for line ends, which are blanks to it.  (A
+ * malformed byte may meet another when what is between them goes, so that the two are a character.) */
 static void fold(const char *text) {
   size_t bytes = strlen(text);
   char *once = malloc(bytes + 1), *twice = malloc(bytes + 1);
   size_t n = kohl_rules_fold(text, once);
-  if (n > bytes || kohl_rules_fold(once, twice) != n) abort();
-  for (size_t i = 0; i < n; i++) {
+  if (n > bytes || strlen(once) != n) abort();
+  bool valid = kohl_utf8_valid(text, bytes);
+  if (valid && (!kohl_utf8_valid(once, n) || kohl_rules_fold(once, twice) != n)) abort();
+  for (size_t i = 0; valid && i < n; i++) {
     if (twice[i] != (once[i] == '\n' ? ' ' : once[i])) abort();
   }
   free(once);
