@@ -209,7 +209,8 @@ DATA = [
     case(None, "nowhere", *TRAIN, "--data", "data", "--out", "nowhere/run"),
     case(USAGE, "fcc", *TRAIN, "--data", "data", "--out", "run", "--set", "base.at=fcc"),
     case(None, "norun", *TRAIN, "--data", "data", "--out", "norun", "--resume"),
-    case(0, "", "data", "data", lines=27),
+    case(0, "", "data", "data", lines=14),
+    case(0, "", "data", "other_class", lines=13),  # two identical files in two classes
     case(0, "", "data", "report", "data", "--format", "json", lines=1),
     case(0, "", "data", "list.csv", "--format", "csv", lines=3),
     case(0, "", "data", "-", "--format", "csv", lines=3, stdin="path,label\na.png,x\nb.png,y\n"),
