@@ -1,10 +1,11 @@
 /* The one door for weights in foreign formats: a file of others in, a kohl model file out.
  *
  * It reads safetensors with Keras names and, where libhdf5 was found, Keras's legacy .h5; other formats are recognised
- * and named.  What the numbers mean (input
- * range, channel order, padding of average pools, classes) cannot be read from such a file: the preset says it.
+ * and named.  What the numbers mean (input range, channel order, padding of average pools, classes) cannot be read from
+ * such a file: the preset says it.
  *
- * Memory: the mapped file, the weights as f32 and less than 5 MB. */
+ * Memory: the mapped file, the weights as f32 and less than 5 MB.  A .h5 file is read by a child process (hdf5.h) in at
+ * most its size and 32 MiB; its weights may be twice its size and 32 MiB. */
 #ifndef KOHL_CONVERT_CONVERT_H
 #define KOHL_CONVERT_CONVERT_H
 

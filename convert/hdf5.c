@@ -1,15 +1,30 @@
-/* Paths and attributes of an HDF5 file; see hdf5.h.  Nothing is followed, opened or read before its kind and
- * size are known; every result of the library is checked, and every handle closed on every way out. */
+/* The caller's side of hdf5.h: the child, requests and replies.  A reply is a stranger's word too, as libhdf5 may have
+ * lost its mind over the file: sizes are compared with what was asked for before anything is allocated. */
 #include "convert/hdf5.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-#include "convert/hdf5_library.h"
-#include "nn/json.h"
+#include "convert/hdf5_message.h"
 
-#define QUOTE(text_) kohl_quote(text_, strlen(text_)).text
+enum { POLL_MS = 200 };
+
+struct kohl_hdf5 {
+  char *path;
+  uint64_t bytes;
+  pid_t child; /* 0: none */
+  /* requests: both ends are kept, so that writing to a child that has ended raises no SIGPIPE */
+  int requests[2], replies;
+  kohl_hdf5_request request;
+  kohl_hdf5_reply reply;
+};
 
 void kohl_hdf5_texts_free(kohl_context *ctx, kohl_hdf5_texts *texts) {
   for (size_t i = 0; i < texts->count; i++) kohl_free(ctx, texts->text[i]);
@@ -17,44 +32,121 @@ void kohl_hdf5_texts_free(kohl_context *ctx, kohl_hdf5_texts *texts) {
   *texts = (kohl_hdf5_texts){0};
 }
 
-#ifdef KOHL_HDF5
+uint64_t kohl_hdf5_bytes(const kohl_hdf5 *h5) { return h5->bytes; }
 
-enum {
-  MOST_TEXTS = 65536,
-  READ_ONLY = 0 /* H5F_ACC_RDONLY, whose macro calls the library */
-};
-
-static kohl_status broken(kohl_context *ctx, const kohl_hdf5 *h5, const char *path, const char *what) {
-  return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: '%s': %s cannot be read; the file is damaged", h5->path,
-                   QUOTE(*path ? path : "/"), what);
+int kohl_hdf5_axis(const kohl_tensor_info *info) {
+  int axis = 0;
+  while (axis + 1 < info->dims && info->shape[axis] == 1) axis++;
+  return axis;
 }
 
-/* IEEE's half: sign 1 bit, exponent 5 with bias 15, mantissa 10. */
-static hid_t make_half(kohl_hdf5_library *call) {
-  hid_t type = call->H5Tcopy(*call->H5T_IEEE_F32LE_g);
-  if (type >= 0 && call->H5Tset_fields(type, 15, 10, 5, 0, 10) >= 0 && call->H5Tset_size(type, 2) >= 0 &&
-      call->H5Tset_ebias(type, 15) >= 0)
-    return type;
-  if (type >= 0) call->H5Tclose(type);
-  return -1;
+static void close_pipe(int *pipe) {
+  if (*pipe >= 0) close(*pipe);
+  *pipe = -1;
 }
 
-static kohl_status open_file(kohl_context *ctx, kohl_hdf5 *h5) {
-  kohl_hdf5_library *call = &h5->call;
-  struct stat info;
-  kohl_status status = kohl_hdf5_library_open(ctx, h5->path, call);
+/* The end of the child in words.  result: of waitpid, or -1 where another one has waited for it. */
+static kohl_status ended(kohl_context *ctx, kohl_hdf5 *h5, int result) {
+  int number = result != -1 && WIFSIGNALED(result) ? WTERMSIG(result) : 0;
+  h5->child = 0;
+  kohl_status status = kohl_check_cancel(ctx); /* a terminal's interrupt ends both */
   if (status) return status;
+  if (number == SIGXCPU)
+    return kohl_fail(ctx, KOHL_BAD_INPUT,
+                     "%s: libhdf5 was stopped after %llu seconds of processor time, expected less for %llu bytes; the "
+                     "file is damaged",
+                     h5->path, (unsigned long long)kohl_hdf5_seconds(h5->bytes), (unsigned long long)h5->bytes);
+  if (number == SIGKILL || number == SIGTERM || number == SIGINT || number == SIGHUP)
+    return kohl_fail(ctx, KOHL_NO_RESOURCE, "%s: the process that reads it was killed (signal %d)", h5->path, number);
+  if (number)
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: libhdf5 crashed (signal %d); the file is damaged", h5->path, number);
+  return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: the process that reads it ended with code %d", h5->path,
+                   result == -1 ? -1 : WEXITSTATUS(result));
+}
+
+static kohl_status wait_for_end(kohl_context *ctx, kohl_hdf5 *h5) {
+  int result = -1;
+  pid_t pid;
+  do pid = waitpid(h5->child, &result, 0);
+  while (pid < 0 && errno == EINTR);
+  return ended(ctx, h5, pid == h5->child ? result : -1);
+}
+
+/* Until the child says something or has ended. */
+static kohl_status wait_for_reply(kohl_context *ctx, kohl_hdf5 *h5) {
+  struct pollfd one = {.fd = h5->replies, .events = POLLIN};
+  kohl_status status = KOHL_OK;
+  while (!status && poll(&one, 1, POLL_MS) <= 0) {
+    int result = -1;
+    pid_t pid = waitpid(h5->child, &result, WNOHANG); /* a stranger's fork may hold the pipe open */
+    if (pid != 0 && poll(&one, 1, 0) <= 0) return ended(ctx, h5, pid == h5->child ? result : -1);
+    status = kohl_check_cancel(ctx);
+  }
+  return status;
+}
+
+/* Sends h5->request and takes the fixed part of the reply. */
+static kohl_status ask(kohl_context *ctx, kohl_hdf5 *h5) {
+  kohl_hdf5_reply *reply = &h5->reply;
+  if (!h5->child) return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: libhdf5 has ended", h5->path);
+  if (!kohl_hdf5_send(h5->requests[1], &h5->request, sizeof h5->request)) return wait_for_end(ctx, h5);
+  kohl_status status = wait_for_reply(ctx, h5);
+  if (status) return status;
+  if (!kohl_hdf5_receive(h5->replies, reply, sizeof *reply)) return wait_for_end(ctx, h5);
+  if (reply->status == KOHL_OK) return KOHL_OK;
+  reply->error[sizeof reply->error - 1] = 0;
+  for (char *at = reply->error; *at; at++)
+    if ((unsigned char)*at < 32) *at = '?';
+  status = reply->status == KOHL_NO_RESOURCE ? KOHL_NO_RESOURCE : KOHL_BAD_INPUT;
+  return kohl_fail(ctx, status, "%s", reply->error);
+}
+
+static kohl_status nonsense(kohl_context *ctx, const kohl_hdf5 *h5) {
+  return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: libhdf5 gives sizes that were not asked for; the file is damaged",
+                   h5->path);
+}
+
+static kohl_status make_request(kohl_context *ctx, kohl_hdf5 *h5, kohl_hdf5_ask what, const char *path) {
+  size_t length = strlen(path);
+  h5->request = (kohl_hdf5_request){.ask = what};
+  if (length >= sizeof h5->request.path)
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: a path of %zu bytes, expected less than %d", h5->path, length,
+                     KOHL_HDF5_PATH);
+  memcpy(h5->request.path, path, length + 1);
+  return KOHL_OK;
+}
+
+/* The size of the file, and that it is one. */
+static kohl_status check_file(kohl_context *ctx, kohl_hdf5 *h5) {
+  struct stat info;
   if (stat(h5->path, &info) != 0 || !S_ISREG(info.st_mode))
     return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: is not a regular file", h5->path);
   h5->bytes = (uint64_t)info.st_size;
-  hid_t access = call->H5Pcreate(*call->H5P_CLS_FILE_ACCESS_ID_g);
-  h5->half = make_half(call);
-  /* Locks: a file on a read-only or network file system has none. */
-  if (access >= 0 && h5->half >= 0 && call->H5Pset_file_locking(access, false, true) >= 0)
-    h5->file = call->H5Fopen(h5->path, READ_ONLY, access);
-  if (access >= 0) call->H5Pclose(access);
-  if (h5->file >= 0) return KOHL_OK;
-  return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: libhdf5 cannot open it; the HDF5 file is cut off or damaged", h5->path);
+  return KOHL_OK;
+}
+
+static kohl_status start(kohl_context *ctx, kohl_hdf5 *h5) {
+#ifdef KOHL_HDF5
+  int replies[2] = {-1, -1};
+  if (pipe(h5->requests) != 0 || pipe(replies) != 0)
+    return kohl_fail(ctx, KOHL_NO_RESOURCE, "%s: no pipe: %s", h5->path, strerror(errno));
+  h5->replies = replies[0];
+  for (int i = 0; i < 2; i++) {
+    fcntl(h5->requests[i], F_SETFD, FD_CLOEXEC);
+    fcntl(replies[i], F_SETFD, FD_CLOEXEC);
+  }
+  pid_t child = fork();
+  if (child == 0) kohl_hdf5_serve(h5->path, h5->bytes, h5->requests[0], replies[1]);
+  int error = errno;
+  close(replies[1]);
+  if (child < 0) return kohl_fail(ctx, KOHL_NO_RESOURCE, "%s: no process: %s", h5->path, strerror(error));
+  h5->child = child;
+  kohl_status status = make_request(ctx, h5, KOHL_HDF5_ASK_OPEN, "");
+  return status ? status : ask(ctx, h5);
+#else
+  return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: this build reads no .h5 files: libhdf5 was not found when it was built",
+                   h5->path);
+#endif
 }
 
 kohl_status kohl_hdf5_open(kohl_context *ctx, const char *path, kohl_hdf5 **out) {
@@ -62,9 +154,10 @@ kohl_status kohl_hdf5_open(kohl_context *ctx, const char *path, kohl_hdf5 **out)
   *out = NULL;
   kohl_status status = kohl_alloc(ctx, 1, sizeof *h5, "an HDF5 file", &h5);
   if (status) return status;
-  h5->file = h5->half = -1;
+  h5->requests[0] = h5->requests[1] = h5->replies = -1;
   status = kohl_strdup(ctx, path, &h5->path);
-  if (!status) status = open_file(ctx, h5);
+  if (!status) status = check_file(ctx, h5);
+  if (!status) status = start(ctx, h5);
   if (status)
     kohl_hdf5_close(ctx, h5);
   else
@@ -74,197 +167,89 @@ kohl_status kohl_hdf5_open(kohl_context *ctx, const char *path, kohl_hdf5 **out)
 
 void kohl_hdf5_close(kohl_context *ctx, kohl_hdf5 *h5) {
   if (!h5) return;
-  if (h5->half >= 0) h5->call.H5Tclose(h5->half);
-  if (h5->file >= 0) h5->call.H5Fclose(h5->file);
-  kohl_hdf5_library_close(&h5->call);
+  close_pipe(&h5->requests[0]);
+  close_pipe(&h5->requests[1]); /* the child's end of work */
+  close_pipe(&h5->replies);
+  while (h5->child && waitpid(h5->child, NULL, 0) < 0 && errno == EINTR) continue;
   kohl_free(ctx, h5->path);
   kohl_free(ctx, h5);
 }
 
-/* One step of a path from an object: its name, and the link's kind.  *exists is false where nothing has the name. */
-static kohl_status check_link(kohl_context *ctx, kohl_hdf5 *h5, hid_t from, const char *path, const char *name,
-                              bool *exists) {
-  H5L_info_t link;
-  htri_t found = h5->call.H5Lexists(from, name, H5P_DEFAULT);
-  if (found < 0) return broken(ctx, h5, path, "a group");
-  *exists = found > 0;
-  if (!found) return KOHL_OK;
-  if (h5->call.H5Lget_info(from, name, &link, H5P_DEFAULT) < 0) return broken(ctx, h5, path, "a link");
-  if (link.type == H5L_TYPE_HARD) return KOHL_OK;
-  return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: '%s': '%s' is %s link, expected a hard one", h5->path, QUOTE(path),
-                   QUOTE(name), link.type == H5L_TYPE_SOFT ? "a soft" : "an external");
-}
-
-kohl_status kohl_hdf5_open_object(kohl_context *ctx, kohl_hdf5 *h5, const char *path, hid_t *out) {
-  hid_t at = h5->call.H5Oopen(h5->file, "/", H5P_DEFAULT);
-  kohl_status status = at < 0 ? broken(ctx, h5, "", "the root") : KOHL_OK;
-  const char *rest = path;
-  while (!status && at >= 0 && *rest) {
-    char name[KOHL_SAFETENSORS_NAME + 1];
-    size_t length = rest[0] == '/' ? strcspn(rest + 1, "/") : 0;
-    bool exists = false;
-    if (length == 0 || length >= sizeof name || (length == 1 && rest[1] == '.')) {
-      status = kohl_fail(ctx, KOHL_BAD_INPUT, "%s: '%s' is no path, expected names of 1 to %d bytes", h5->path,
-                         QUOTE(path), KOHL_SAFETENSORS_NAME);
-      break;
-    }
-    memcpy(name, rest + 1, length);
-    name[length] = 0;
-    rest += 1 + length;
-    hid_t next = -1;
-    if (h5->call.H5Iget_type(at) == H5I_GROUP) status = check_link(ctx, h5, at, path, name, &exists);
-    if (exists && !status && (next = h5->call.H5Oopen(at, name, H5P_DEFAULT)) < 0)
-      status = broken(ctx, h5, path, "the object");
-    h5->call.H5Oclose(at);
-    at = next;
-  }
-  if (status && at >= 0) h5->call.H5Oclose(at);
-  *out = status ? -1 : at;
-  return status;
-}
-
 kohl_status kohl_hdf5_find(kohl_context *ctx, kohl_hdf5 *h5, const char *path, kohl_hdf5_kind *kind) {
-  hid_t object;
   *kind = KOHL_HDF5_NOTHING;
-  kohl_status status = kohl_hdf5_open_object(ctx, h5, path, &object);
-  if (status || object < 0) return status;
-  H5I_type_t type = h5->call.H5Iget_type(object);
-  if (type == H5I_GROUP) *kind = KOHL_HDF5_GROUP;
-  if (type == H5I_DATASET) *kind = KOHL_HDF5_DATASET;
-  h5->call.H5Oclose(object);
-  return KOHL_OK;
+  kohl_status status = make_request(ctx, h5, KOHL_HDF5_ASK_FIND, path);
+  if (!status) status = ask(ctx, h5);
+  if (!status) *kind = h5->reply.kind;
+  return status;
 }
 
-/* An attribute on its way: handles that end together. */
-typedef struct attribute {
-  const char *group, *name;
-  size_t most; /* bytes of a text */
-  hid_t id, type, space;
-  bool variable;
-  size_t size, count; /* bytes of an element, elements */
-} attribute;
-
-static kohl_status bad_attribute(kohl_context *ctx, const kohl_hdf5 *h5, const attribute *a, const char *what) {
-  return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: '%s': attribute '%s' %s", h5->path, QUOTE(*a->group ? a->group : "/"),
-                   a->name, what);
-}
-
-static kohl_status append(kohl_context *ctx, const kohl_hdf5 *h5, const attribute *a, const char *text, size_t length,
-                          kohl_hdf5_texts *texts) {
-  if (length > a->most) return bad_attribute(ctx, h5, a, "has a text that is too long");
-  kohl_status status =
-      kohl_grow(ctx, &texts->text, &texts->capacity, texts->count + 1, sizeof *texts->text, "names of an HDF5 file");
-  char **copy = status ? NULL : &texts->text[texts->count];
-  if (!status) status = kohl_alloc(ctx, length + 1, 1, "a name of an HDF5 file", copy);
-  if (status) return status;
-  memcpy(*copy, text, length);
-  texts->count++;
-  return KOHL_OK;
-}
-
-/* One element; fixed-length texts end at their first zero or with all their bytes, less padding blanks. */
-static kohl_status append_element(kohl_context *ctx, const kohl_hdf5 *h5, const attribute *a, const char *buffer,
-                                  size_t i, kohl_hdf5_texts *texts) {
-  const char *text = buffer + i * a->size;
-  size_t length;
-  if (a->variable) {
-    memcpy(&text, buffer + i * a->size, sizeof(char *));
-    length = text ? strlen(text) : 0; /* an empty one is NULL */
-    return append(ctx, h5, a, text ? text : "", length, texts);
+/* Cuts the block of texts that follows a reply. */
+static kohl_status take_texts(kohl_context *ctx, kohl_hdf5 *h5, const char *block, size_t bytes,
+                              kohl_hdf5_texts *texts) {
+  size_t count = h5->reply.count;
+  kohl_status status = kohl_grow(ctx, &texts->text, &texts->capacity, texts->count + count, sizeof *texts->text,
+                                 "names of an HDF5 file");
+  for (const char *at = block; count > 0 && !status; count--) {
+    const char *end = memchr(at, 0, bytes - (size_t)(at - block));
+    if (!end || (size_t)(end - at) > h5->request.most) return nonsense(ctx, h5);
+    status = kohl_strdup(ctx, at, &texts->text[texts->count]);
+    texts->count += !status;
+    at = end + 1;
   }
-  length = strnlen(text, a->size);
-  if (h5->call.H5Tget_strpad(a->type) == H5T_STR_SPACEPAD)
-    while (length > 0 && text[length - 1] == ' ') length--;
-  return append(ctx, h5, a, text, length, texts);
-}
-
-static kohl_status read_elements(kohl_context *ctx, kohl_hdf5 *h5, const attribute *a, kohl_hdf5_texts *texts) {
-  char *buffer;
-  kohl_status status = kohl_alloc(ctx, a->count, a->size, "an attribute", &buffer);
-  if (status) return status;
-  if (h5->call.H5Aread(a->id, a->type, buffer) < 0) {
-    kohl_free(ctx, buffer);
-    return bad_attribute(ctx, h5, a, "cannot be read; the file is damaged");
-  }
-  for (size_t i = 0; i < a->count && !status; i++) status = append_element(ctx, h5, a, buffer, i, texts);
-  if (a->variable && h5->call.H5Dvlen_reclaim(a->type, a->space, H5P_DEFAULT, buffer) < 0 && !status)
-    status = bad_attribute(ctx, h5, a, "cannot be released");
-  kohl_free(ctx, buffer);
   return status;
-}
-
-static kohl_status read_attribute(kohl_context *ctx, kohl_hdf5 *h5, attribute *a, kohl_hdf5_texts *texts) {
-  kohl_hdf5_library *call = &h5->call;
-  a->type = call->H5Aget_type(a->id);
-  a->space = call->H5Aget_space(a->id);
-  hssize_t count = a->space < 0 ? -1 : call->H5Sget_simple_extent_npoints(a->space);
-  if (a->type < 0 || count < 0) return bad_attribute(ctx, h5, a, "cannot be read; the file is damaged");
-  texts->found = true;
-  if (count == 0) return KOHL_OK;
-  if (call->H5Tget_class(a->type) != H5T_STRING) return bad_attribute(ctx, h5, a, "is no text, expected names");
-  a->variable = call->H5Tis_variable_str(a->type) > 0;
-  a->size = call->H5Tget_size(a->type);
-  a->count = (size_t)count;
-  if (count > MOST_TEXTS || texts->count + a->count > MOST_TEXTS)
-    return bad_attribute(ctx, h5, a, "has more than 65536 names");
-  if (a->size == 0 || (a->variable && a->size != sizeof(char *)) || (!a->variable && a->size > a->most))
-    return bad_attribute(ctx, h5, a, "has a text that is too long");
-  if (!a->variable && a->count > h5->bytes / a->size) return bad_attribute(ctx, h5, a, "is longer than the file");
-  return read_elements(ctx, h5, a, texts);
-}
-
-kohl_status kohl_hdf5_texts_read(kohl_context *ctx, kohl_hdf5 *h5, const char *group, const char *attribute_name,
-                                 size_t most, kohl_hdf5_texts *texts) {
-  kohl_hdf5_library *call = &h5->call;
-  attribute a = {group, attribute_name, most, -1, -1, -1, false, 0, 0};
-  hid_t object;
-  kohl_status status = kohl_hdf5_open_object(ctx, h5, group, &object);
-  if (status || object < 0) return status;
-  htri_t exists = call->H5Aexists(object, attribute_name);
-  if (exists > 0) a.id = call->H5Aopen(object, attribute_name, H5P_DEFAULT);
-  if (exists < 0 || (exists > 0 && a.id < 0))
-    status = bad_attribute(ctx, h5, &a, "cannot be read; the file is damaged");
-  else if (exists > 0)
-    status = read_attribute(ctx, h5, &a, texts);
-  if (a.type >= 0) call->H5Tclose(a.type);
-  if (a.space >= 0) call->H5Sclose(a.space);
-  if (a.id >= 0) call->H5Aclose(a.id);
-  call->H5Oclose(object);
-  return status;
-}
-
-#else /* The build found no libhdf5: nothing can be opened, so that only the first of these is ever called. */
-
-static kohl_status absent(kohl_context *ctx) {
-  return kohl_fail(ctx, KOHL_BAD_INPUT, "this build reads no .h5 files: libhdf5 was not found when it was built");
-}
-
-kohl_status kohl_hdf5_open(kohl_context *ctx, const char *path, kohl_hdf5 **out) {
-  *out = NULL;
-  kohl_status status = absent(ctx);
-  kohl_fail_prefix(ctx, "%s", path);
-  return status;
-}
-
-void kohl_hdf5_close(kohl_context *ctx, kohl_hdf5 *h5) {
-  (void)ctx;
-  (void)h5;
-}
-
-kohl_status kohl_hdf5_find(kohl_context *ctx, kohl_hdf5 *h5, const char *path, kohl_hdf5_kind *kind) {
-  (void)h5;
-  (void)path;
-  *kind = KOHL_HDF5_NOTHING;
-  return absent(ctx);
 }
 
 kohl_status kohl_hdf5_texts_read(kohl_context *ctx, kohl_hdf5 *h5, const char *group, const char *attribute,
                                  size_t most, kohl_hdf5_texts *texts) {
-  (void)h5;
-  (void)group;
-  (void)attribute;
-  (void)most;
-  (void)texts;
-  return absent(ctx);
+  char *block = NULL;
+  kohl_status status = make_request(ctx, h5, KOHL_HDF5_ASK_TEXTS, group);
+  if (status) return status;
+  snprintf(h5->request.attribute, sizeof h5->request.attribute, "%s", attribute);
+  h5->request.most = most;
+  status = ask(ctx, h5);
+  if (status) return status;
+  size_t count = h5->reply.count, bytes = h5->reply.bytes;
+  texts->found |= h5->reply.found;
+  if (count == 0 && bytes == 0) return KOHL_OK;
+  if (count > KOHL_HDF5_TEXTS - texts->count || bytes > h5->bytes) return nonsense(ctx, h5);
+  status = kohl_alloc(ctx, bytes, 1, "names of an HDF5 file", &block);
+  if (!status && !kohl_hdf5_receive(h5->replies, block, bytes)) status = wait_for_end(ctx, h5);
+  if (!status) status = take_texts(ctx, h5, block, bytes, texts);
+  kohl_free(ctx, block);
+  return status;
 }
-#endif
+
+kohl_status kohl_hdf5_tensor(kohl_context *ctx, kohl_hdf5 *h5, const char *path, kohl_tensor_info *info) {
+  kohl_status status = make_request(ctx, h5, KOHL_HDF5_ASK_TENSOR, path);
+  if (!status) status = ask(ctx, h5);
+  if (status) return status;
+  const kohl_tensor_info *found = &h5->reply.info;
+  bool floats = found->dtype == KOHL_SAFETENSORS_F32 || found->dtype == KOHL_SAFETENSORS_F64 ||
+                found->dtype == KOHL_SAFETENSORS_F16;
+  if (!floats || found->dims < 0 || found->dims > KOHL_SAFETENSORS_DIMS) return nonsense(ctx, h5);
+  size_t bytes = kohl_safetensors_dtype_bytes(found->dtype);
+  for (int i = 0; i < found->dims; i++)
+    if (found->shape[i] < 0 || !kohl_mul_size(bytes, (size_t)found->shape[i], &bytes)) return nonsense(ctx, h5);
+  if (bytes != found->bytes) return nonsense(ctx, h5);
+  info->dtype = found->dtype;
+  info->dims = found->dims;
+  memcpy(info->shape, found->shape, sizeof info->shape);
+  info->bytes = bytes;
+  info->data = NULL;
+  return KOHL_OK;
+}
+
+kohl_status kohl_hdf5_read(kohl_context *ctx, kohl_hdf5 *h5, const char *path, const kohl_tensor_info *info,
+                           size_t first, size_t slices, float *out) {
+  size_t bytes = slices * sizeof *out; /* fits, as out does */
+  for (int i = kohl_hdf5_axis(info) + 1; i < info->dims; i++) bytes *= (size_t)info->shape[i];
+  kohl_status status = make_request(ctx, h5, KOHL_HDF5_ASK_READ, path);
+  if (status) return status;
+  h5->request.first = first;
+  h5->request.slices = slices;
+  h5->request.info = *info;
+  status = ask(ctx, h5);
+  if (status) return status;
+  if (h5->reply.bytes != bytes) return nonsense(ctx, h5);
+  return kohl_hdf5_receive(h5->replies, out, bytes) ? KOHL_OK : wait_for_end(ctx, h5);
+}

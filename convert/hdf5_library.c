@@ -35,12 +35,6 @@ kohl_status kohl_hdf5_library_open(kohl_context *ctx, const char *path, kohl_hdf
     return KOHL_OK;
   return kohl_fail(ctx, KOHL_NO_RESOURCE, "%s: %s cannot be started", path, KOHL_HDF5);
 }
-
-void kohl_hdf5_library_close(kohl_hdf5_library *library) {
-  if (library->handle && library->H5close) library->H5close();
-  if (library->handle) dlclose(library->handle);
-  library->handle = NULL;
-}
 #else
 typedef int kohl_hdf5_library_absent; /* a file must declare something */
 #endif

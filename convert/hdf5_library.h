@@ -8,7 +8,7 @@
 #define H5_USE_110_API
 #include <hdf5.h>
 
-#include "convert/hdf5.h"
+#include "kernels/core/context.h"
 
 typedef struct kohl_hdf5_library {
   void *handle; /* of dlopen */
@@ -17,22 +17,9 @@ typedef struct kohl_hdf5_library {
 #undef CALL
 } kohl_hdf5_library;
 
-/* Opens and starts the library: no error printing, no plugins, no handler at exit.  *library begins as zeros; end
- * with kohl_hdf5_library_close, after a failure too. */
+/* Opens and starts the library: no error printing, no plugins, no handler at exit.  *library begins as zeros.  It stays
+ * open until the process ends. */
 kohl_status kohl_hdf5_library_open(kohl_context *ctx, const char *path, kohl_hdf5_library *library);
-void kohl_hdf5_library_close(kohl_hdf5_library *library);
-
-/* An open file; hdf5.h has what is done with it. */
-struct kohl_hdf5 {
-  kohl_hdf5_library call;
-  char *path;
-  hid_t file;
-  hid_t half; /* the type of IEEE's 16-bit floats, which the library has no name for */
-  uint64_t bytes;
-};
-
-/* Opens what stands at a path of hard links; *out is -1 where nothing does.  The caller closes it with H5Oclose. */
-kohl_status kohl_hdf5_open_object(kohl_context *ctx, kohl_hdf5 *h5, const char *path, hid_t *out);
 
 #endif
 #endif

@@ -2,8 +2,7 @@
  * a number is read. */
 #include <string.h>
 
-#include "convert/hdf5.h"
-#include "convert/hdf5_library.h"
+#include "convert/hdf5_file.h"
 #include "nn/json.h"
 
 #define QUOTE(text_) kohl_quote(text_, strlen(text_)).text
@@ -12,7 +11,7 @@
 
 enum {
   GZIP_RATIO = 1100,   /* deflate cannot shrink more than 1032 times */
-  MOST_CHUNK = 1 << 26 /* bytes; the library holds a whole chunk in memory */
+  MOST_CHUNK = 4 << 20 /* bytes; the library holds a whole chunk in memory, packed and unpacked */
 };
 
 /* A dataset on its way: handles that end together. */
@@ -21,18 +20,18 @@ typedef struct dataset {
   hid_t id, type, space, plist;
 } dataset;
 
-static kohl_status bad_dataset(kohl_context *ctx, const kohl_hdf5 *h5, const dataset *d, const char *what) {
+static kohl_status bad_dataset(kohl_context *ctx, const kohl_hdf5_file *h5, const dataset *d, const char *what) {
   return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: tensor '%s' %s", h5->path, QUOTE(d->path), what);
 }
 
-static void close_dataset(kohl_hdf5 *h5, dataset *d) {
+static void close_dataset(kohl_hdf5_file *h5, dataset *d) {
   if (d->plist >= 0) h5->call.H5Pclose(d->plist);
   if (d->space >= 0) h5->call.H5Sclose(d->space);
   if (d->type >= 0) h5->call.H5Tclose(d->type);
   if (d->id >= 0) h5->call.H5Oclose(d->id);
 }
 
-static bool find_dtype(kohl_hdf5 *h5, hid_t type, kohl_safetensors_dtype *out) {
+static bool find_dtype(kohl_hdf5_file *h5, hid_t type, kohl_safetensors_dtype *out) {
   kohl_hdf5_library *call = &h5->call;
   if (call->H5Tequal(type, *call->H5T_IEEE_F32LE_g) > 0 || call->H5Tequal(type, *call->H5T_IEEE_F32BE_g) > 0)
     *out = KOHL_SAFETENSORS_F32;
@@ -45,7 +44,7 @@ static bool find_dtype(kohl_hdf5 *h5, hid_t type, kohl_safetensors_dtype *out) {
   return true;
 }
 
-static kohl_status check_space(kohl_context *ctx, kohl_hdf5 *h5, const dataset *d, kohl_tensor_info *info) {
+static kohl_status check_space(kohl_context *ctx, kohl_hdf5_file *h5, const dataset *d, kohl_tensor_info *info) {
   hsize_t sizes[KOHL_SAFETENSORS_DIMS];
   H5S_class_t kind = h5->call.H5Sget_simple_extent_type(d->space);
   info->dims = h5->call.H5Sget_simple_extent_ndims(d->space);
@@ -62,7 +61,7 @@ static kohl_status check_space(kohl_context *ctx, kohl_hdf5 *h5, const dataset *
   return KOHL_OK;
 }
 
-static kohl_status check_chunks(kohl_context *ctx, kohl_hdf5 *h5, const dataset *d, const kohl_tensor_info *info) {
+static kohl_status check_chunks(kohl_context *ctx, kohl_hdf5_file *h5, const dataset *d, const kohl_tensor_info *info) {
   hsize_t sizes[KOHL_SAFETENSORS_DIMS];
   size_t bytes = kohl_safetensors_dtype_bytes(info->dtype);
   int filters = h5->call.H5Pget_nfilters(d->plist);
@@ -71,7 +70,7 @@ static kohl_status check_chunks(kohl_context *ctx, kohl_hdf5 *h5, const dataset 
   for (int i = 0; i < info->dims; i++)
     if (sizes[i] == 0 || sizes[i] > (hsize_t)info->shape[i] || !kohl_mul_size(bytes, (size_t)sizes[i], &bytes) ||
         bytes > MOST_CHUNK)
-      return bad_dataset(ctx, h5, d, "has chunks of more than 64 MiB or larger than itself");
+      return bad_dataset(ctx, h5, d, "has chunks of more than 4 MiB or larger than itself");
   for (int i = 0; i < filters; i++) {
     unsigned flags;
     size_t values = 0;
@@ -82,7 +81,8 @@ static kohl_status check_chunks(kohl_context *ctx, kohl_hdf5 *h5, const dataset 
 }
 
 /* How the numbers are stored, and whether the file can hold as many. */
-static kohl_status check_storage(kohl_context *ctx, kohl_hdf5 *h5, const dataset *d, const kohl_tensor_info *info) {
+static kohl_status check_storage(kohl_context *ctx, kohl_hdf5_file *h5, const dataset *d,
+                                 const kohl_tensor_info *info) {
   H5D_layout_t layout = h5->call.H5Pget_layout(d->plist);
   if (layout == H5D_VIRTUAL) return bad_dataset(ctx, h5, d, "is virtual: its numbers are in other files");
   if (layout != H5D_CONTIGUOUS && layout != H5D_COMPACT && layout != H5D_CHUNKED)
@@ -101,9 +101,9 @@ static kohl_status check_storage(kohl_context *ctx, kohl_hdf5 *h5, const dataset
   return layout == H5D_CHUNKED && info->bytes ? check_chunks(ctx, h5, d, info) : KOHL_OK;
 }
 
-static kohl_status check_dataset(kohl_context *ctx, kohl_hdf5 *h5, dataset *d, kohl_tensor_info *info) {
+static kohl_status check_dataset(kohl_context *ctx, kohl_hdf5_file *h5, dataset *d, kohl_tensor_info *info) {
   kohl_hdf5_library *call = &h5->call;
-  kohl_status status = kohl_hdf5_open_object(ctx, h5, d->path, &d->id);
+  kohl_status status = kohl_hdf5_file_object(ctx, h5, d->path, &d->id);
   if (status) return status;
   if (d->id < 0 || call->H5Iget_type(d->id) != H5I_DATASET) return bad_dataset(ctx, h5, d, "is missing in the file");
   d->plist = call->H5Dget_create_plist(d->id);
@@ -117,7 +117,7 @@ static kohl_status check_dataset(kohl_context *ctx, kohl_hdf5 *h5, dataset *d, k
   return status ? status : check_storage(ctx, h5, d, info);
 }
 
-kohl_status kohl_hdf5_tensor(kohl_context *ctx, kohl_hdf5 *h5, const char *path, kohl_tensor_info *info) {
+kohl_status kohl_hdf5_file_tensor(kohl_context *ctx, kohl_hdf5_file *h5, const char *path, kohl_tensor_info *info) {
   dataset d = {path, -1, -1, -1, -1};
   info->data = NULL;
   kohl_status status = check_dataset(ctx, h5, &d, info);
@@ -125,8 +125,8 @@ kohl_status kohl_hdf5_tensor(kohl_context *ctx, kohl_hdf5 *h5, const char *path,
   return status;
 }
 
-kohl_status kohl_hdf5_read(kohl_context *ctx, kohl_hdf5 *h5, const char *path, const kohl_tensor_info *info,
-                           size_t first, size_t slices, float *out) {
+kohl_status kohl_hdf5_file_read(kohl_context *ctx, kohl_hdf5_file *h5, const char *path, const kohl_tensor_info *info,
+                                size_t first, size_t slices, float *out) {
   kohl_hdf5_library *call = &h5->call;
   dataset d = {path, -1, -1, -1, -1};
   kohl_tensor_info now = {0};
@@ -135,8 +135,12 @@ kohl_status kohl_hdf5_read(kohl_context *ctx, kohl_hdf5 *h5, const char *path, c
                   memcmp(now.shape, info->shape, sizeof now.shape[0] * (size_t)now.dims) != 0))
     status = bad_dataset(ctx, h5, &d, "has changed while it was read");
   if (!status) {
-    hsize_t start[KOHL_SAFETENSORS_DIMS] = {first}, count[KOHL_SAFETENSORS_DIMS] = {slices}, all = slices;
-    for (int i = 1; i < now.dims; i++) all *= count[i] = (hsize_t)now.shape[i];
+    int axis = kohl_hdf5_axis(&now);
+    hsize_t start[KOHL_SAFETENSORS_DIMS] = {0}, count[KOHL_SAFETENSORS_DIMS], all = slices;
+    for (int i = 0; i < axis; i++) count[i] = 1;
+    start[axis] = first;
+    count[axis] = slices;
+    for (int i = axis + 1; i < now.dims; i++) all *= count[i] = (hsize_t)now.shape[i];
     hid_t memory = call->H5Screate_simple(1, &all, NULL);
     bool good = memory >= 0;
     if (now.dims > 0) good = good && call->H5Sselect_hyperslab(d.space, H5S_SELECT_SET, start, NULL, count, NULL) >= 0;
@@ -148,21 +152,6 @@ kohl_status kohl_hdf5_read(kohl_context *ctx, kohl_hdf5 *h5, const char *path, c
   return status;
 }
 
-#else /* kohl_hdf5_open gives no file, so that nothing calls these. */
-
-kohl_status kohl_hdf5_tensor(kohl_context *ctx, kohl_hdf5 *h5, const char *path, kohl_tensor_info *info) {
-  (void)h5;
-  (void)info;
-  return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: no libhdf5", path);
-}
-
-kohl_status kohl_hdf5_read(kohl_context *ctx, kohl_hdf5 *h5, const char *path, const kohl_tensor_info *info,
-                           size_t first, size_t slices, float *out) {
-  (void)h5;
-  (void)info;
-  (void)first;
-  (void)slices;
-  (void)out;
-  return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: no libhdf5", path);
-}
+#else
+typedef int kohl_hdf5_tensor_absent; /* a file must declare something */
 #endif

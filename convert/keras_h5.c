@@ -10,9 +10,10 @@
 #include "nn/json.h"
 
 enum {
-  MOST_PARTS = 1024,      /* of a list that Keras has split: layer_names0, layer_names1, ... */
-  MOST_CONFIG = 16 << 20, /* bytes */
-  LAYER_WEIGHTS = 4,      /* of a layer that is no model */
+  MOST_PARTS = 1024,     /* of a list that Keras has split: layer_names0, layer_names1, ... */
+  MOST_CONFIG = 8 << 20, /* bytes */
+  SPARE = 32 << 20,      /* bytes that a small file may ask for above twice its own */
+  LAYER_WEIGHTS = 4,     /* of a layer that is no model */
   NAME = KOHL_SAFETENSORS_NAME
 };
 
@@ -28,6 +29,7 @@ struct kohl_keras_h5 {
   const char *root; /* "" or "/model_weights" */
   entry *entries;
   size_t count, capacity;
+  size_t name_bytes, value_bytes; /* of the entries: names as texts, values as f32 */
   kohl_hdf5_texts config;
 };
 
@@ -110,6 +112,24 @@ static kohl_status inner_layer(kohl_context *ctx, const char *group, const char 
   return kohl_strdup(ctx, length ? text + from : group, out);
 }
 
+/* What a file makes us hold is bounded by its size: names that share their bytes, and values that gzip has packed. */
+static kohl_status check_sizes(kohl_context *ctx, kohl_keras_h5 *h5, const entry *e) {
+  const kohl_tensor_info *info = &e->tensor.info;
+  size_t bytes = info->bytes / kohl_safetensors_dtype_bytes(info->dtype), file = (size_t)kohl_hdf5_bytes(h5->file);
+  h5->name_bytes += strlen(e->path) + strlen(e->layer);
+  if (h5->name_bytes > file + (SPARE >> 4))
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: tensor '%s': the names are longer than the file", h5->path,
+                     QUOTE(e->path));
+  if (kohl_mul_size(bytes, sizeof(float), &bytes) && kohl_add_size(h5->value_bytes, bytes, &h5->value_bytes) &&
+      h5->value_bytes / 2 <= file + SPARE / 2)
+    return KOHL_OK;
+  return kohl_fail(
+      ctx, KOHL_BAD_INPUT,
+      "%s: tensor '%s': with it the weights are more than twice the file's %zu bytes, expected a file that "
+      "is not compressed",
+      h5->path, QUOTE(e->path), file);
+}
+
 static kohl_status add_tensor(kohl_context *ctx, kohl_keras_h5 *h5, const char *group, const char *weight,
                               bool inside) {
   char path[3 * NAME + 32];
@@ -120,6 +140,7 @@ static kohl_status add_tensor(kohl_context *ctx, kohl_keras_h5 *h5, const char *
   status = kohl_strdup(ctx, path, &e->path);
   if (!status) status = inside ? inner_layer(ctx, group, weight, &e->layer) : kohl_strdup(ctx, group, &e->layer);
   if (!status) status = kohl_hdf5_tensor(ctx, h5->file, e->path, &e->tensor.info);
+  if (!status) status = check_sizes(ctx, h5, e);
   if (status) return status;
   e->tensor.layer = e->layer;
   e->tensor.info.name = e->path + strlen(h5->root) + 1;
@@ -171,19 +192,31 @@ static kohl_status add_layer(kohl_context *ctx, kohl_keras_h5 *h5, const char *l
   return status;
 }
 
-/* Theano's convolutions are flipped, in files that say so by their name or their backend. */
-static kohl_status check_backend(kohl_context *ctx, kohl_keras_h5 *h5) {
-  kohl_hdf5_texts backend = {0};
-  const char *slash = strrchr(h5->path, '/');
-  kohl_status status = kohl_hdf5_texts_read(ctx, h5->file, h5->root, "backend", NAME, &backend);
-  bool theano = strstr(slash ? slash : h5->path, "_th_kernels") != NULL;
-  for (size_t i = 0; i < backend.count; i++) theano |= strcmp(backend.text[i], "theano") == 0;
-  kohl_hdf5_texts_free(ctx, &backend);
-  if (!status && theano)
-    status = kohl_fail(ctx, KOHL_BAD_INPUT,
-                       "%s: holds Theano's kernels, which are flipped; expected a file of TensorFlow's (tf_kernels)",
-                       h5->path);
+/* One text attribute of the root, where it is there. */
+static kohl_status read_word(kohl_context *ctx, kohl_keras_h5 *h5, const char *attribute, char word[NAME + 1]) {
+  kohl_hdf5_texts texts = {0};
+  word[0] = 0;
+  kohl_status status = kohl_hdf5_texts_read(ctx, h5->file, h5->root, attribute, NAME, &texts);
+  if (!status && texts.count) memcpy(word, texts.text[0], strlen(texts.text[0]) + 1);
+  kohl_hdf5_texts_free(ctx, &texts);
   return status;
+}
+
+/* Who wrote the file.  Theano's convolutions are flipped, in files that say so by their name or their backend. */
+static kohl_status check_writer(kohl_context *ctx, kohl_keras_h5 *h5) {
+  char backend[NAME + 1], version[NAME + 1];
+  const char *slash = strrchr(h5->path, '/');
+  kohl_status status = read_word(ctx, h5, "backend", backend);
+  if (!status) status = read_word(ctx, h5, "keras_version", version);
+  if (status) return status;
+  if (strstr(slash ? slash : h5->path, "_th_kernels") || strcmp(backend, "theano") == 0)
+    return kohl_fail(ctx, KOHL_BAD_INPUT,
+                     "%s: holds Theano's kernels, which are flipped; expected a file of TensorFlow's (tf_kernels)",
+                     h5->path);
+  if (version[0] && (version[0] < '1' || version[0] > '3' || version[1] != '.'))
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: attribute 'keras_version': value '%s', expected 1.x, 2.x or 3.x",
+                     h5->path, QUOTE(version));
+  return KOHL_OK;
 }
 
 static kohl_status no_layers(kohl_context *ctx, kohl_keras_h5 *h5) {
@@ -211,7 +244,7 @@ static kohl_status read_layers(kohl_context *ctx, kohl_keras_h5 *h5) {
     h5->root = "/model_weights";
     status = kohl_hdf5_texts_read(ctx, h5->file, "", "model_config", MOST_CONFIG, &h5->config);
   }
-  if (!status) status = check_backend(ctx, h5);
+  if (!status) status = check_writer(ctx, h5);
   if (!status) status = read_list(ctx, h5, h5->root, "layer_names", &layers);
   if (!status && !layers.found) status = no_layers(ctx, h5);
   for (size_t i = 0; i < layers.count && !status; i++) status = add_layer(ctx, h5, layers.text[i]);

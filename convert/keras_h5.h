@@ -24,7 +24,7 @@ void kohl_keras_h5_close(kohl_context *ctx, kohl_keras_h5 *h5);
 size_t kohl_keras_h5_count(const kohl_keras_h5 *h5);
 const kohl_keras_h5_tensor *kohl_keras_h5_tensor_at(const kohl_keras_h5 *h5, size_t index);
 
-/* Slices along the first axis of a tensor, as f32 (kohl_hdf5_read).  info is the file's own. */
+/* Slices along kohl_hdf5_axis of a tensor, as f32 (kohl_hdf5_read).  info is the file's own. */
 kohl_status kohl_keras_h5_read(kohl_context *ctx, kohl_keras_h5 *h5, const kohl_tensor_info *info, size_t first,
                                size_t slices, float *out);
 

@@ -2,7 +2,8 @@
  * a program, nor reach the network or another process, nor change an existing file but by deleting or renaming.
  *
  * Refused (EPERM):
- *   programs and processes   execve execveat fork vfork clone-of-a-process; clone3 (ENOSYS, so that threads use clone)
+ *   programs and processes   execve execveat vfork; clone into new namespaces; clone3 (ENOSYS, so that clone is used).
+ *                            Not fork: reading .h5 takes a process of its own (hdf5.h), which has this filter too
  *   network                  socket socketpair connect bind listen accept accept4 sendto sendmsg sendmmsg
  *   other processes          ptrace process_vm_readv process_vm_writev kill tkill pidfd_* kcmp
  *   opening                  for writing, unless the call also creates the file (O_CREAT with O_EXCL, as the writer of
@@ -21,6 +22,7 @@
 #include <seccomp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define FUNCTIONS(CALL)  \
   CALL(seccomp_init)     \
@@ -34,7 +36,7 @@ typedef struct library {
 } library;
 
 static const char refused[] =
-    "execve execveat fork vfork socket socketpair connect bind listen accept accept4 sendto sendmsg sendmmsg "
+    "execve execveat vfork socket socketpair connect bind listen accept accept4 sendto sendmsg sendmmsg "
     "ptrace process_vm_readv process_vm_writev kill tkill pidfd_open pidfd_getfd pidfd_send_signal kcmp creat "
     "io_uring_setup mkdir mkdirat rmdir link linkat symlink symlinkat mknod mknodat chmod fchmod fchmodat "
     "chown fchown lchown fchownat truncate setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr "
@@ -44,17 +46,41 @@ static const char refused[] =
     "swapon swapoff acct quotactl settimeofday clock_settime adjtimex sethostname setdomainname iopl ioperm "
     "personality";
 
-static bool add(const library *call, scmp_filter_ctx filter, const char *name, int number, unsigned args,
+/* What a reader still may: read, answer, ask for memory and the time, end. */
+static const char reading[] =
+    "read pread64 readv write lseek fstat newfstatat stat lstat statx close munmap mremap madvise brk futex exit "
+    "exit_group rt_sigreturn rt_sigprocmask clock_gettime gettimeofday getrandom getrusage getpid gettid sched_yield "
+    "restart_syscall fcntl";
+
+static bool add(const library *call, scmp_filter_ctx filter, uint32_t action, const char *name, unsigned args,
                 const struct scmp_arg_cmp *tests) {
   int id = call->seccomp_syscall_resolve_name(name);
   if (id == __NR_SCMP_ERROR) return true; /* this kernel has no such call, or the library does not know it yet */
-  return call->seccomp_rule_add_array(filter, SCMP_ACT_ERRNO((unsigned)number), id, args, tests) == 0;
+  return call->seccomp_rule_add_array(filter, action, id, args, tests) == 0;
 }
 
+static bool add_words(const library *call, scmp_filter_ctx filter, uint32_t action, const char *words) {
+  bool good = true;
+  for (const char *at = words; *at && good; at += strspn(at, " ")) {
+    char name[32];
+    size_t length = strcspn(at, " ");
+    snprintf(name, sizeof name, "%.*s", (int)length, at);
+    good = add(call, filter, action, name, 0, NULL);
+    at += length;
+  }
+  return good;
+}
+
+static bool add_tested(const library *call, scmp_filter_ctx filter, uint32_t action, const char *name,
+                       unsigned argument, int mask, int value) {
+  struct scmp_arg_cmp test = {argument, SCMP_CMP_MASKED_EQ, (scmp_datum_t)mask, (scmp_datum_t)value};
+  return add(call, filter, action, name, 1, &test);
+}
+
+/* Refuses a call whose argument has a value under a mask. */
 static bool add_masked(const library *call, scmp_filter_ctx filter, const char *name, unsigned argument, int mask,
                        int value) {
-  struct scmp_arg_cmp test = {argument, SCMP_CMP_MASKED_EQ, (scmp_datum_t)mask, (scmp_datum_t)value};
-  return add(call, filter, name, EPERM, 1, &test);
+  return add_tested(call, filter, SCMP_ACT_ERRNO(EPERM), name, argument, mask, value);
 }
 
 /* An open that could change an existing file; flags is the number of the call's argument. */
@@ -70,19 +96,25 @@ static bool add_open(const library *call, scmp_filter_ctx filter, const char *na
 
 static bool fill(const library *call, scmp_filter_ctx filter) {
   bool good = call->seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) == 0; /* also for threads that run already */
-  for (const char *at = refused; *at && good; at += strspn(at, " ")) {
-    char name[32];
-    size_t length = strcspn(at, " ");
-    snprintf(name, sizeof name, "%.*s", (int)length, at);
-    good = add(call, filter, name, EPERM, 0, NULL);
-    at += length;
-  }
-  good = good && add_masked(call, filter, "clone", 0, CLONE_THREAD, 0);
-  good = good && add(call, filter, "clone3", ENOSYS, 0, NULL) && add(call, filter, "openat2", ENOSYS, 0, NULL);
+  good = good && add_words(call, filter, SCMP_ACT_ERRNO(EPERM), refused);
+  static const int namespaces[] = {CLONE_NEWUSER, CLONE_NEWNS,     CLONE_NEWPID, CLONE_NEWNET,
+                                   CLONE_NEWIPC,  CLONE_NEWCGROUP, CLONE_NEWUTS};
+  for (size_t i = 0; i < sizeof namespaces / sizeof namespaces[0]; i++)
+    good = good && add_masked(call, filter, "clone", 0, namespaces[i], namespaces[i]);
+  good = good && add_words(call, filter, SCMP_ACT_ERRNO(ENOSYS), "clone3 openat2");
   return good && add_open(call, filter, "open", 1) && add_open(call, filter, "openat", 2);
 }
 
-static kohl_status install(kohl_context *ctx, void *handle) {
+static bool fill_reader(const library *call, scmp_filter_ctx filter) {
+  const int write = O_ACCMODE | O_CREAT | O_TRUNC;
+  return add_words(call, filter, SCMP_ACT_ALLOW, reading) &&
+         add_tested(call, filter, SCMP_ACT_ALLOW, "open", 1, write, O_RDONLY) &&
+         add_tested(call, filter, SCMP_ACT_ALLOW, "openat", 2, write, O_RDONLY) &&
+         add_tested(call, filter, SCMP_ACT_ALLOW, "mmap", 2, PROT_EXEC, 0) &&
+         add_tested(call, filter, SCMP_ACT_ALLOW, "mprotect", 2, PROT_EXEC, 0);
+}
+
+static kohl_status install(kohl_context *ctx, void *handle, bool reader) {
   library call;
 #define CALL(name)                                                                                      \
   do {                                                                                                  \
@@ -92,22 +124,16 @@ static kohl_status install(kohl_context *ctx, void *handle) {
   } while (0);
   FUNCTIONS(CALL)
 #undef CALL
-  scmp_filter_ctx filter = call.seccomp_init(SCMP_ACT_ALLOW);
-  bool good = filter && fill(&call, filter);
+  scmp_filter_ctx filter = call.seccomp_init(reader ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_ALLOW);
+  bool good = filter && (reader ? fill_reader(&call, filter) : fill(&call, filter));
   int result = good ? call.seccomp_load(filter) : -ENOMEM;
   if (filter) call.seccomp_release(filter);
   if (result == 0) return KOHL_OK;
   return kohl_fail(ctx, KOHL_NO_RESOURCE, "sandbox: the kernel refuses the filter: %s", strerror(-result));
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define TRACED true
-#else
-#define TRACED false
-#endif
-
-kohl_status kohl_convert_sandbox(kohl_context *ctx) {
-  if (TRACED) { /* the search for leaks at the end stops this process from another one */
+static kohl_status enter(kohl_context *ctx, bool reader) {
+  if (KOHL_TRACED) { /* the search for leaks at the end stops this process from another one */
     kohl_log(ctx, KOHL_LOG_INFO, "no sandbox: this is a build for a sanitizer");
     return KOHL_OK;
   }
@@ -116,13 +142,19 @@ kohl_status kohl_convert_sandbox(kohl_context *ctx) {
     kohl_log(ctx, KOHL_LOG_INFO, "no sandbox: this machine has no %s", KOHL_SECCOMP);
     return KOHL_OK;
   }
-  kohl_status status = install(ctx, handle);
+  kohl_status status = install(ctx, handle, reader);
   dlclose(handle);
   return status;
 }
+
+kohl_status kohl_convert_sandbox(kohl_context *ctx) { return enter(ctx, false); }
+kohl_status kohl_convert_sandbox_reader(kohl_context *ctx) { return enter(ctx, true); }
 #else
-kohl_status kohl_convert_sandbox(kohl_context *ctx) {
+static kohl_status absent(kohl_context *ctx) {
   kohl_log(ctx, KOHL_LOG_INFO, "no sandbox: libseccomp was not found when kohl was built");
   return KOHL_OK;
 }
+
+kohl_status kohl_convert_sandbox(kohl_context *ctx) { return absent(ctx); }
+kohl_status kohl_convert_sandbox_reader(kohl_context *ctx) { return absent(ctx); }
 #endif

@@ -10,4 +10,17 @@
  * kernel refuses the filter. */
 kohl_status kohl_convert_sandbox(kohl_context *ctx);
 
+/* The same for a process that only reads files and answers through open pipes: all but a few calls are refused (EPERM),
+ * above all those that make a process, a file or memory that can be run. */
+kohl_status kohl_convert_sandbox_reader(kohl_context *ctx);
+
+/* Whether this is a build for a sanitizer, which needs more calls and memory than such a process may have. */
+#if defined(__has_feature)
+#define KOHL_TRACED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define KOHL_TRACED true
+#else
+#define KOHL_TRACED false
+#endif
+
 #endif

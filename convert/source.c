@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "convert/format.h"
+#include "convert/hdf5.h"
 
 kohl_status kohl_source_open(kohl_context *ctx, const char *path, kohl_source *source) {
   const char *what;
@@ -32,12 +33,17 @@ const kohl_tensor_info *kohl_source_tensor(const kohl_source *source, size_t ind
                     : kohl_safetensors_tensor(source->safetensors, index);
 }
 
+/* Values of a slice of a tensor of a .h5 file. */
+static size_t slice_values(const kohl_tensor_info *info) {
+  size_t values = 1;
+  for (int i = kohl_hdf5_axis(info) + 1; i < info->dims; i++) values *= (size_t)info->shape[i]; /* info->bytes fits */
+  return values;
+}
+
 size_t kohl_source_step(const kohl_source *source, const kohl_tensor_info *info) {
-  size_t step = 1;
   if (info->dims == 0) return 1;
-  if (!source->h5 || info->dims == 1) return (size_t)info->shape[info->dims - 1];
-  for (int i = 1; i < info->dims; i++) step *= (size_t)info->shape[i]; /* fits: info->bytes did */
-  return step;
+  bool rows = !source->h5 || kohl_hdf5_axis(info) == info->dims - 1;
+  return rows ? (size_t)info->shape[info->dims - 1] : slice_values(info);
 }
 
 static kohl_status read_safetensors(kohl_context *ctx, const kohl_safetensors *file, const kohl_tensor_info *info,
@@ -55,6 +61,6 @@ static kohl_status read_safetensors(kohl_context *ctx, const kohl_safetensors *f
 kohl_status kohl_source_read(kohl_context *ctx, const kohl_source *source, const kohl_tensor_info *info, size_t first,
                              size_t count, float *out) {
   if (!source->h5) return read_safetensors(ctx, source->safetensors, info, first, count, out);
-  size_t slice = info->dims == 1 ? 1 : kohl_source_step(source, info);
+  size_t slice = slice_values(info);
   return kohl_keras_h5_read(ctx, source->h5, info, first / slice, count / slice, out);
 }

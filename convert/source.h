@@ -20,7 +20,8 @@ void kohl_source_close(kohl_context *ctx, kohl_source *source);
 size_t kohl_source_count(const kohl_source *source);
 const kohl_tensor_info *kohl_source_tensor(const kohl_source *source, size_t index);
 
-/* How many values of a tensor are read at once at least: a row of the last axis, in .h5 a slice of the first. */
+/* How many values of a tensor are read at once at least: whole rows of the last axis, in .h5 a slice of
+ * kohl_hdf5_axis. */
 size_t kohl_source_step(const kohl_source *source, const kohl_tensor_info *info);
 
 /* count values of a tensor from `first` on, both multiples of the step, as f32; U8 and other whole numbers as they

@@ -119,7 +119,7 @@ FILE_KINDS = {
     "a PNG without columns": (".png", lambda: png(0, 8), "PNG"),
     "a JPEG without columns": (".jpg", lambda: resized_header(jpg()), "JPEG"),
     "a JPEG of 12 bits": (".jpg", lambda: other_precision(jpg()), "JPEG"),
-    "a JPEG of 200 scans": (".jpg", many_scans, "scans"),
+    "a JPEG of 200 scans": (".jpg", many_scans, "JPEG scan"),
 }
 ENTRY_KINDS = {
     "a folder": (".jpg", os.mkdir, "a folder, expected a regular file"),

@@ -1,130 +1,89 @@
-/* One training step, written down: the other side of tests/oracle/pytorch/gradients.py.
+/* One training step, written down: the other side of gradients.py and pytorch/gradients.py.
  *
- *   train_step ARCH SIZE CLASSES BATCH SEED WEIGHTS.safetensors STEP.safetensors
+ *   train_step ARCH SIZE CLASSES BATCH SEED frozen|train WEIGHTS STEP [TENSOR:ROW=DRAW ...]
  *
- * Builds the architecture with random weights (He's scale, from the seed), saves it as a model file, runs forward and
- * backward on random pictures with labels n mod classes, and writes input, labels, logits, losses and every gradient
- * (named as the weights) to STEP.safetensors.  Dropout is set to 0, since PyTorch has other random numbers. */
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+ * Makes the network (network.h), writes it to the model file WEIGHTS ("-": nowhere), runs forward and backward, and
+ * writes to the safetensors file STEP the input, labels, logits, losses, every gradient (named as its weight) and,
+ * where batch-norm is trained, the running statistics after the step. */
+#include "tests/oracle/network.h"
 
-#include "kernels/core/philox.h"
-#include "nn/models/models.h"
-#include "nn/session.h"
+/* One tensor of the file. */
+typedef struct entry {
+  const char *name;
+  int dims;
+  int64_t shape[4];
+  const float *data;
+} entry;
 
-static kohl_context *ctx;
-
-static void need(kohl_status status) {
-  if (status == KOHL_OK) return;
-  fprintf(stderr, "train_step: %s\n", ctx->error);
-  exit(2);
+static size_t entry_bytes(const entry *e) {
+  size_t count = 1;
+  for (int i = 0; i < e->dims; i++) count *= (size_t)e->shape[i];
+  return count * sizeof *e->data;
 }
 
-static float uniform(uint64_t seed, uint32_t tensor, uint32_t element) {
-  return kohl_random_uniform(seed, 0, tensor, 1, element) * 2.0f - 1.0f;
+/* The gradient of a trained weight, a running statistic of a trained batch-norm, or NULL. */
+static const float *result_of(const network *net, const kohl_weight *weight) {
+  const kohl_node *node = &net->model->graph->nodes[weight->node];
+  size_t count, at = kohl_plan_param(net->session->plan, weight->node, weight->spec.suffix);
+  if (at != SIZE_MAX) return kohl_session_gradients(net->session, &count) + at;
+  return node->layer == KOHL_LAYER_batch_norm && node->trainable ? weight->data : NULL;
 }
 
-static void fill_weights(kohl_model *model, uint64_t seed) {
-  for (size_t i = 0; i < model->weight_count; i++) {
-    kohl_weight *weight = &model->weights[i];
-    need(kohl_weight_own(ctx, weight));
-    const char *suffix = weight->spec.suffix;
-    size_t fan = weight->spec.count / (size_t)weight->spec.shape[0];
-    float scale = !strcmp(suffix, "weight") ? sqrtf(6.0f / (float)fan) : 0.1f;
-    float centre = !strcmp(suffix, "gamma") || !strcmp(suffix, "variance") ? 1.0f : 0.0f;
-    for (size_t j = 0; j < weight->spec.count; j++) {
-      weight->owned[j] = centre + scale * uniform(seed, (uint32_t)i, (uint32_t)j);
-    }
-  }
-}
-
-static void add_tensor(kohl_safetensors_writer *w, const char *name, int dims, const int64_t *shape) {
-  need(kohl_safetensors_writer_tensor(w, name, KOHL_SAFETENSORS_F32, dims, shape));
-}
-
-/* Everything in the order of declaration: input, labels, logits, losses, then the gradients. */
-static void write_step(kohl_session *session, const char *path, int n, const float *logits) {
-  const kohl_graph *graph = session->model->graph;
-  const kohl_plan *plan = session->plan;
-  kohl_shape in = graph->nodes[0].shape;
-  int64_t k = graph->nodes[graph->count - 1].shape.c, input[4] = {n, in.h, in.w, in.c}, rows[2] = {n, k};
-  size_t most = session->model->weight_count + 4, count = 4, params;
-  const float **data = calloc(most, sizeof *data), *gradients = kohl_session_gradients(session, &params);
-  float *labels = calloc((size_t)n, sizeof *labels);
-  size_t *bytes = calloc(most, sizeof *bytes);
+static void write_entries(const network *net, const char *path, const entry *entries, size_t count) {
   kohl_safetensors_writer *w;
-  if (!data || !bytes || !labels) exit(4);
-  for (int i = 0; i < n; i++) labels[i] = (float)kohl_session_labels(session)[i];
-  need(kohl_safetensors_writer_begin(ctx, path, &w));
-  add_tensor(w, "input", 4, input);
-  add_tensor(w, "labels", 1, rows);
-  add_tensor(w, "logits", 2, rows);
-  add_tensor(w, "losses", 1, rows);
-  data[0] = kohl_session_input(session), bytes[0] = sizeof(float) * (size_t)(n * in.h * in.w * in.c);
-  data[1] = labels, bytes[1] = sizeof(float) * (size_t)n;
-  data[2] = logits, bytes[2] = sizeof(float) * (size_t)(n * k);
-  data[3] = kohl_session_losses(session), bytes[3] = sizeof(float) * (size_t)n;
-  for (size_t i = 0; i < session->model->weight_count; i++) {
-    const kohl_weight *weight = &session->model->weights[i];
-    size_t at = kohl_plan_param(plan, weight->node, weight->spec.suffix);
-    if (at == SIZE_MAX) continue;
-    add_tensor(w, weight->name, weight->spec.dims, weight->spec.shape);
-    data[count] = gradients + at;
-    bytes[count++] = weight->spec.count * sizeof(float);
-  }
-  need(kohl_safetensors_writer_lay(w));
+  network_need(net, kohl_safetensors_writer_begin(net->ctx, path, &w));
   for (size_t i = 0; i < count; i++) {
-    size_t which = kohl_safetensors_writer_order(w, i);
-    need(kohl_safetensors_write(w, data[which], bytes[which]));
+    const entry *e = &entries[i];
+    network_need(net, kohl_safetensors_writer_tensor(w, e->name, KOHL_SAFETENSORS_F32, e->dims, e->shape));
   }
-  need(kohl_safetensors_writer_finish(w));
-  free(data), free(bytes), free(labels);
+  network_need(net, kohl_safetensors_writer_lay(w));
+  for (size_t i = 0; i < count; i++) {
+    const entry *e = &entries[kohl_safetensors_writer_order(w, i)];
+    network_need(net, kohl_safetensors_write(w, e->data, entry_bytes(e)));
+  }
+  network_need(net, kohl_safetensors_writer_finish(w));
+}
+
+static void write_step(const network *net, const char *path) {
+  kohl_shape in = net->model->graph->nodes[0].shape;
+  int64_t n = net->batch, k = net->classes;
+  size_t count = 0;
+  entry *entries = network_alloc(net, net->model->weight_count + 4, sizeof *entries);
+  float *labels = network_alloc(net, (size_t)n, sizeof *labels);
+  float *logits = network_alloc(net, (size_t)(n * k), sizeof *logits);
+  for (int i = 0; i < n; i++) labels[i] = (float)kohl_session_labels(net->session)[i];
+  network_need(net, kohl_session_output(net->session, net->logits, net->batch, logits));
+  entries[count++] = (entry){"input", 4, {n, in.h, in.w, in.c}, kohl_session_input(net->session)};
+  entries[count++] = (entry){"labels", 1, {n}, labels};
+  entries[count++] = (entry){"logits", 2, {n, k}, logits};
+  entries[count++] = (entry){"losses", 1, {n}, kohl_session_losses(net->session)};
+  for (size_t i = 0; i < net->model->weight_count; i++) {
+    const kohl_weight *weight = &net->model->weights[i];
+    const float *data = result_of(net, weight);
+    if (!data) continue;
+    entries[count] = (entry){.name = weight->name, .dims = weight->spec.dims, .data = data};
+    memcpy(entries[count++].shape, weight->spec.shape, sizeof weight->spec.shape);
+  }
+  write_entries(net, path, entries, count);
+  free(entries);
+  free(labels);
+  free(logits);
 }
 
 int main(int argc, char **argv) {
-  if (argc != 8) {
-    fprintf(stderr, "usage: train_step ARCH SIZE CLASSES BATCH SEED WEIGHTS STEP\n");
+  if (argc < 9) {
+    fprintf(stderr, "usage: train_step ARCH SIZE CLASSES BATCH SEED frozen|train WEIGHTS STEP [TENSOR:ROW=DRAW ...]\n");
     return 1;
   }
-  int size = atoi(argv[2]), n = atoi(argv[4]);
-  uint64_t seed = (uint64_t)atoll(argv[5]);
-  if (kohl_context_create(NULL, &ctx) != KOHL_OK) return 4;
-  kohl_arch_options options = kohl_arch_options_default(argv[1]);
-  options.height = options.width = size;
-  options.classes = atoi(argv[3]);
-  kohl_graph *graph;
-  kohl_model *model;
-  need(kohl_arch_build(ctx, argv[1], &options, &graph));
-  for (size_t i = 0; i < graph->count; i++) {
-    if (graph->nodes[i].layer == KOHL_LAYER_dropout) graph->nodes[i].params.rate = 0;
-    if (graph->nodes[i].layer == KOHL_LAYER_batch_norm) graph->nodes[i].trainable = false;
-  }
-  need(kohl_model_create(ctx, graph, &model));
-  fill_weights(model, seed);
-  need(kohl_model_save(ctx, model, argv[6]));
-  int logits_node = graph->nodes[graph->count - 1].inputs[0];
-  kohl_plan_options plan = kohl_plan_options_default();
-  plan.batch = n;
-  plan.train = true;
-  plan.taps = &logits_node;
-  plan.tap_count = 1;
-  kohl_session *session;
-  need(kohl_session_create(ctx, model, &plan, &session));
-  kohl_shape in = graph->nodes[0].shape;
-  int classes = graph->nodes[graph->count - 1].shape.c;
-  for (int i = 0; i < n * in.h * in.w * in.c; i++) kohl_session_input(session)[i] = uniform(seed, 100000, (uint32_t)i);
-  for (int i = 0; i < n; i++) kohl_session_labels(session)[i] = i % classes;
-  for (int i = 0; i < classes; i++) kohl_session_class_weights(session)[i] = 1;
-  need(kohl_session_backward(session, n, 1));
-  float *logits = malloc(sizeof *logits * (size_t)(n * classes));
-  if (!logits) return 4;
-  need(kohl_session_output(session, logits_node, n, logits));
-  write_step(session, argv[7], n, logits);
-  free(logits);
-  kohl_session_destroy(session);
-  kohl_model_destroy(ctx, model);
-  kohl_context_destroy(ctx);
+  network net = {
+      .program = "train_step", .classes = atoi(argv[3]), .batch = atoi(argv[4]), .seed = strtoull(argv[5], NULL, 10)};
+  network_build(&net, argv[1], atoi(argv[2]), argv[6]);
+  for (int i = 9; i < argc; i++) network_redraw(&net, argv[i]);
+  if (strcmp(argv[7], "-") != 0) network_need(&net, kohl_model_save(net.ctx, net.model, argv[7]));
+  network_begin(&net);
+  network_need(&net, kohl_session_backward(net.session, net.batch, 1));
+  network_need(&net, kohl_session_store_params(net.session, net.model)); /* running statistics go back to the model */
+  write_step(&net, argv[8]);
+  network_end(&net);
   return 0;
 }
