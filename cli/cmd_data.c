@@ -8,6 +8,7 @@
 
 #include "cli/data_pack.h"
 #include "cli/data_report.h"
+#include "cli/data_verbs.h"
 #include "datasets/cifar.h"
 
 /* Receives the operands behind the verb. */
@@ -22,12 +23,12 @@ static const struct {
   int operands; /* behind the verb */
   const char *usage;
 } verbs[] = {
-    {"report", data_report_verb, 1, "DIR|CSV|-"},
-    {"cifar", data_cifar_verb, 2, "DIR|CSV|- OUT"},
-    {"pack", data_pack, 2, "DIR|CSV|- OUT"},
+    {"report", data_report_verb, 1, "DIR|CSV|-"},     {"cifar", data_cifar_verb, 2, "DIR|CSV|- OUT"},
+    {"pack", data_pack, 2, "DIR|CSV|- OUT"},          {"split", data_split, 2, "SOURCE OUT.csv"},
+    {"label", data_label, 3, "RULES IN.csv OUT.csv"}, {"balance", data_balance, 2, "SOURCE OUT --to N"},
 };
 
-static kohl_source_options source_options(const cli *c) {
+kohl_source_options data_source_options(const cli *c) {
   return (kohl_source_options){.several_labels = cli_get(c, CLI_OPTION_several_labels)->set,
                                .coarse_labels = cli_get(c, CLI_OPTION_coarse)->set};
 }
@@ -44,23 +45,26 @@ static void on_left_out(void *user, const char *path, const char *why) {
   if (l->status == KOHL_OK) l->status = kohl_scan_left_out(l->ctx, l->scan, path, why);
 }
 
-static void on_progress(void *user, size_t done, size_t count) {
+static void show_progress(void *user, size_t done, size_t count) {
   cli *c = user;
   printf("\r%zu of %zu pictures\033[K", done, count);
   fflush(stdout);
   c->line_open = true;
 }
 
+data_progress_function data_progress(const cli *c) {
+  return isatty(STDOUT_FILENO) == 1 && !cli_get(c, CLI_OPTION_quiet)->set ? show_progress : NULL;
+}
+
 static kohl_status look(cli *c, data_report *r) {
   left_out left = {c->ctx, &r->scan, KOHL_OK};
-  kohl_source_options options = source_options(c);
+  kohl_source_options options = data_source_options(c);
   options.left_out = on_left_out;
   options.user = &left;
-  bool show = isatty(STDOUT_FILENO) == 1 && !cli_get(c, CLI_OPTION_quiet)->set;
   kohl_status status = kohl_samples_open(c->ctx, r->source, &options, &r->samples);
   if (status == KOHL_OK) status = left.status;
   if (status == KOHL_OK) r->samples.other_files -= r->scan.bad_count; /* those are named, not passed over */
-  if (status == KOHL_OK) status = kohl_scan_run(c->ctx, &r->samples, show ? on_progress : NULL, c, &r->scan);
+  if (status == KOHL_OK) status = kohl_scan_run(c->ctx, &r->samples, data_progress(c), c, &r->scan);
   if (status == KOHL_OK) status = kohl_duplicates_exact(c->ctx, &r->samples, &r->scan, &r->exact);
   if (status == KOHL_OK) {
     status = kohl_duplicates_similar(c->ctx, &r->samples, &r->scan, &r->exact, (int)cli_get(c, CLI_OPTION_near)->number,
@@ -152,7 +156,7 @@ static int data_cifar_verb(cli *c, char **operands, int operand_count) {
   kohl_fit fit = {KOHL_FIT_LETTERBOX, KOHL_FILTER_LANCZOS, 32, 32, 0, 0.0, {255, 255, 255}};
   int code = size ? cli_parse_size(c, size, &fit.h, &fit.w) : 0;
   if (code) return code;
-  kohl_source_options options = source_options(c);
+  kohl_source_options options = data_source_options(c);
   kohl_samples samples;
   size_t written = 0;
   kohl_status status = kohl_samples_open(c->ctx, operands[0], &options, &samples);

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
+#include "cli/data_verbs.h"
 #include "cli/json.h"
 #include "datasets/pack.h"
 #include "train/recipe.h"
@@ -15,13 +15,6 @@ static double now(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static void on_progress(void *user, size_t done, size_t count) {
-  cli *c = user;
-  printf("\r%zu of %zu pictures\033[K", done, count);
-  fflush(stdout);
-  c->line_open = true;
 }
 
 /* A value that a recipe has too is read by the recipe's reader. */
@@ -87,12 +80,9 @@ int data_pack(cli *c, char **operands, int count) {
   options.workers = threads > 0 ? (int)(threads < 256 ? threads : 256) : -1;
   int code = read_options(c, &pre, &options);
   if (code) return code;
-  if (isatty(STDOUT_FILENO) == 1 && !cli_get(c, CLI_OPTION_quiet)->set) {
-    options.progress = on_progress;
-    options.progress_user = c;
-  }
-  kohl_source_options source_options = {.several_labels = cli_get(c, CLI_OPTION_several_labels)->set,
-                                        .coarse_labels = cli_get(c, CLI_OPTION_coarse)->set};
+  options.progress = data_progress(c);
+  options.progress_user = c;
+  kohl_source_options source_options = data_source_options(c);
   kohl_samples samples;
   double begin = now();
   kohl_status status = kohl_samples_open(c->ctx, source, &source_options, &samples);

@@ -137,7 +137,7 @@ kohl_status kohl_duplicates_exact(kohl_context *ctx, const kohl_samples *samples
   kohl_status status = start(ctx, samples->count, &parent, &entries);
   for (size_t i = 0; status == KOHL_OK && i < samples->count; i++) {
     const kohl_scan_picture *p = &scan->picture[i];
-    if (p->w) entries[count++] = (entry){p->bytes, p->crc, (uint32_t)i};
+    if (scan->files_only ? p->bytes > 0 : p->w > 0) entries[count++] = (entry){p->bytes, p->crc, (uint32_t)i};
   }
   if (count > 1) qsort(entries, count, sizeof *entries, by_key);
   for (size_t i = 0, end; status == KOHL_OK && i < count; i = end) {
@@ -219,4 +219,30 @@ void kohl_duplicates_free(kohl_context *ctx, kohl_duplicates *duplicates) {
   kohl_free(ctx, duplicates->member);
   kohl_free(ctx, duplicates->group);
   memset(duplicates, 0, sizeof *duplicates);
+}
+
+kohl_status kohl_duplicates_copies(kohl_context *ctx, const kohl_samples *samples, const kohl_duplicates *exact,
+                                   uint32_t **copy_of) {
+  kohl_status status = kohl_alloc(ctx, samples->count, sizeof **copy_of, "identical copies", copy_of);
+  if (status != KOHL_OK) return status;
+  for (size_t i = 0; i < samples->count; i++) (*copy_of)[i] = (uint32_t)i;
+  for (size_t g = 0; g < exact->count; g++) {
+    const size_t *member = exact->member + exact->group[g].begin;
+    for (size_t i = 1; i < exact->group[g].count; i++) (*copy_of)[member[i]] = (uint32_t)member[0];
+  }
+  return KOHL_OK;
+}
+
+kohl_status kohl_duplicates_drop(kohl_context *ctx, kohl_samples *samples, const kohl_duplicates *exact) {
+  bool *keep;
+  kohl_status status = kohl_alloc(ctx, samples->count, sizeof *keep, "identical copies", &keep);
+  if (status != KOHL_OK) return status;
+  for (size_t i = 0; i < samples->count; i++) keep[i] = true;
+  for (size_t g = 0; g < exact->count; g++) {
+    const size_t *member = exact->member + exact->group[g].begin;
+    for (size_t i = 1; i < exact->group[g].count; i++) keep[member[i]] = false;
+  }
+  status = kohl_samples_keep(ctx, samples, keep);
+  kohl_free(ctx, keep);
+  return status;
 }

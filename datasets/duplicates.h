@@ -29,8 +29,8 @@ typedef struct kohl_duplicates {
   size_t count;
 } kohl_duplicates;
 
-/* The copies among the good pictures of a scan.  *out is the caller's until kohl_duplicates_free; empty on failure.
- * A picture that cannot be read again is no copy of another. */
+/* The copies among the good pictures of a scan, or among all files of kohl_scan_files.  *out is the caller's until
+ * kohl_duplicates_free; empty on failure. A picture that cannot be read again is no copy of another. */
 kohl_status kohl_duplicates_exact(kohl_context *ctx, const kohl_samples *samples, const kohl_scan *scan,
                                   kohl_duplicates *out);
 
@@ -38,6 +38,13 @@ kohl_status kohl_duplicates_exact(kohl_context *ctx, const kohl_samples *samples
  * counts, so that no group holds a picture twice. */
 kohl_status kohl_duplicates_similar(kohl_context *ctx, const kohl_samples *samples, const kohl_scan *scan,
                                     const kohl_duplicates *exact, int distance, kohl_duplicates *out);
+
+/* *copy_of: one entry for each sample, the first of its copies or itself; the caller's until kohl_free. */
+kohl_status kohl_duplicates_copies(kohl_context *ctx, const kohl_samples *samples, const kohl_duplicates *exact,
+                                   uint32_t **copy_of);
+
+/* Takes all but the first of each group out of the list; scan and groups are of no use for it afterwards. */
+kohl_status kohl_duplicates_drop(kohl_context *ctx, kohl_samples *samples, const kohl_duplicates *exact);
 
 void kohl_duplicates_free(kohl_context *ctx, kohl_duplicates *duplicates);
 

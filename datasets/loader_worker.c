@@ -86,7 +86,7 @@ static kohl_status fetch(kohl_load_worker *w, size_t sample, uint8_t *room, cons
   kohl_loader *loader = w->loader;
   kohl_samples *samples = loader->samples;
   kohl_cache *cache = loader->options.cache;
-  if (samples->pack) return kohl_pack_picture(&w->ctx, samples->pack, sample, rgb);
+  if (samples->pack) return kohl_pack_picture(&w->ctx, samples->pack, kohl_sample_packed(samples, sample), rgb);
   *rgb = cache ? kohl_cache_get(cache, sample) : NULL;
   result->cached = *rgb != NULL;
   if (*rgb) return KOHL_OK;

@@ -28,6 +28,7 @@ void kohl_samples_free(kohl_context *ctx, kohl_samples *samples) {
   kohl_free(ctx, samples->value);
   kohl_free(ctx, samples->value_capacity);
   kohl_free(ctx, samples->records);
+  kohl_free(ctx, samples->packed);
   kohl_free(ctx, samples->weight);
   kohl_free(ctx, samples->group);
   kohl_free(ctx, samples->label_begin);
@@ -105,7 +106,7 @@ kohl_status kohl_sample_load(kohl_context *ctx, const kohl_samples *samples, siz
     const uint8_t *rgb;
     *out = NULL;
     *length = packed_bytes(samples);
-    kohl_status status = kohl_pack_picture(ctx, samples->pack, i, &rgb);
+    kohl_status status = kohl_pack_picture(ctx, samples->pack, kohl_sample_packed(samples, i), &rgb);
     if (status == KOHL_OK) status = kohl_alloc(ctx, *length, 1, "a picture of a pack", out);
     if (status == KOHL_OK) memcpy(*out, rgb, *length);
     return status;

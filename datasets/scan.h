@@ -34,7 +34,8 @@ typedef struct kohl_scan {
   size_t mode_count;
   kohl_scan_bad *bad; /* each named once, in the order of the list; pictures left out by the source come first */
   size_t bad_count, bad_capacity;
-  uint64_t bytes; /* of all good pictures */
+  uint64_t bytes;  /* of all good pictures */
+  bool files_only; /* made by kohl_scan_files */
 } kohl_scan;
 
 /* Scans samples->count pictures; the bad ones are marked in the list.  progress (NULL: none) is called from the
@@ -42,6 +43,12 @@ typedef struct kohl_scan {
  * kohl_scan_free, after a failure too. */
 kohl_status kohl_scan_run(kohl_context *ctx, kohl_samples *samples,
                           void (*progress)(void *user, size_t done, size_t count), void *user, kohl_scan *scan);
+
+/* For kohl_duplicates_exact alone, without decoding: bytes and crc of the pictures that have as many bytes as another
+ * one, which are the only ones that are read; all else stays zero, and files that cannot be read or are empty have no
+ * copies.  scan as in kohl_scan_run. */
+kohl_status kohl_scan_files(kohl_context *ctx, const kohl_samples *samples, kohl_scan *scan);
+
 void kohl_scan_free(kohl_context *ctx, kohl_scan *scan);
 
 /* Enters a bad picture that is no sample. */

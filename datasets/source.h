@@ -70,7 +70,8 @@ typedef struct kohl_samples {
   uint32_t **value;          /* column_count arrays, each of a text of the list for each sample */
   kohl_record_file *records; /* one for each folder where samples are records of files, else NULL */
 
-  struct kohl_pack *pack; /* the picture of sample i is its picture i.  NULL: pictures are in files of their own */
+  struct kohl_pack *pack; /* NULL: pictures are in files of their own */
+  uint32_t *packed;       /* the picture of sample i is the pack's packed[i]; NULL: its i */
 
   kohl_text_store texts;
   kohl_text_table folders, class_table, groups; /* folders end in '/', or are "" or a file of records */
@@ -112,6 +113,19 @@ kohl_status kohl_samples_from_list(kohl_context *ctx, kohl_csv *csv, const kohl_
  * kohl_samples_open reads it again, but for records of files, whose paths say FILE#NUMBER for people. */
 kohl_status kohl_samples_write_csv(kohl_context *ctx, const kohl_samples *samples, kohl_split split, const char *path);
 
+/* The same of all samples (but for the bad ones, with good_only) and, behind them, of count more rows: each has the
+ * columns of a sample but a path of its own. */
+typedef struct kohl_sample_row {
+  size_t like;
+  const char *path;
+} kohl_sample_row;
+kohl_status kohl_samples_write_rows(kohl_context *ctx, const kohl_samples *samples, bool good_only,
+                                    const kohl_sample_row *more, size_t count, const char *path);
+
+/* Takes all samples out of the list but those with keep[i]; order, classes and what is known of the others stay.
+ * KOHL_NO_RESOURCE leaves the list as it was. */
+kohl_status kohl_samples_keep(kohl_context *ctx, kohl_samples *samples, const bool *keep);
+
 void kohl_samples_free(kohl_context *ctx, kohl_samples *samples);
 
 /* Samples that have this split. */
@@ -134,6 +148,11 @@ const char *kohl_sample_value(const kohl_samples *samples, size_t i, size_t colu
 /* Whether sample i is w x h pixels in a file (*bytes of them, RGB: planar in records, [h][w][3] in a pack) rather than
  * a file of its own. */
 bool kohl_sample_pixels(const kohl_samples *samples, size_t i, int *w, int *h, size_t *bytes);
+
+/* Which picture of the pack sample i is, in a list that has one. */
+static inline size_t kohl_sample_packed(const kohl_samples *samples, size_t i) {
+  return samples->packed ? samples->packed[i] : i;
+}
 
 /* The bytes of sample i: its file, of at most 256 MiB, or its pixels.  *out is the caller's until
  * kohl_free. */

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "datasets/decimal.h"
 #include "datasets/samples.h"
 #include "kernels/core/alloc.h"
 
@@ -141,40 +142,9 @@ static kohl_status read_split(kohl_context *ctx, const kohl_csv *csv, int column
                    kohl_csv_name(csv), kohl_csv_line(csv), value);
 }
 
-/* A decimal number, whatever the locale; at most 64 characters.  NaN where it is none. */
-static double parse_decimal(const char *text) {
-  uint64_t digits = 0;
-  int scale = 0, exponent = 0, seen = 0;
-  bool point = false, negative = false;
-  const char *at = text + (*text == '+' || *text == '-');
-  if (strlen(text) > 64) return NAN;
-  for (; (*at >= '0' && *at <= '9') || (*at == '.' && !point); at++) {
-    if (*at == '.') {
-      point = true;
-      continue;
-    }
-    seen++;
-    if (digits < UINT64_C(1000000000000000000)) {
-      digits = 10 * digits + (uint64_t)(*at - '0');
-      scale -= point;
-    } else {
-      scale += !point;
-    }
-  }
-  if (seen && (*at == 'e' || *at == 'E')) {
-    negative = at[1] == '-';
-    at += 1 + (at[1] == '-' || at[1] == '+');
-    if (*at < '0' || *at > '9') return NAN;
-    for (; *at >= '0' && *at <= '9'; at++) exponent = exponent < 1000 ? 10 * exponent + (*at - '0') : exponent;
-  }
-  if (!seen || *at) return NAN;
-  double value = (double)digits * pow(10.0, scale + (negative ? -exponent : exponent));
-  return *text == '-' ? -value : value;
-}
-
 static kohl_status read_weight(kohl_samples_builder *b, const kohl_csv *csv, int column) {
   const char *text = kohl_csv_field(csv, (size_t)column);
-  double value = parse_decimal(text);
+  double value = kohl_decimal_read(text, strlen(text));
   if (!(value >= 0.0) || !isfinite((float)value)) {
     return kohl_fail(b->ctx, KOHL_BAD_INPUT, "%s: line %zu: weight '%.100s', expected a finite number of 0 or more",
                      kohl_csv_name(csv), kohl_csv_line(csv), text);

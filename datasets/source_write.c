@@ -46,9 +46,8 @@ static void write_labels(const writer *w, size_t i) {
   putc('"', w->file);
 }
 
-static kohl_status write_sample(kohl_context *ctx, const writer *w, size_t i) {
-  char path[KOHL_SAMPLE_PATH];
-  kohl_sample_path(w->samples, i, path);
+/* The columns of sample i, under a path. */
+static kohl_status write_row(kohl_context *ctx, const writer *w, size_t i, const char *path) {
   /* A picture that has gone since keeps the path it was found by. */
   char *real = realpath(path, NULL);
   const char *text = real ? real : path;
@@ -71,29 +70,56 @@ static kohl_status write_sample(kohl_context *ctx, const writer *w, size_t i) {
   return status;
 }
 
-kohl_status kohl_samples_write_csv(kohl_context *ctx, const kohl_samples *samples, kohl_split split, const char *path) {
-  FILE *file = fopen(path, "we");
-  if (!file) return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: cannot be written: %s", path, strerror(errno));
-  bool splits = split == KOHL_SPLIT_UNSET && samples->count && !kohl_samples_count(samples, KOHL_SPLIT_UNSET);
-  writer w = {samples, path, file, splits};
-  fprintf(file, "path,label%s%s%s\n", samples->weight ? ",weight" : "", samples->group ? ",group" : "",
-          splits ? ",split" : "");
-  kohl_status status = KOHL_OK;
-  for (size_t i = 0; status == KOHL_OK && i < samples->count; i++) {
-    if (split != KOHL_SPLIT_UNSET && samples->sample[i].split != split) continue;
-    status = write_sample(ctx, &w, i);
-  }
+static kohl_status write_sample(kohl_context *ctx, const writer *w, size_t i) {
+  char path[KOHL_SAMPLE_PATH];
+  return write_row(ctx, w, i, kohl_sample_path(w->samples, i, path));
+}
+
+/* Opens the file and writes the header. */
+static kohl_status begin(kohl_context *ctx, writer *w) {
+  w->file = fopen(w->path, "we");
+  if (!w->file) return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: cannot be written: %s", w->path, strerror(errno));
+  fprintf(w->file, "path,label%s%s%s\n", w->samples->weight ? ",weight" : "", w->samples->group ? ",group" : "",
+          w->splits ? ",split" : "");
+  return KOHL_OK;
+}
+
+/* Closes the file, and removes it where something went wrong. */
+static kohl_status end(kohl_context *ctx, const writer *w, kohl_status status) {
   struct stat st;
-  bool regular = fstat(fileno(file), &st) == 0 && S_ISREG(st.st_mode); /* a device is not removed */
-  bool failed = ferror(file) != 0;
+  bool regular = fstat(fileno(w->file), &st) == 0 && S_ISREG(st.st_mode); /* a device is not removed */
+  bool failed = ferror(w->file) != 0;
   int error = errno;
-  if (fclose(file) != 0 && !failed) {
+  if (fclose(w->file) != 0 && !failed) {
     failed = true;
     error = errno;
   }
   if (status == KOHL_OK && failed) {
-    status = kohl_fail(ctx, KOHL_NO_RESOURCE, "%s: cannot be written: %s", path, strerror(error));
+    status = kohl_fail(ctx, KOHL_NO_RESOURCE, "%s: cannot be written: %s", w->path, strerror(error));
   }
-  if (status != KOHL_OK && regular) unlink(path);
+  if (status != KOHL_OK && regular) unlink(w->path);
   return status;
+}
+
+kohl_status kohl_samples_write_csv(kohl_context *ctx, const kohl_samples *samples, kohl_split split, const char *path) {
+  bool splits = split == KOHL_SPLIT_UNSET && samples->count && !kohl_samples_count(samples, KOHL_SPLIT_UNSET);
+  writer w = {samples, path, NULL, splits};
+  kohl_status status = begin(ctx, &w);
+  if (status != KOHL_OK) return status;
+  for (size_t i = 0; status == KOHL_OK && i < samples->count; i++) {
+    if (split == KOHL_SPLIT_UNSET || samples->sample[i].split == split) status = write_sample(ctx, &w, i);
+  }
+  return end(ctx, &w, status);
+}
+
+kohl_status kohl_samples_write_rows(kohl_context *ctx, const kohl_samples *samples, bool good_only,
+                                    const kohl_sample_row *more, size_t count, const char *path) {
+  writer w = {samples, path, NULL, samples->count && !kohl_samples_count(samples, KOHL_SPLIT_UNSET)};
+  kohl_status status = begin(ctx, &w);
+  if (status != KOHL_OK) return status;
+  for (size_t i = 0; status == KOHL_OK && i < samples->count; i++) {
+    if (!good_only || !samples->sample[i].bad) status = write_sample(ctx, &w, i);
+  }
+  for (size_t i = 0; status == KOHL_OK && i < count; i++) status = write_row(ctx, &w, more[i].like, more[i].path);
+  return end(ctx, &w, status);
 }

@@ -16,4 +16,18 @@
 kohl_status kohl_samples_split(kohl_context *ctx, kohl_samples *samples, uint64_t seed, double validation_fraction,
                                double test_fraction);
 
+/* The same with samples that must stay together: those of one group, and byte-identical copies.  group has any number
+ * for each sample, copy_of the index of the first sample that is identical with it (its own where none is before it);
+ * either may be NULL, and without both this is kohl_samples_split.
+ *
+ * Groups are handed out by kohl_units_deal (datasets/folds.h): each class is over its share of a part by at most its
+ * largest group where every group is of one class, and in general the division is no worse than a random one is on
+ * average.  No class is left without training samples but where all of its are in one group together with other
+ * classes, or given splits leave no choice; how many are is a warning.  A group of which samples have a split goes
+ * where the first of them is, whole; that samples of one group are given to different parts is a warning, and they stay
+ * there. */
+kohl_status kohl_samples_split_groups(kohl_context *ctx, kohl_samples *samples, const uint32_t *group,
+                                      const uint32_t *copy_of, uint64_t seed, double validation_fraction,
+                                      double test_fraction);
+
 #endif

@@ -1,4 +1,4 @@
-/* One epoch: every training sample once, in the epoch's order, then the validation part (validate.c).
+/* One epoch: every draw of the training part once, in the epoch's order, then the validation part (validate.c).
  *
  * A bad picture keeps its place in the order, so that the draws of the others do not move; its batch is smaller. */
 #include <math.h>
@@ -50,7 +50,7 @@ static int gather(kohl_run *run, size_t first, size_t end) {
   float *input = kohl_session_input(run->session);
   const kohl_session_head head = kohl_session_head_at(run->session, 0);
   for (size_t p = first; p < end; p++) {
-    size_t at = run->order[p];
+    size_t at = run->row[run->order[p]];
     const kohl_sample *sample = &run->samples.sample[run->train.list[at]];
     if (sample->bad) continue;
     memcpy(input + (size_t)n * run->train.floats, run->train.rows + at * run->train.floats,
@@ -106,7 +106,7 @@ static kohl_status refuse_step(kohl_run *run, int64_t epoch, size_t first, size_
   kohl_text names = {.ctx = run->ctx};
   int named = 0;
   for (size_t p = first; p < end; p++) {
-    size_t at = run->train.list[run->order[p]];
+    size_t at = run->train.list[run->row[run->order[p]]];
     char path[KOHL_SAMPLE_PATH];
     if (run->samples.sample[at].bad) continue;
     if (named == FILES_NAMED) kohl_text_add(&names, ", ...");
@@ -189,11 +189,11 @@ kohl_status kohl_run_epoch(kohl_run *run, int64_t epoch, kohl_epoch *out) {
   memset(out, 0, sizeof *out);
   tally t = {0, 0, 0, 0};
   run->begun = kohl_run_clock();
-  size_t batch = (size_t)run->recipe.batch, steps = (run->train.count + batch - 1) / batch;
-  kohl_epoch_order((uint64_t)run->recipe.seed, (uint32_t)epoch, run->order, run->train.count);
+  size_t batch = (size_t)run->recipe.batch, count = run->draws.count, steps = (count + batch - 1) / batch;
+  kohl_epoch_order((uint64_t)run->recipe.seed, (uint32_t)epoch, run->order, count);
   kohl_status status = KOHL_OK;
   for (size_t s = 0; s < steps && status == KOHL_OK; s++) {
-    size_t first = s * batch, end = first + batch < run->train.count ? first + batch : run->train.count;
+    size_t first = s * batch, end = first + batch < count ? first + batch : count;
     status = kohl_check_cancel(run->ctx);
     if (status == KOHL_OK) status = take_step(run, epoch, first, end, &t, &out->lr);
     if (status == KOHL_OK) report(run, epoch, s + 1, steps, &t);

@@ -58,6 +58,7 @@ static kohl_status run(kohl_context *ctx, const kohl_model *model, kohl_samples 
   if (status == KOHL_OK) status = kohl_alloc(ctx, count * classes, sizeof *c.rows, "probabilities", &c.rows);
   if (status == KOHL_OK) status = kohl_alloc(ctx, count, sizeof *c.truth, "labels", &c.truth);
   kohl_pictures_job job = {.model = model,
+                           .workers = -1,
                            .pre = &model->preprocessing,
                            .samples = samples,
                            .list = list,

@@ -30,25 +30,26 @@ static kohl_status add_moments(void *user, size_t at, const float *row, size_t f
 }
 
 typedef struct relay {
-  const kohl_features_progress *to;
+  const kohl_features_pass *to;
   const char *what;
 } relay;
 
 static void pass_on(void *user, size_t done, size_t count) {
   const relay *r = user;
-  if (r->to && r->to->call) r->to->call(r->to->user, r->what, done, count);
+  if (r->to->call) r->to->call(r->to->user, r->what, done, count);
 }
 
 static kohl_status measure(kohl_context *ctx, kohl_samples *samples, const size_t *list, size_t count,
-                           const kohl_features_progress *progress, kohl_preprocessing *pre) {
+                           const kohl_features_pass *pass, kohl_preprocessing *pre) {
   for (int c = 0; c < 3; c++) pre->mean[c] = 0, pre->std[c] = 1;
   moments m = {{0}, {0}, 0};
-  relay r = {progress, "statistics"};
+  relay r = {pass, "statistics"};
   kohl_pictures_job job = {.pre = pre,
                            .samples = samples,
                            .list = list,
                            .count = count,
                            .batch = KOHL_PICTURES_BATCH,
+                           .workers = pass->workers,
                            .sink = add_moments,
                            .user = &m,
                            .progress = pass_on,
@@ -67,7 +68,7 @@ static kohl_status measure(kohl_context *ctx, kohl_samples *samples, const size_
 
 kohl_status kohl_recipe_preprocessing(kohl_context *ctx, const kohl_recipe *recipe, const kohl_preprocessing *source,
                                       kohl_samples *samples, const size_t *list, size_t count,
-                                      const kohl_features_progress *progress, kohl_preprocessing *out) {
+                                      const kohl_features_pass *pass, kohl_preprocessing *out) {
   static const kohl_fit_mode modes[] = {KOHL_FIT_STRETCH, KOHL_FIT_LETTERBOX, KOHL_FIT_CROP};
   static const kohl_filter filters[] = {KOHL_FILTER_NEAREST, KOHL_FILTER_BOX, KOHL_FILTER_BILINEAR, KOHL_FILTER_BICUBIC,
                                         KOHL_FILTER_LANCZOS};
@@ -77,8 +78,10 @@ kohl_status kohl_recipe_preprocessing(kohl_context *ctx, const kohl_recipe *reci
   out->fit.w = out->fit.h = out->fit.resize = (int)recipe->pictures.size;
   memcpy(out->fit.background, recipe->pictures.background.rgb, 3);
   memcpy(out->decode.background, recipe->pictures.background.rgb, 3);
+  out->decode.fast = recipe->pictures.decode != 0;
+  out->decode.orient = recipe->pictures.orient != 0;
   if (recipe->pictures.normalise == KOHL_NORMALISE_BASE) return KOHL_OK;
-  return measure(ctx, samples, list, count, progress, out);
+  return measure(ctx, samples, list, count, pass, out);
 }
 
 static kohl_status keep_row(void *user, size_t at, const float *row, size_t floats) {
@@ -89,7 +92,7 @@ static kohl_status keep_row(void *user, size_t at, const float *row, size_t floa
 
 kohl_status kohl_features_compute(kohl_context *ctx, const kohl_model *base, const kohl_preprocessing *pre,
                                   kohl_samples *samples, const size_t *list, size_t count, int64_t *room,
-                                  const kohl_features_progress *progress, kohl_features *out) {
+                                  const kohl_features_pass *pass, kohl_features *out) {
   memset(out, 0, sizeof *out);
   kohl_shape shape = base->graph->nodes[base->graph->count - 1].shape;
   out->count = count;
@@ -106,13 +109,14 @@ kohl_status kohl_features_compute(kohl_context *ctx, const kohl_model *base, con
   kohl_status status = kohl_alloc(ctx, count * out->floats, sizeof(float), "features of the pictures", &out->rows);
   if (status != KOHL_OK) return status;
   *room -= (int64_t)bytes;
-  relay r = {progress, "features"};
+  relay r = {pass, "features"};
   kohl_pictures_job job = {.model = base,
                            .pre = pre,
                            .samples = samples,
                            .list = list,
                            .count = count,
                            .batch = KOHL_PICTURES_BATCH,
+                           .workers = pass->workers,
                            .sink = keep_row,
                            .user = out,
                            .progress = pass_on,

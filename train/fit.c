@@ -3,37 +3,22 @@
 
 #include <string.h>
 
-#include "datasets/split.h"
 #include "kernels/core/alloc.h"
 #include "kernels/core/crc32c.h"
 #include "train/run.h"
 
-/* CRC32C of the recipe without the number of epochs, which a resume may change, and of the lists. */
+/* CRC32C of the recipe without what a resume may change: the number of epochs, and of threads. */
 static kohl_status digest_recipe(kohl_run *run) {
   char *text;
-  int64_t epochs = run->recipe.epochs;
-  run->recipe.epochs = 0;
+  int64_t epochs = run->recipe.epochs, workers = run->recipe.data.workers;
+  run->recipe.epochs = run->recipe.data.workers = 0;
   kohl_status status = kohl_recipe_print(run->ctx, &run->recipe, &text);
   run->recipe.epochs = epochs;
+  run->recipe.data.workers = workers;
   if (status != KOHL_OK) return status;
   run->recipe_digest = kohl_crc32c(0, text, strlen(text));
   kohl_free(run->ctx, text);
   return KOHL_OK;
-}
-
-/* Class, part and file name of every sample: a folder that was moved is the same data. */
-static void digest_data(kohl_run *run) {
-  uint32_t crc = 0;
-  for (size_t i = 0; i < run->samples.count; i++) {
-    const kohl_sample *s = &run->samples.sample[i];
-    char file[KOHL_SAMPLE_PATH];
-    kohl_sample_name(&run->samples, i, file);
-    const char *label = run->samples.classes[s->label];
-    crc = kohl_crc32c(crc, label, strlen(label) + 1);
-    crc = kohl_crc32c(crc, file, strlen(file) + 1);
-    crc = kohl_crc32c(crc, &s->split, 1);
-  }
-  run->data_digest = crc;
 }
 
 /* A text field of the recipe takes a value that was found out; checked like one that was given. */
@@ -100,32 +85,6 @@ static kohl_status make_base(kohl_run *run, kohl_preprocessing *own) {
   return status;
 }
 
-static size_t list_split(const kohl_run *run, kohl_split split, size_t *list) {
-  size_t n = 0;
-  for (size_t i = 0; i < run->samples.count; i++) {
-    if (run->samples.sample[i].split == split) list[n++] = i;
-  }
-  return n;
-}
-
-static kohl_status read_data(kohl_run *run) {
-  const kohl_recipe *r = &run->recipe;
-  kohl_source_options options = {.split_column = r->data.split_column[0] ? r->data.split_column : NULL};
-  kohl_status status = kohl_samples_open(run->ctx, run->options->data, &options, &run->samples);
-  if (status == KOHL_OK) {
-    status = kohl_samples_split(run->ctx, &run->samples, (uint64_t)r->data.seed, r->data.validation, r->data.test);
-  }
-  if (status == KOHL_OK) status = kohl_alloc(run->ctx, run->samples.count, sizeof *run->list, "lists", &run->list);
-  if (status != KOHL_OK) return status;
-  run->train_count = list_split(run, KOHL_SPLIT_TRAIN, run->list);
-  run->validation_count = list_split(run, KOHL_SPLIT_VALIDATION, run->list + run->train_count);
-  if (run->samples.class_count < 2) {
-    return kohl_fail(run->ctx, KOHL_BAD_INPUT, "%s: 1 class, expected at least 2", run->options->data);
-  }
-  digest_data(run);
-  return KOHL_OK;
-}
-
 static void pass_progress(void *user, const char *what, size_t done, size_t count) {
   kohl_run *run = user;
   if (!run->options->progress) return;
@@ -137,21 +96,21 @@ static void pass_progress(void *user, const char *what, size_t done, size_t coun
 }
 
 static kohl_status make_features(kohl_run *run, const kohl_preprocessing *own) {
-  kohl_features_progress progress = {pass_progress, run};
+  const kohl_features_pass pass = {(int)run->recipe.data.workers, pass_progress, run};
   int64_t room = run->recipe.limits.cache_bytes;
   const size_t *validation = run->list + run->train_count;
   run->begun = kohl_run_clock();
   kohl_status status = kohl_recipe_preprocessing(run->ctx, &run->recipe, own, &run->samples, run->list,
-                                                 run->train_count, &progress, &run->pre);
+                                                 run->train_count, &pass, &run->pre);
   run->begun = kohl_run_clock();
   if (status == KOHL_OK) {
     status = kohl_features_compute(run->ctx, run->base, &run->pre, &run->samples, run->list, run->train_count, &room,
-                                   &progress, &run->train);
+                                   &pass, &run->train);
   }
   run->begun = kohl_run_clock();
   if (status == KOHL_OK) {
     status = kohl_features_compute(run->ctx, run->base, &run->pre, &run->samples, validation, run->validation_count,
-                                   &room, &progress, &run->validation);
+                                   &room, &pass, &run->validation);
   }
   if (status != KOHL_OK) return status;
   run->features_digest =
@@ -176,7 +135,7 @@ static void report_epoch(const kohl_run *run, const kohl_epoch *what, double sec
                            .val_accuracy = what->metrics.accuracy,
                            .val_balanced_accuracy = what->metrics.balanced_accuracy,
                            .seconds_left = seconds_left};
-  p.rate = what->seconds > 0 ? (double)run->train_count / what->seconds : 0;
+  p.rate = what->seconds > 0 ? (double)run->draws.count / what->seconds : 0;
   run->options->progress(&p, run->options->progress_user);
 }
 
@@ -199,14 +158,17 @@ static kohl_status prepare(kohl_run *run) {
   kohl_status status = read_recipe(run);
   if (status == KOHL_OK) status = make_base(run, &own);
   if (status == KOHL_OK) status = digest_recipe(run);
-  if (status == KOHL_OK) status = read_data(run);
+  if (status == KOHL_OK) status = kohl_run_data(run);
   if (status == KOHL_OK) status = kohl_run_open(run->ctx, o->run, o->resume);
   bool goes_on = status == KOHL_OK && o->resume && kohl_checkpoint_exists(o->run);
   if (status == KOHL_OK && !goes_on) status = kohl_run_write_lists(run);
   if (status != KOHL_OK) return status;
-  kohl_run_log(run->ctx, o->run, "%zu classes, %zu training, %zu validation, %zu test pictures; base %s at %s",
+  kohl_run_log(run->ctx, o->run,
+               "%zu classes, %zu training, %zu validation, %zu test pictures, %zu copies dropped, %zu draws an epoch; "
+               "base %s at %s",
                run->samples.class_count, run->train_count, run->validation_count,
-               kohl_samples_count(&run->samples, KOHL_SPLIT_TEST), run->recipe.base.model, run->recipe.base.at);
+               kohl_samples_count(&run->samples, KOHL_SPLIT_TEST), run->copies, run->draws.count,
+               run->recipe.base.model, run->recipe.base.at);
   status = make_features(run, &own);
   if (status == KOHL_OK) status = kohl_run_learner(run);
   if (status == KOHL_OK && goes_on) {
@@ -230,6 +192,8 @@ static void free_run(kohl_run *run) {
   kohl_samples_free(ctx, &run->samples);
   kohl_text_free(&run->history);
   kohl_free(ctx, run->list);
+  kohl_list_free(ctx, &run->draws);
+  kohl_free(ctx, run->row);
   kohl_free(ctx, run->order);
   kohl_free(ctx, run->class_weights);
   kohl_free(ctx, run->positive_weights);

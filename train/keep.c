@@ -46,6 +46,8 @@ static void write_data(const kohl_run *run, kohl_json_writer *json) {
   kohl_json_write_key(json, "crc32c");
   kohl_json_write_string(json, digest);
   write_count(json, "train", run->train_count);
+  write_count(json, "draws", run->draws.count);
+  write_count(json, "copies_dropped", run->copies);
   write_count(json, "validation", run->validation_count);
   write_count(json, "test", kohl_samples_count(&run->samples, KOHL_SPLIT_TEST));
   write_count(json, "bad", run->samples.bad);

@@ -4,33 +4,42 @@
 #include "kernels/core/alloc.h"
 #include "train/run.h"
 
-/* Over the good training pictures, in double, rounded once.  balanced of a class: n / (classes * n_class), as in
- * scikit-learn; of the positives of a label: n_negative / n_positive, so that both sides weigh the same. */
+/* From the draws of an epoch that are good pictures; in double, rounded once. */
+static kohl_status fill_weights(kohl_run *run, size_t *count, double *weight) {
+  static const kohl_weighting kinds[] = {KOHL_WEIGHTING_NONE, KOHL_WEIGHTING_BALANCED, KOHL_WEIGHTING_INVERSE,
+                                         KOHL_WEIGHTING_EFFECTIVE};
+  const kohl_recipe *r = &run->recipe;
+  const char *const *names = run->samples.classes;
+  size_t classes = run->samples.class_count, n = 0;
+  kohl_list_count(&run->draws, &run->samples, true, count);
+  for (size_t c = 0; c < classes; c++) {
+    n += count[c];
+    if (count[c]) continue;
+    return kohl_fail(run->ctx, KOHL_BAD_INPUT, "%s: class '%s' has no good training picture, expected at least 1",
+                     run->options->data, names[c]);
+  }
+  kohl_status status = kohl_class_weights(run->ctx, kinds[r->loss.class_weights], r->loss.class_weights_beta, count,
+                                          names, classes, weight);
+  if (status != KOHL_OK) return status;
+  for (size_t c = 0; c < classes; c++) run->class_weights[c] = (float)weight[c];
+  kohl_positive_weights(count, n, classes, weight);
+  const bool positive = r->loss.positive_weights == KOHL_WEIGHTS_BALANCED;
+  for (size_t c = 0; c < classes; c++) run->positive_weights[c] = positive ? (float)weight[c] : 1.0f;
+  return KOHL_OK;
+}
+
 static kohl_status make_weights(kohl_run *run) {
-  size_t classes = run->samples.class_count, n = 0, *count;
+  size_t classes = run->samples.class_count, *count = NULL;
+  double *weight = NULL;
   kohl_status status = kohl_alloc(run->ctx, classes, sizeof *run->class_weights, "class weights", &run->class_weights);
   if (status == KOHL_OK) {
     status = kohl_alloc(run->ctx, classes, sizeof *run->positive_weights, "label weights", &run->positive_weights);
   }
   if (status == KOHL_OK) status = kohl_alloc(run->ctx, classes, sizeof *count, "class counts", &count);
-  if (status != KOHL_OK) return status;
-  for (size_t i = 0; i < run->train_count; i++) {
-    const kohl_sample *s = &run->samples.sample[run->list[i]];
-    if (!s->bad) count[s->label]++, n++;
-  }
-  for (size_t c = 0; c < classes && status == KOHL_OK; c++) {
-    const bool balanced = run->recipe.loss.class_weights == KOHL_WEIGHTS_BALANCED;
-    const bool positive = run->recipe.loss.positive_weights == KOHL_WEIGHTS_BALANCED;
-    const double own = (double)count[c], all = (double)n;
-    if (count[c] == 0) {
-      status = kohl_fail(run->ctx, KOHL_BAD_INPUT, "%s: class '%s' has no good training picture, expected at least 1",
-                         run->options->data, run->samples.classes[c]);
-    } else {
-      run->class_weights[c] = balanced ? (float)(all / ((double)classes * own)) : 1.0f;
-      run->positive_weights[c] = positive ? (float)((all - own) / own) : 1.0f;
-    }
-  }
+  if (status == KOHL_OK) status = kohl_alloc(run->ctx, classes, sizeof *weight, "class weights", &weight);
+  if (status == KOHL_OK) status = fill_weights(run, count, weight);
   kohl_free(run->ctx, count);
+  kohl_free(run->ctx, weight);
   return status;
 }
 
@@ -52,7 +61,7 @@ static kohl_status make_session(kohl_run *run) {
   const bool sigmoid = r->loss.name == KOHL_LOSS_SIGMOID;
   memcpy(sigmoid ? head.positive_weights : head.class_weights, sigmoid ? run->positive_weights : run->class_weights,
          classes * sizeof(float));
-  status = kohl_alloc(ctx, run->train_count, sizeof *run->order, "order", &run->order);
+  status = kohl_alloc(ctx, run->draws.count, sizeof *run->order, "order", &run->order);
   if (status == KOHL_OK) status = kohl_alloc(ctx, (size_t)r->batch, sizeof *run->truth, "labels", &run->truth);
   if (status != KOHL_OK) return status;
   return kohl_alloc(ctx, (size_t)r->batch * classes, sizeof(float), "probabilities", &run->probabilities);

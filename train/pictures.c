@@ -14,11 +14,11 @@ typedef struct room {
   size_t pixels, floats; /* of an input and an output row */
 } room;
 
-/* As many decoding threads as the context has.  The caller looks at the bad pictures, so that none are too many. */
+/* The caller looks at the bad pictures, so that none are too many. */
 static kohl_status make_loader(kohl_context *ctx, const kohl_pictures_job *job, room *r) {
   kohl_loader_options options = kohl_loader_options_default();
   options.batch = job->batch;
-  options.workers = (int)kohl_threads_count(ctx->threads);
+  options.workers = job->workers < 0 ? (int)kohl_threads_count(ctx->threads) : job->workers;
   if (options.workers > KOHL_LOADER_WORKERS) options.workers = KOHL_LOADER_WORKERS;
   options.bad_limit = 1.0;
   kohl_status status = kohl_loader_create(ctx, job->samples, job->pre, &options, &r->loader);

@@ -19,7 +19,8 @@ typedef struct kohl_pictures_job {
   kohl_samples *samples;
   const size_t *list; /* count indices into samples */
   size_t count;
-  int batch; /* pictures in one run */
+  int batch;   /* pictures in one run */
+  int workers; /* decoding threads, 0: the caller decodes; -1: as many as the context has */
   kohl_pictures_sink sink;
   void *user;
   void (*progress)(void *user, size_t done, size_t count); /* after each batch; may be NULL */

@@ -20,7 +20,13 @@ typedef enum kohl_recipe_fit { KOHL_RECIPE_STRETCH, KOHL_RECIPE_LETTERBOX, KOHL_
 typedef enum kohl_recipe_normalise { KOHL_NORMALISE_BASE, KOHL_NORMALISE_FEATUREWISE } kohl_recipe_normalise;
 typedef enum kohl_recipe_pool { KOHL_HEAD_FLATTEN, KOHL_HEAD_GLOBAL_AVG, KOHL_HEAD_GLOBAL_MAX } kohl_recipe_pool;
 typedef enum kohl_recipe_loss { KOHL_LOSS_SOFTMAX, KOHL_LOSS_SIGMOID } kohl_recipe_loss;
-typedef enum kohl_recipe_weights { KOHL_WEIGHTS_NONE, KOHL_WEIGHTS_BALANCED } kohl_recipe_weights;
+typedef enum kohl_recipe_weights {
+  KOHL_WEIGHTS_NONE,
+  KOHL_WEIGHTS_BALANCED, /* positive_weights has these two */
+  KOHL_WEIGHTS_INVERSE,
+  KOHL_WEIGHTS_EFFECTIVE,
+} kohl_recipe_weights;
+typedef enum kohl_recipe_copies { KOHL_COPIES_KEEP, KOHL_COPIES_DROP } kohl_recipe_copies;
 typedef enum kohl_recipe_divide { KOHL_DIVIDE_BY_BATCH, KOHL_DIVIDE_BY_WEIGHTS } kohl_recipe_divide;
 typedef enum kohl_recipe_optimizer {
   KOHL_OPTIMIZER_SGD,
@@ -54,13 +60,16 @@ typedef struct kohl_recipe {
   } base;
   struct {
     kohl_recipe_int size;
-    kohl_recipe_word fit, filter, normalise;
+    kohl_recipe_word fit, filter, normalise, decode, orient;
     kohl_recipe_colour background;
   } pictures;
   struct {
     kohl_recipe_text split_column;
     kohl_recipe_real validation, test;
     kohl_recipe_int seed;
+    kohl_recipe_word copies;
+    kohl_recipe_text group;
+    kohl_recipe_int cap, oversample, workers;
   } data;
   struct {
     kohl_recipe_word pool;
@@ -69,7 +78,7 @@ typedef struct kohl_recipe {
   } head;
   struct {
     kohl_recipe_word name, class_weights, positive_weights, weights_divide_by;
-    kohl_recipe_real label_smoothing;
+    kohl_recipe_real class_weights_beta, label_smoothing;
   } loss;
   struct {
     kohl_recipe_word name, nesterov, lr_place, epsilon_place;

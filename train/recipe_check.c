@@ -113,5 +113,9 @@ kohl_status kohl_recipe_check(kohl_context *ctx, const kohl_recipe *recipe, cons
         "loss.name sigmoid",
         where);
   }
+  if (recipe->data.cap > 0 && recipe->data.oversample > recipe->data.cap) {
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: field 'data.oversample': value %lld, expected at most data.cap, %lld",
+                     where, (long long)recipe->data.oversample, (long long)recipe->data.cap);
+  }
   return check_optimizer(ctx, recipe, where);
 }

@@ -1,8 +1,9 @@
-/* The state of one training run, shared by fit.c (what comes when), learner.c (what is trained), epoch.c and
- * validate.c (a pass) and keep.c (what is written). */
+/* The state of one training run, shared by fit.c (what comes when), lists.c (what is learned from), learner.c (what is
+ * trained), epoch.c and validate.c (a pass) and keep.c (what is written). */
 #ifndef KOHL_TRAIN_RUN_H
 #define KOHL_TRAIN_RUN_H
 
+#include "datasets/balance.h"
 #include "nn/session.h"
 #include "train/checkpoint.h"
 #include "train/features.h"
@@ -18,8 +19,11 @@ typedef struct kohl_run {
   kohl_recipe recipe;
   uint32_t recipe_digest, data_digest, features_digest;
   kohl_samples samples;
-  size_t *list; /* owned: indices into samples, training first, then validation */
+  size_t copies; /* pictures that were dropped as copies */
+  size_t *list;  /* owned: indices into samples, training first, then validation; each picture once */
   size_t train_count, validation_count;
+  kohl_list draws; /* of an epoch, in the list's order: indices into samples, some of them several times */
+  size_t *row;     /* [draws.count], owned: the place of a draw's picture in list */
   kohl_preprocessing pre;
   kohl_model *base, *head;
   kohl_features train, validation;
@@ -28,7 +32,7 @@ typedef struct kohl_run {
   kohl_update *update;                     /* the optimizer with its state, owned */
   float *probabilities;                    /* [batch][classes], owned: of one step */
   int32_t *truth;                          /* [batch], owned: the classes of one step */
-  size_t *order;                           /* [train_count], owned: this epoch's positions */
+  size_t *order;                           /* [draws.count], owned: this epoch's positions in draws */
   int64_t epoch, step;                     /* complete epochs, updates */
   int64_t best_epoch;                      /* 0: none */
   double best;                             /* its figure: larger is better */
@@ -46,6 +50,10 @@ typedef struct kohl_epoch {
   double val_loss;
   double seconds;
 } kohl_epoch;
+
+/* Opens the data, drops copies, splits, and makes the lists.  What is dropped, given to a part and drawn is a function
+ * of the recipe and the files alone. */
+kohl_status kohl_run_data(kohl_run *run);
 
 /* Makes what learns, for features that are there: class weights, the head with its session, the optimizer. */
 kohl_status kohl_run_learner(kohl_run *run);

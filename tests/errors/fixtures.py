@@ -181,7 +181,7 @@ def pictures():
 def data():
     for name in LABELS:
         for i in range(4):
-            write(f"data/{name}/{i}.png", png(seed=i + len(name)))
+            write(f"data/{name}/{i}.png", png(seed=i + 10 * sum(name.encode())))
     os.mkdir("empty_folder")
     os.makedirs("classes_empty/cat")
     write("other_class/cat/1.png", png())

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "datasets/augment.h"
+#include "datasets/augment_text.h"
 #include "kernels/colour/colour.h"
 #include "kernels/warp/affine.h"
 #include "kernels/warp/warp.h"
@@ -341,6 +342,30 @@ START_TEST(wrong_numbers_are_refused) {
 }
 END_TEST
 
+START_TEST(texts_are_read_and_refused) {
+  kohl_augmentation a = kohl_augmentation_none(), before;
+  static const char all[] =
+      "rotation=20,width_shift=0.2,height_shift=.1,zoom=0.9:1.1,shear=5,horizontal_flip=1,vertical_flip=1,"
+      "brightness=0.8:1.2,contrast=1:2,saturation=0:1,crop=64,fill=wrap,colour=#0a80Ff";
+  ck_assert_int_eq(kohl_augmentation_parse(context, "x", all, &a), KOHL_OK);
+  ck_assert(a.rotation == 20 && a.width_shift == 0.2 && a.height_shift == 0.1 && a.shear == 5 && a.crop == 64);
+  ck_assert(a.zoom[0] == 0.9 && a.zoom[1] == 1.1 && a.brightness[1] == 1.2 && a.contrast[1] == 2);
+  ck_assert(a.saturation[0] == 0 && a.horizontal_flip && a.vertical_flip && a.fill == KOHL_FILL_WRAP);
+  ck_assert(a.colour[0] == 10 && a.colour[1] == 128 && a.colour[2] == 255);
+  before = a;
+  ck_assert_int_eq(kohl_augmentation_parse(context, "x", "", &a), KOHL_OK);
+  static const char *const wrong[] = {"rotation",  "rotation=",    "rotation=nan", "rotation=1e999", "zoom=1",
+                                      "zoom=1:",   "zoom=:1",      "zoom=2:1",     "crop=1.5",       "fill=",
+                                      ",",         "=1",           "rotatio=1",    "colour=#12345",  "colour=#12345g",
+                                      "shear=0x1", "crop=1,crop=1"};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    ck_assert_msg(kohl_augmentation_parse(context, "x", wrong[i], &a) == KOHL_USAGE, "%s", wrong[i]);
+    ck_assert_int_eq(strncmp(kohl_context_error(context), "x: ", 3), 0);
+  }
+  ck_assert_mem_eq(&a, &before, sizeof a);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("augment");
   TCase *tests = tcase_create("augment");
@@ -353,6 +378,7 @@ int main(void) {
   tcase_add_test(tests, colour_kernels_equal_ref);
   tcase_add_test(tests, colours_by_hand);
   tcase_add_test(tests, every_level_and_thread_gives_the_same);
+  tcase_add_test(tests, texts_are_read_and_refused);
   tcase_add_test(tests, wrong_numbers_are_refused);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);

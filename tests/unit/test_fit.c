@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "kernels/core/alloc.h"
 #include "nn/model.h"
 #include "tests/unit/fit_pictures.h"
 #include "train/evaluate.h"
@@ -116,6 +117,50 @@ START_TEST(class_weights_count) {
                   variants[v][1], variants[v][2], e.metrics.per_class[1].recall);
     kohl_evaluation_free(ctx, &e);
   }
+  kohl_context_destroy(ctx);
+}
+END_TEST
+
+/* Red, green and blue are 12, 18, 24 and two copies of one more red: copies go first, of the rest 2, 3 and 4 validate,
+ * then 11, 15 and 20 are capped at 14, and red is repeated to 13. */
+START_TEST(classes_are_capped_and_repeated) {
+  kohl_context *ctx = fit_context(2);
+  static const char *const sets[] = {"data.cap=14", "data.oversample=13", "data.copies=drop"};
+  fit_write_picture("data/red/zz1.png", 0xd01010, 9999);
+  fit_write_picture("data/red/zz2.png", 0xd01010, 9999);
+  kohl_train_options options = {.recipe = fit_path("r.yaml"),
+                                .data = fit_path("data"),
+                                .run = fit_path("capped"),
+                                .init_from = fit_path("base.safetensors"),
+                                .overrides = sets,
+                                .override_count = 3};
+  kohl_run run = {.ctx = ctx, .options = &options};
+  fit_ok(ctx, kohl_recipe_read(ctx, options.recipe, &run.recipe));
+  for (int i = 0; i < 3; i++) fit_ok(ctx, kohl_recipe_set(ctx, &run.recipe, sets[i]));
+  fit_ok(ctx, kohl_run_data(&run));
+  ck_assert_uint_eq(run.copies, 1);
+  ck_assert_uint_eq(run.train_count, 11 + 14 + 14);
+  ck_assert_uint_eq(run.validation_count, 9);
+  ck_assert_uint_eq(run.draws.count, 13 + 14 + 14);
+  size_t count[3];
+  kohl_list_count(&run.draws, &run.samples, true, count);
+  ck_assert(count[0] == 14 && count[1] == 14 && count[2] == 13); /* blue, green, red */
+  for (size_t i = 0; i < run.draws.count; i++) {
+    ck_assert_uint_lt(run.row[i], run.train_count);
+    ck_assert_uint_eq(run.list[run.row[i]], run.draws.sample[i]);
+    ck_assert_int_eq(run.samples.sample[run.draws.sample[i]].split, KOHL_SPLIT_TRAIN);
+  }
+  kohl_free(ctx, run.list);
+  kohl_free(ctx, run.row);
+  kohl_list_free(ctx, &run.draws);
+  kohl_samples_free(ctx, &run.samples);
+  kohl_recipe_free(ctx, &run.recipe);
+  kohl_train_result result;
+  fit_ok(ctx, kohl_train(ctx, &options, &result));
+  ck_assert_int_eq((int)result.steps, 8 * 6); /* 41 draws in batches of 7 */
+  ck_assert_int_eq((int)result.pictures, 39 + 9);
+  unlink(fit_path("data/red/zz1.png"));
+  unlink(fit_path("data/red/zz2.png"));
   kohl_context_destroy(ctx);
 }
 END_TEST
@@ -258,6 +303,7 @@ int main(void) {
   tcase_add_test(tests, learns_and_leaves_its_folder);
   tcase_add_test(tests, not_finite_stops_and_is_not_kept);
   tcase_add_test(tests, class_weights_count);
+  tcase_add_test(tests, classes_are_capped_and_repeated);
   tcase_add_test(tests, bad_pictures_are_skipped_and_counted);
   tcase_add_test(tests, featurewise_is_the_mean_of_the_training_pictures);
   tcase_add_test(tests, what_cannot_be_is_named);

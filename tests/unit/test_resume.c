@@ -47,7 +47,7 @@ static kohl_status train_kind(kohl_context *ctx, const char *run, bool resume, i
 
 /* Stopped at any poll of the cancel callback, and resumed: the same bits. */
 START_TEST(resume_is_bit_exact) {
-  static const long polls[] = {300, 500, 3, 40, 200, 333};
+  static const long polls[] = {300, 500, 4, 40, 200, 333};
   kohl_context *ctx = fit_context(2);
   char run[32], whole[32], best[64], last[64], whole_best[64], whole_last[64];
   snprintf(whole, sizeof whole, "whole%d", _i);

@@ -8,6 +8,7 @@
 #include "datasets/cifar.h"
 #include "datasets/duplicates.h"
 #include "datasets/pickle.h"
+#include "kernels/core/alloc.h"
 #include "kernels/core/philox.h"
 
 static kohl_context *context;
@@ -72,6 +73,52 @@ START_TEST(look_of_a_picture) {
   for (int c = 0; c < 3; c++) rgb[4][6][c] = rgb[4][7][c] = rgb[5][6][c] = rgb[5][7][c] = 250; /* cell 3 of row 2 */
   ck_assert_int_eq(kohl_picture_look(context, &picture, &look), KOHL_OK);
   ck_assert(look.difference == ~(UINT64_C(1) << (8 * 2 + 3)));
+}
+END_TEST
+
+/* Copies are found from files alone, without decoding; what is kept keeps its columns. */
+START_TEST(copies_of_files_and_what_is_kept) {
+  static const char text[] = "path,label,group,weight\n0,a;b,g,1\n1,b,h,2\n2,a,g,3\n3,b;a,i,4\n4,a,i,5\n5,b,h,6\n";
+  static const char *const files[] = {"same", "long one", "same", "diff", "", "long one"};
+  for (int i = 0; i < 6; i++) {
+    char name[8];
+    sprintf(name, "%d", i);
+    store(name, files[i], strlen(files[i]));
+  }
+  kohl_csv *csv;
+  kohl_samples s;
+  kohl_scan scan = {0};
+  kohl_duplicates exact;
+  uint32_t *copy_of;
+  size_t labels;
+  kohl_source_options options = {.several_labels = true};
+  ck_assert_int_eq(kohl_csv_open_memory(context, "t", text, sizeof text - 1, &csv), KOHL_OK);
+  ck_assert_int_eq(kohl_samples_from_csv(context, csv, folder, &options, &s), KOHL_OK);
+  kohl_csv_close(context, csv);
+  ck_assert_int_eq(kohl_scan_files(context, &s, &scan), KOHL_OK);
+  ck_assert_int_eq(kohl_duplicates_exact(context, &s, &scan, &exact), KOHL_OK);
+  ck_assert_uint_eq(exact.count, 2);
+  ck_assert_int_eq(kohl_duplicates_copies(context, &s, &exact, &copy_of), KOHL_OK);
+  static const uint32_t want[] = {0, 1, 0, 3, 4, 1};
+  ck_assert_mem_eq(copy_of, want, sizeof want);
+  kohl_free(context, copy_of);
+  s.sample[5].bad = s.sample[4].bad = true;
+  s.bad = 2;
+  ck_assert_int_eq(kohl_duplicates_drop(context, &s, &exact), KOHL_OK);
+  ck_assert_uint_eq(s.count, 4); /* 0, 1, 3, 4 */
+  ck_assert_uint_eq(s.bad, 1);
+  ck_assert(s.sample[3].bad);
+  char path[KOHL_SAMPLE_PATH];
+  ck_assert_str_eq(kohl_sample_path(&s, 2, path), in_folder("3"));
+  ck_assert_str_eq(kohl_sample_group(&s, 2), "i");
+  ck_assert_float_eq(kohl_sample_weight(&s, 2), 4);
+  const int *label = kohl_sample_labels(&s, 2, &labels);
+  ck_assert(labels == 2 && label[0] == 1 && label[1] == 0);
+  label = kohl_sample_labels(&s, 3, &labels);
+  ck_assert(labels == 1 && label[0] == 0);
+  kohl_duplicates_free(context, &exact);
+  kohl_scan_free(context, &scan);
+  kohl_samples_free(context, &s);
 }
 END_TEST
 
@@ -302,6 +349,7 @@ int main(void) {
   tcase_add_checked_fixture(tests, setup, teardown);
   tcase_set_timeout(tests, 120);
   tcase_add_test(tests, look_of_a_picture);
+  tcase_add_test(tests, copies_of_files_and_what_is_kept);
   tcase_add_test(tests, similar_against_all_pairs);
   tcase_add_test(tests, records_of_pickles);
   tcase_add_test(tests, every_pickle_spoilt);
