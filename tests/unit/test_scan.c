@@ -81,8 +81,8 @@ START_TEST(copies_of_files_and_what_is_kept) {
   static const char text[] = "path,label,group,weight\n0,a;b,g,1\n1,b,h,2\n2,a,g,3\n3,b;a,i,4\n4,a,i,5\n5,b,h,6\n";
   static const char *const files[] = {"same", "long one", "same", "diff", "", "long one"};
   for (int i = 0; i < 6; i++) {
-    char name[8];
-    sprintf(name, "%d", i);
+    char name[16];
+    snprintf(name, sizeof name, "%d", i);
     store(name, files[i], strlen(files[i]));
   }
   kohl_csv *csv;
