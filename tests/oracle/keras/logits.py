@@ -53,7 +53,7 @@ def pictures():
 
 def prepare(paths, size, preprocess):
     """[n, size, size, 3] as Keras's own function makes it of stretched pictures."""
-    lines = "".join(f"stretch bilinear {size} {size} 256 0.875 255 255 255 {path}\n" for path in paths)
+    lines = "".join(f"stretch bilinear {size} {size} 256 0.875 255 255 255 0 0 {path}\n" for path in paths)
     out = subprocess.run([DUMP], input=lines.encode(), capture_output=True, check=True).stdout
     batch = []
     for _ in paths:
