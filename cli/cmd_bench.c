@@ -109,14 +109,14 @@ static kohl_status bench_session(cli *c, kohl_session *session, int node, bench_
   const kohl_plan *plan = session->plan;
   kohl_shape shape = plan->buffers[plan->input].shape;
   size_t count = (size_t)plan->options.batch * (size_t)shape.h * (size_t)shape.w * (size_t)shape.c;
-  cli_trainer trainer = {NULL, NULL, NULL};
+  cli_trainer trainer = {NULL, NULL, 0};
   cli_fill_random(kohl_session_input(session), count, 0);
   kohl_status status = plan->options.train ? cli_trainer_begin(c, session, &trainer) : KOHL_OK;
   double begin = now_ms();
   if (status == KOHL_OK) status = run_once(c, session, &trainer);
   out->first_ms = now_ms() - begin;
   if (status == KOHL_OK) status = time_runs(c, session, &trainer, out);
-  cli_trainer_free(c, &trainer);
+  cli_trainer_free(&trainer);
   struct rusage usage;
   out->peak_bytes = getrusage(RUSAGE_SELF, &usage) == 0 ? (double)usage.ru_maxrss * 1024.0 : 0.0;
   double mflop = plan_flops(plan) / plan->options.batch / 1e6;

@@ -41,7 +41,7 @@ static kohl_status measure(cli *c, kohl_session *session, double *best) {
   const kohl_plan *plan = session->plan;
   const kohl_buffer *input = &plan->buffers[plan->input];
   size_t count = (size_t)plan->options.batch * (size_t)input->shape.h * (size_t)input->shape.w * (size_t)input->shape.c;
-  cli_trainer trainer = {NULL, NULL, NULL};
+  cli_trainer trainer = {NULL, NULL, 0};
   cli_fill_random(kohl_session_input(session), count, 0);
   kohl_status status = kohl_session_time_steps(session);
   if (status == KOHL_OK && plan->options.train) status = cli_trainer_begin(c, session, &trainer);
@@ -51,7 +51,7 @@ static kohl_status measure(cli *c, kohl_session *session, double *best) {
       if (run == 0 || session->seconds[i] < best[i]) best[i] = session->seconds[i];
     }
   }
-  cli_trainer_free(c, &trainer);
+  cli_trainer_free(&trainer);
   return status;
 }
 

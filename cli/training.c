@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "cli/network.h"
-#include "kernels/rmsprop/rmsprop.h"
 
 int cli_training_mode(cli *c, kohl_graph *graph, bool *train) {
   const char *mode = cli_get(c, CLI_OPTION_mode)->text;
@@ -40,11 +39,9 @@ kohl_status cli_trainer_begin(cli *c, kohl_session *session, cli_trainer *out) {
     for (int i = 0; head.labels && i < plan->options.batch; i++) head.labels[i] = i % head.k;
     for (int i = 0; head.targets && i < plan->options.batch * head.k; i++) head.targets[i] = (float)(i % 2);
   }
-  kohl_session_params(session, &count);
-  kohl_rmsprop_desc desc = {.n = 1, .count = (int64_t)count, .lr = 1e-4f, .rho = 0.9f, .epsilon = 1e-7f};
-  out->update = kohl_kernel_choose(c->ctx, &kohl_rmsprop_op, KOHL_FWD, &desc);
-  if (!out->update) return KOHL_USAGE; /* the text says why each kernel refused */
-  return kohl_alloc(c->ctx, count, sizeof(float), "optimizer state", &out->square);
+  const kohl_update_options options = {.rule = KOHL_UPDATE_RMSPROP, .rho = 0.9, .epsilon = 1e-7};
+  const float *params = kohl_session_params(session, &count);
+  return kohl_update_create(c->ctx, &options, params, count, &out->update);
 }
 
 kohl_status cli_trainer_step(cli *c, cli_trainer *trainer) {
@@ -55,17 +52,12 @@ kohl_status cli_trainer_step(cli *c, cli_trainer *trainer) {
   if (status != KOHL_OK) return status;
   double loss = kohl_session_loss(session, batch);
   if (!isfinite(loss)) return kohl_fail(c->ctx, KOHL_NOT_FINITE, "training: the loss is %g", loss);
-  kohl_args args;
-  memset(&args, 0, sizeof args);
-  args.out[RMSPROP_WEIGHTS] = kohl_session_params(session, &count);
-  args.in[RMSPROP_GRAD] = kohl_session_gradients(session, &count);
-  args.out[RMSPROP_V] = trainer->square;
-  kohl_rmsprop_desc desc = {.n = 1, .count = (int64_t)count, .lr = 1e-4f, .rho = 0.9f, .epsilon = 1e-7f};
-  trainer->update->code->run(&desc, &args, c->ctx->threads);
-  return KOHL_OK;
+  float *params = kohl_session_params(session, &count), *gradients = kohl_session_gradients(session, &count);
+  if (kohl_update_step(trainer->update, ++trainer->steps, 1e-4, params, gradients)) return KOHL_OK;
+  return kohl_fail(c->ctx, KOHL_NOT_FINITE, "training: a gradient is not finite");
 }
 
-void cli_trainer_free(cli *c, cli_trainer *trainer) {
-  kohl_free(c->ctx, trainer->square);
-  trainer->square = NULL;
+void cli_trainer_free(cli_trainer *trainer) {
+  kohl_update_destroy(trainer->update);
+  trainer->update = NULL;
 }
