@@ -11,6 +11,7 @@
 
 #include "datasets/loader.h"
 #include "kernels/core/philox.h"
+#include "tests/unit/meter.h"
 
 enum { PICTURES = 23, DRAWS = 57, SIDE = 6, ROW = SIDE * SIDE * 3 };
 
@@ -492,23 +493,6 @@ START_TEST(cancelled_while_waiting) {
 }
 END_TEST
 
-/* An allocator that refuses from its nth request on. */
-typedef struct {
-  atomic_long left, live;
-} meter;
-
-static void *metered_allocate(size_t bytes, void *user) {
-  meter *m = user;
-  if (atomic_fetch_sub(&m->left, 1) <= 0) return NULL;
-  atomic_fetch_add(&m->live, 1);
-  return aligned_alloc(64, (bytes + 63) / 64 * 64);
-}
-
-static void metered_release(void *memory, void *user) {
-  if (memory) atomic_fetch_sub(&((meter *)user)->live, 1);
-  free(memory);
-}
-
 static kohl_status everything(kohl_context *ctx, const char *set, int workers) {
   kohl_samples s;
   kohl_preprocessing pre = small();
@@ -531,7 +515,7 @@ START_TEST(every_refused_allocation) {
   char set[128];
   meter m = {1000000, 0};
   kohl_context_options options = kohl_context_options_default();
-  options.allocator = (kohl_allocator){metered_allocate, metered_release, &m};
+  options.allocator = (kohl_allocator){meter_allocate, meter_release, &m};
   options.threads = 1;
   kohl_context *ctx;
   snprintf(set, sizeof set, "%s/set", folder);

@@ -8,6 +8,7 @@
 
 #include "kernels/core/alloc.h"
 #include "train/recipe_field.h"
+#include "tests/unit/meter.h"
 
 static kohl_context *ctx;
 
@@ -334,32 +335,15 @@ START_TEST(the_recipes_of_the_project) {
 }
 END_TEST
 
-/* An allocator that refuses the call number `left` and all after it, and counts what is out. */
-typedef struct meter {
-  long left, out;
-} meter;
-
-static void *metered_allocate(size_t bytes, void *user) {
-  meter *m = user;
-  if (m->left-- <= 0) return NULL;
-  m->out++;
-  return aligned_alloc(64, (bytes + 63) / 64 * 64);
-}
-
-static void metered_release(void *memory, void *user) {
-  ((meter *)user)->out--;
-  free(memory);
-}
-
 START_TEST(no_memory_is_an_error_and_nothing_leaks) {
   meter m = {1000, 0};
   kohl_context_options options = kohl_context_options_default();
   options.threads = 1;
-  options.allocator = (kohl_allocator){metered_allocate, metered_release, &m};
+  options.allocator = (kohl_allocator){meter_allocate, meter_release, &m};
   kohl_context *own;
   ck_assert_int_eq(kohl_context_create(&options, &own), KOHL_OK);
   const char *text = "base: {name: a}\nhead: {dense: [1, 2]}\nepochs: 4\n";
-  long had = m.out, refused = 0;
+  long had = m.live, refused = 0;
   for (long fail = 0; fail < 500; fail++) {
     kohl_recipe r;
     m.left = fail;
@@ -367,11 +351,11 @@ START_TEST(no_memory_is_an_error_and_nothing_leaks) {
     m.left = 1000;
     if (status == KOHL_OK) {
       kohl_recipe_free(own, &r);
-      ck_assert_int_eq(m.out, had);
+      ck_assert_int_eq(m.live, had);
       break;
     }
     ck_assert_int_eq(status, KOHL_NO_RESOURCE);
-    ck_assert_int_eq(m.out, had);
+    ck_assert_int_eq(m.live, had);
     refused++;
   }
   ck_assert_int_gt(refused, 10);

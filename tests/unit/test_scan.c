@@ -10,6 +10,7 @@
 #include "datasets/pickle.h"
 #include "kernels/core/alloc.h"
 #include "kernels/core/philox.h"
+#include "tests/unit/meter.h"
 
 static kohl_context *context;
 static char folder[64];
@@ -273,23 +274,6 @@ START_TEST(every_pickle_spoilt) {
 }
 END_TEST
 
-/* An allocator that refuses from its nth request on. */
-typedef struct {
-  long left, live;
-} meter;
-
-static void *metered_allocate(size_t bytes, void *user) {
-  meter *m = user;
-  if (m->left-- <= 0) return NULL;
-  m->live++;
-  return aligned_alloc(64, (bytes + 63) / 64 * 64);
-}
-
-static void metered_release(void *memory, void *user) {
-  if (memory) ((meter *)user)->live--;
-  free(memory);
-}
-
 /* A set of batches listed, scanned, searched for copies, and written again. */
 static kohl_status everything(kohl_context *ctx, const char *set, const char *out) {
   kohl_samples s;
@@ -316,7 +300,7 @@ START_TEST(every_refused_allocation) {
     make_batches(latin);
     meter m = {1000000, 0};
     kohl_context_options options = kohl_context_options_default();
-    options.allocator = (kohl_allocator){metered_allocate, metered_release, &m};
+    options.allocator = (kohl_allocator){meter_allocate, meter_release, &m};
     options.threads = 1;
     kohl_context *ctx;
     ck_assert_int_eq(kohl_context_create(&options, &ctx), KOHL_OK);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "datasets/split.h"
+#include "tests/unit/meter.h"
 
 static kohl_context *context;
 static char folder[64];
@@ -537,23 +538,6 @@ START_TEST(written_lists_are_read_again) {
 }
 END_TEST
 
-/* An allocator that refuses from its nth request on. */
-typedef struct {
-  long left, live;
-} meter;
-
-static void *metered_allocate(size_t bytes, void *user) {
-  meter *m = user;
-  if (m->left-- <= 0) return NULL;
-  m->live++;
-  return aligned_alloc(64, (bytes + 63) / 64 * 64);
-}
-
-static void metered_release(void *memory, void *user) {
-  if (memory) ((meter *)user)->live--;
-  free(memory);
-}
-
 /* A folder listed, split, written and read again. */
 static kohl_status everything(kohl_context *ctx, const char *set, const char *csv) {
   kohl_samples s, t = {0};
@@ -578,7 +562,7 @@ START_TEST(every_refused_allocation) {
   snprintf(csv, sizeof csv, "%s/out.csv", folder);
   meter m = {1000000, 0};
   kohl_context_options options = kohl_context_options_default();
-  options.allocator = (kohl_allocator){metered_allocate, metered_release, &m};
+  options.allocator = (kohl_allocator){meter_allocate, meter_release, &m};
   options.threads = 1;
   kohl_context *ctx;
   ck_assert_int_eq(kohl_context_create(&options, &ctx), KOHL_OK);

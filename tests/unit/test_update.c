@@ -8,31 +8,15 @@
 #include "kernels/core/context.h"
 #include "kernels/core/philox.h"
 #include "train/update.h"
+#include "tests/unit/meter.h"
 
 enum { COUNT = 20011, RULES = 4 };
-
-/* An allocator that refuses the call number `left` and all after it, and counts what is out. */
-typedef struct meter {
-  long left, out;
-} meter;
-
-static void *metered_allocate(size_t bytes, void *user) {
-  meter *m = user;
-  if (m->left-- <= 0) return NULL;
-  m->out++;
-  return aligned_alloc(64, (bytes + 63) / 64 * 64);
-}
-
-static void metered_release(void *memory, void *user) {
-  ((meter *)user)->out--;
-  free(memory);
-}
 
 static kohl_context *context(int threads, const char *cpu, meter *m) {
   kohl_context_options options = kohl_context_options_default();
   options.threads = threads;
   options.cpu = cpu;
-  if (m) options.allocator = (kohl_allocator){metered_allocate, metered_release, m};
+  if (m) options.allocator = (kohl_allocator){meter_allocate, meter_release, m};
   kohl_context *ctx;
   ck_assert_int_eq(kohl_context_create(&options, &ctx), KOHL_OK);
   return ctx;
@@ -204,13 +188,13 @@ START_TEST(memory_is_taken_before_the_first_step) {
   const kohl_update_options options = full(_i);
   const size_t arrays_expected = _i == KOHL_UPDATE_SGD ? 2 : 3;
   ck_assert_uint_eq(kohl_update_bytes(&options, COUNT), arrays_expected * COUNT * sizeof(float));
-  long had = m.out, refused = 0;
+  long had = m.live, refused = 0;
   kohl_update *update = NULL;
   for (long fail = 0; !update; fail++) {
     m.left = fail;
     kohl_status status = kohl_update_create(ctx, &options, params, COUNT, &update);
     ck_assert_int_eq(status, update ? KOHL_OK : KOHL_NO_RESOURCE);
-    if (!update) ck_assert_int_eq(m.out, had);
+    if (!update) ck_assert_int_eq(m.live, had);
     refused += !update;
   }
   ck_assert_int_eq(refused, 2 + (long)arrays_expected); /* itself, the workspace, the arrays */
@@ -221,7 +205,7 @@ START_TEST(memory_is_taken_before_the_first_step) {
   ck_assert_uint_eq(kohl_update_arrays(update, arrays), arrays_expected);
   for (size_t i = 0; i < arrays_expected; i++) ck_assert_str_eq(arrays[i].name, names[_i][i]);
   kohl_update_destroy(update);
-  ck_assert_int_eq(m.out, had);
+  ck_assert_int_eq(m.live, had);
   kohl_context_destroy(ctx);
 }
 END_TEST
