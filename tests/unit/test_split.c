@@ -269,6 +269,83 @@ static size_t count_of(const kohl_samples *s, int label, kohl_split split) {
   return count;
 }
 
+/* count[c] samples of each class. */
+static void make_classes(const int *count, int classes, kohl_samples *out) {
+  int labels[512];
+  size_t n = 0;
+  for (int c = 0; c < classes; c++) {
+    for (int i = 0; i < count[c]; i++) labels[n++] = c;
+  }
+  make_samples(labels, n, out);
+}
+
+START_TEST(split_is_stratified) {
+  static const int counts[] = {1, 2, 3, 10, 99, 100};
+  /* floor(n/6 + .5) and floor(n/10 + .5), one left for training */
+  static const size_t validation[] = {0, 0, 1, 2, 17, 17}, test[] = {0, 0, 0, 1, 10, 10};
+  kohl_samples a, b, c;
+  make_classes(counts, 6, &a);
+  make_classes(counts, 6, &b);
+  make_classes(counts, 6, &c);
+  ck_assert_int_eq(kohl_samples_split(context, &a, 42, 1.0 / 6, 0.1), KOHL_OK);
+  ck_assert_int_eq(kohl_samples_split(context, &b, 42, 1.0 / 6, 0.1), KOHL_OK);
+  ck_assert_int_eq(kohl_samples_split(context, &c, 43, 1.0 / 6, 0.1), KOHL_OK);
+  size_t differ = 0;
+  for (int k = 0; k < 6; k++) {
+    ck_assert_uint_eq(count_of(&a, k, KOHL_SPLIT_VALIDATION), validation[k]);
+    ck_assert_uint_eq(count_of(&a, k, KOHL_SPLIT_TEST), test[k]);
+    ck_assert_uint_eq(count_of(&a, k, KOHL_SPLIT_TRAIN), (size_t)counts[k] - validation[k] - test[k]);
+  }
+  for (size_t i = 0; i < a.count; i++) {
+    ck_assert_uint_eq(a.sample[i].split, b.sample[i].split);
+    differ += a.sample[i].split != c.sample[i].split;
+  }
+  ck_assert_uint_gt(differ, 20);
+  /* A class's split does not depend on the other classes' sizes. */
+  static const int fewer[] = {1, 2, 3, 5, 99, 40};
+  kohl_samples d;
+  make_classes(fewer, 6, &d);
+  ck_assert_int_eq(kohl_samples_split(context, &d, 42, 1.0 / 6, 0.1), KOHL_OK);
+  for (size_t i = 0; i < 99; i++) ck_assert_uint_eq(a.sample[16 + i].split, d.sample[11 + i].split);
+  ck_assert_int_eq(kohl_samples_split(context, &d, 42, 0.5, 0.5), KOHL_USAGE);
+  ck_assert_int_eq(kohl_samples_split(context, &d, 42, -0.1, 0.5), KOHL_USAGE);
+  kohl_samples_free(context, &a);
+  kohl_samples_free(context, &b);
+  kohl_samples_free(context, &c);
+  kohl_samples_free(context, &d);
+}
+END_TEST
+
+START_TEST(small_classes_keep_one_in_training) {
+  static const int counts[] = {1, 2, 3, 4};
+  kohl_samples s;
+  make_classes(counts, 4, &s);
+  ck_assert_int_eq(kohl_samples_split(context, &s, 1, 0.49, 0.5), KOHL_OK);
+  for (int k = 0; k < 4; k++) ck_assert_uint_ge(count_of(&s, k, KOHL_SPLIT_TRAIN), 1);
+  kohl_samples_free(context, &s);
+}
+END_TEST
+
+START_TEST(given_splits_are_kept) {
+  static const int counts[] = {10, 10};
+  kohl_samples s;
+  make_classes(counts, 2, &s);
+  for (size_t i = 0; i < 20; i++) s.sample[i].split = i % 10 < 2 ? KOHL_SPLIT_TEST : KOHL_SPLIT_TRAIN;
+  ck_assert_int_eq(kohl_samples_split(context, &s, 1, 0.25, 0.25), KOHL_OK);
+  for (int k = 0; k < 2; k++) {
+    ck_assert_uint_eq(count_of(&s, k, KOHL_SPLIT_TEST), 2);       /* none drawn: all samples had a split */
+    ck_assert_uint_eq(count_of(&s, k, KOHL_SPLIT_VALIDATION), 2); /* floor(8 / 4 + .5) out of training */
+  }
+  for (size_t i = 0; i < 20; i++) ck_assert_int_eq(s.sample[i].split == KOHL_SPLIT_TEST, i % 10 < 2);
+  /* Now there is a validation part, so that nothing moves. */
+  uint8_t before[20];
+  for (size_t i = 0; i < 20; i++) before[i] = s.sample[i].split;
+  ck_assert_int_eq(kohl_samples_split(context, &s, 9, 0.5, 0.25), KOHL_OK);
+  for (size_t i = 0; i < 20; i++) ck_assert_uint_eq(s.sample[i].split, before[i]);
+  kohl_samples_free(context, &s);
+}
+END_TEST
+
 START_TEST(copies_stay_on_one_side) {
   enum { N = 400 };
   int labels[N];
@@ -375,6 +452,9 @@ int main(void) {
   tcase_add_test(tests, deals_keep_the_bound);
   tcase_add_test(tests, groups_of_one_class_come_near_their_share);
   tcase_add_test(tests, no_fold_stays_empty);
+  tcase_add_test(tests, split_is_stratified);
+  tcase_add_test(tests, small_classes_keep_one_in_training);
+  tcase_add_test(tests, given_splits_are_kept);
   tcase_add_test(tests, copies_stay_on_one_side);
   tcase_add_test(tests, training_keeps_every_class);
   tcase_add_test(tests, groups_follow_given_splits);
