@@ -134,9 +134,12 @@ static const kohl_op *single_desc(const kohl_plan *plan, int index, kohl_desc *d
                                   .beta = params->lrn_beta,
                                   .bias = params->lrn_bias};
       return &kohl_lrn_op;
-    case KOHL_LAYER_dropout: /* reached in training only; keyed by its place in the graph */
-      desc->dropout = (kohl_dropout_desc){
-          .n = n, .features = pixels * out.c, .rate = params->rate, .seed = plan->options.seed, .op = (uint32_t)index};
+    case KOHL_LAYER_dropout: /* keyed by its place from the graph's end, which kohl_graph_rest does not change */
+      desc->dropout = (kohl_dropout_desc){.n = n,
+                                          .features = pixels * out.c,
+                                          .rate = params->rate,
+                                          .seed = plan->options.seed,
+                                          .op = (uint32_t)(plan->graph->count - (size_t)index)};
       return &kohl_dropout_op;
     default: return NULL;
   }
@@ -205,10 +208,15 @@ static kohl_status lower_norm(kohl_context *ctx, kohl_plan *plan, int index, siz
   return status;
 }
 
+/* Whether a dropout drops: in training, unless it is frozen and nothing below it is trained. */
+static bool drops(const kohl_plan *plan, int index) {
+  return plan->options.train && (plan->graph->nodes[index].trainable || plan->wanted[index]);
+}
+
 static kohl_status lower_node(kohl_context *ctx, kohl_plan *plan, int index) {
   const kohl_node *node = &plan->graph->nodes[index];
   kohl_status status;
-  if (node->layer == KOHL_LAYER_flatten || (node->layer == KOHL_LAYER_dropout && !plan->options.train))
+  if (node->layer == KOHL_LAYER_flatten || (node->layer == KOHL_LAYER_dropout && !drops(plan, index)))
     return lower_alias(ctx, plan, index);
   if (node->layer == KOHL_LAYER_concat) return lower_concat(ctx, plan, index);
   status = kohl_plan_add_activation(ctx, plan, node->shape, &plan->node_buffer[index]);

@@ -1,7 +1,8 @@
 /* Checkpoints: arrays as tensors, numbers as JSON in the metadata key kohl_checkpoint. */
 #include "train/checkpoint.h"
 
-#include <inttypes.h>
+#include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,21 +15,83 @@
 static const char key[] = "kohl_checkpoint";
 static const char *const files[] = {"last.ckpt", "previous.ckpt"};
 
-/* The whole numbers, by name, in the order of the file. */
-static const char *const number_names[] = {"epoch", "step", "best_epoch", "recipe", "data", "features", "plan"};
-enum { NUMBERS = 7 };
+/* Where the numbers of the metadata stand in kohl_checkpoint, by name. */
+typedef enum kind { WHOLE, DIGEST, REAL } kind;
+static const struct {
+  const char *name;
+  kind kind;
+  size_t offset;
+} fields[] = {
+#define WHOLE_FIELD(name) {#name, WHOLE, offsetof(kohl_checkpoint, place.name)}
+#define REAL_FIELD(name) {#name, REAL, offsetof(kohl_checkpoint, place.name)}
+#define DIGEST_FIELD(name) {#name, DIGEST, offsetof(kohl_checkpoint, name)}
+    WHOLE_FIELD(phase),
+    WHOLE_FIELD(epoch),
+    WHOLE_FIELD(phase_epoch),
+    WHOLE_FIELD(step),
+    WHOLE_FIELD(phase_step),
+    WHOLE_FIELD(at),
+    WHOLE_FIELD(right),
+    WHOLE_FIELD(seen),
+    REAL_FIELD(loss),
+    REAL_FIELD(divisor),
+    WHOLE_FIELD(bad_steps),
+    WHOLE_FIELD(ended),
+    WHOLE_FIELD(best_epoch),
+    REAL_FIELD(best),
+    REAL_FIELD(best_loss),
+    REAL_FIELD(best_accuracy),
+    REAL_FIELD(best_balanced),
+    REAL_FIELD(schedule.factor),
+    REAL_FIELD(schedule.before),
+    REAL_FIELD(schedule.best),
+    WHOLE_FIELD(schedule.waited),
+    WHOLE_FIELD(schedule.lowered),
+    REAL_FIELD(schedule.stop_best),
+    WHOLE_FIELD(schedule.stop_waited),
+    DIGEST_FIELD(recipe),
+    DIGEST_FIELD(data),
+    DIGEST_FIELD(features),
+    DIGEST_FIELD(plan),
+};
+enum { FIELDS = sizeof fields / sizeof *fields };
+
+kohl_place kohl_place_begin(void) {
+  kohl_place place;
+  memset(&place, 0, sizeof place);
+  place.best = -INFINITY;
+  place.schedule = kohl_schedule_begin();
+  return place;
+}
+
+/* Reals are written so that they read back the same; minus infinity, which stands for "none yet", as null. */
+static void write_field(const kohl_checkpoint *c, int i, kohl_json_writer *json) {
+  const char *from = (const char *)c + fields[i].offset;
+  kohl_json_write_key(json, fields[i].name);
+  if (fields[i].kind == WHOLE) {
+    int64_t value;
+    memcpy(&value, from, sizeof value);
+    kohl_json_write_int64(json, value);
+  } else if (fields[i].kind == DIGEST) {
+    uint32_t value;
+    memcpy(&value, from, sizeof value);
+    kohl_json_write_int64(json, value);
+  } else {
+    double value;
+    memcpy(&value, from, sizeof value);
+    if (isfinite(value)) {
+      kohl_json_write_double(json, value);
+    } else {
+      kohl_json_write_null(json);
+    }
+  }
+}
 
 static kohl_status write_state(kohl_context *ctx, const kohl_checkpoint *c, kohl_safetensors_writer *file) {
-  const int64_t numbers[NUMBERS] = {c->epoch, c->step, c->best_epoch, c->recipe, c->data, c->features, c->plan};
   kohl_json_writer json;
   kohl_json_write_begin(&json, ctx);
   kohl_json_write_object_begin(&json);
-  for (int i = 0; i < NUMBERS; i++) {
-    kohl_json_write_key(&json, number_names[i]);
-    kohl_json_write_int64(&json, numbers[i]);
-  }
-  kohl_json_write_key(&json, "best");
-  kohl_json_write_double(&json, c->best);
+  for (int i = 0; i < FIELDS; i++) write_field(c, i, &json);
   kohl_json_write_key(&json, "history");
   kohl_json_write_string(&json, c->history);
   kohl_json_write_object_end(&json);
@@ -76,23 +139,41 @@ bool kohl_checkpoint_exists(const char *folder) {
   return false;
 }
 
+static kohl_status read_field(kohl_json *json, int i, kohl_checkpoint *c) {
+  char *to = (char *)c + fields[i].offset;
+  if (fields[i].kind == REAL) {
+    double value = -INFINITY;
+    kohl_status status = json->event == KOHL_JSON_NULL ? KOHL_OK : kohl_json_get_double(json, &value);
+    memcpy(to, &value, sizeof value);
+    return status;
+  }
+  int64_t value;
+  kohl_status status = kohl_json_get_int64(json, &value);
+  if (status != KOHL_OK) return status;
+  if (value < 0) return kohl_json_fail(json, "%s below 0", fields[i].name);
+  if (fields[i].kind == DIGEST) {
+    if (value > UINT32_MAX) return kohl_json_fail(json, "%s of more than 32 bits", fields[i].name);
+    uint32_t digest = (uint32_t)value;
+    memcpy(to, &digest, sizeof digest);
+  } else {
+    memcpy(to, &value, sizeof value);
+  }
+  return KOHL_OK;
+}
+
 static kohl_status read_state(kohl_context *ctx, const kohl_safetensors_text *text, kohl_checkpoint *c) {
-  int64_t numbers[NUMBERS] = {-1, -1, -1, -1, -1, -1, -1};
-  bool best = false;
+  bool given[FIELDS] = {false};
   kohl_json json;
   kohl_json_open(&json, ctx, text->text, text->length);
   kohl_status status = kohl_json_expect(&json, KOHL_JSON_OBJECT_BEGIN);
   while (status == KOHL_OK && kohl_json_next(&json) == KOHL_JSON_KEY) {
     int which = 0;
-    while (which < NUMBERS && !kohl_json_is(&json, number_names[which])) which++;
-    bool is_best = kohl_json_is(&json, "best"), is_history = kohl_json_is(&json, "history");
+    while (which < FIELDS && !kohl_json_is(&json, fields[which].name)) which++;
+    bool is_history = kohl_json_is(&json, "history");
     kohl_json_next(&json);
-    if (which < NUMBERS) {
-      status = kohl_json_get_int64(&json, &numbers[which]);
-      if (status == KOHL_OK && numbers[which] < 0) status = kohl_json_fail(&json, "%s below 0", number_names[which]);
-    } else if (is_best) {
-      status = kohl_json_get_double(&json, &c->best);
-      best = true;
+    if (which < FIELDS && !given[which]) {
+      status = read_field(&json, which, c);
+      given[which] = true;
     } else if (is_history && json.event == KOHL_JSON_STRING && !c->history) {
       status = kohl_json_copy_text(&json, &c->history);
     } else {
@@ -100,29 +181,15 @@ static kohl_status read_state(kohl_context *ctx, const kohl_safetensors_text *te
     }
   }
   if (status == KOHL_OK) status = json.status;
-  for (int i = 0; i < NUMBERS && status == KOHL_OK; i++) {
-    if (numbers[i] < 0) status = kohl_fail(ctx, KOHL_BAD_INPUT, "field '%s' is missing", number_names[i]);
-  }
-  if (status == KOHL_OK && (!best || !c->history)) {
-    status = kohl_fail(ctx, KOHL_BAD_INPUT, "field '%s' is missing", best ? "history" : "best");
-  }
   kohl_json_close(&json);
-  if (status == KOHL_OK && (uint32_t)numbers[3] != c->recipe) {
-    status = kohl_fail(ctx, KOHL_USAGE,
-                       "the checkpoint is of another recipe (CRC32C %08" PRIx32 ", expected %08" PRIx32
-                       "): resume with the recipe and --set of the first call; only epochs may differ",
-                       (uint32_t)numbers[3], c->recipe);
+  for (int i = 0; i < FIELDS && status == KOHL_OK; i++) {
+    if (!given[i]) status = kohl_fail(ctx, KOHL_BAD_INPUT, "field '%s' is missing", fields[i].name);
   }
-  c->epoch = numbers[0];
-  c->step = numbers[1];
-  c->best_epoch = numbers[2];
-  c->data = (uint32_t)numbers[4];
-  c->features = (uint32_t)numbers[5];
-  c->plan = (uint32_t)numbers[6];
+  if (status == KOHL_OK && !c->history) status = kohl_fail(ctx, KOHL_BAD_INPUT, "field 'history' is missing");
   return status;
 }
 
-static kohl_status read_arrays(kohl_context *ctx, const kohl_safetensors *file, kohl_checkpoint *c) {
+kohl_status kohl_checkpoint_read(kohl_context *ctx, const kohl_safetensors *file, kohl_checkpoint *c) {
   if (kohl_safetensors_count(file) != c->array_count) {
     return kohl_fail(ctx, KOHL_BAD_INPUT, "%zu tensors, expected %zu", kohl_safetensors_count(file), c->array_count);
   }
@@ -132,42 +199,46 @@ static kohl_status read_arrays(kohl_context *ctx, const kohl_safetensors *file, 
     if (at < 0) return kohl_fail(ctx, KOHL_BAD_INPUT, "tensor '%s' is missing", array->name);
     const kohl_tensor_info *info = kohl_safetensors_tensor(file, (size_t)at);
     if (info->bytes != array->count * sizeof(float)) {
-      return kohl_fail(ctx, KOHL_BAD_INPUT, "tensor '%s': %zu bytes, expected %zu for the recipe's head", array->name,
-                       info->bytes, array->count * sizeof(float));
+      return kohl_fail(ctx, KOHL_BAD_INPUT, "tensor '%s': %zu bytes, expected %zu for what the recipe trains",
+                       array->name, info->bytes, array->count * sizeof(float));
     }
-    kohl_status status = kohl_safetensors_verify(ctx, file, (size_t)at);
-    if (status == KOHL_OK) status = kohl_safetensors_read_f32(ctx, file, info, array->values, array->count);
+    kohl_status status = kohl_safetensors_read_f32(ctx, file, info, array->values, array->count);
     if (status != KOHL_OK) return status;
   }
   return KOHL_OK;
 }
 
-static kohl_status load_one(kohl_context *ctx, const char *path, kohl_checkpoint *c) {
-  kohl_safetensors *file;
-  kohl_status status = kohl_safetensors_open(ctx, path, &file);
+/* Opens one file and checks all of it. */
+static kohl_status open_one(kohl_context *ctx, const char *path, kohl_checkpoint *c, kohl_safetensors **file) {
+  kohl_status status = kohl_safetensors_open(ctx, path, file);
   if (status != KOHL_OK) return status;
-  const kohl_safetensors_text *text = kohl_safetensors_metadata_find(file, key);
+  const kohl_safetensors_text *text = kohl_safetensors_metadata_find(*file, key);
   c->history = NULL;
   status =
       text ? read_state(ctx, text, c) : kohl_fail(ctx, KOHL_BAD_INPUT, "no checkpoint: metadata '%s' is missing", key);
-  if (status == KOHL_OK) status = read_arrays(ctx, file, c);
-  if (status != KOHL_OK) {
-    kohl_fail_prefix(ctx, "%s", path);
-    kohl_free(ctx, c->history);
-    c->history = NULL;
+  for (size_t i = 0; i < kohl_safetensors_count(*file) && status == KOHL_OK; i++) {
+    status = kohl_safetensors_verify(ctx, *file, i);
   }
-  kohl_safetensors_close(ctx, file);
+  if (status == KOHL_OK) return KOHL_OK;
+  kohl_fail_prefix(ctx, "%s", path);
+  kohl_free(ctx, c->history);
+  c->history = NULL;
+  kohl_safetensors_close(ctx, *file);
+  *file = NULL;
   return status;
 }
 
-kohl_status kohl_checkpoint_load(kohl_context *ctx, const char *folder, kohl_checkpoint *checkpoint) {
+kohl_status kohl_checkpoint_open(kohl_context *ctx, const char *folder, kohl_checkpoint *checkpoint,
+                                 kohl_safetensors **file) {
   char path[KOHL_RUN_PATH], first[KOHL_ERROR_TEXT];
+  memset(checkpoint, 0, sizeof *checkpoint);
+  *file = NULL;
   kohl_status status = kohl_run_path(ctx, folder, files[0], path);
-  if (status == KOHL_OK) status = load_one(ctx, path, checkpoint);
+  if (status == KOHL_OK) status = open_one(ctx, path, checkpoint, file);
   if (status != KOHL_BAD_INPUT) return status;
   memcpy(first, ctx->error, sizeof first);
   kohl_status second = kohl_run_path(ctx, folder, files[1], path);
-  if (second == KOHL_OK) second = load_one(ctx, path, checkpoint);
+  if (second == KOHL_OK) second = open_one(ctx, path, checkpoint, file);
   if (second == KOHL_OK) {
     kohl_log(ctx, KOHL_LOG_WARNING, "%s; going on from %s", first, path);
     return KOHL_OK;

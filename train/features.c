@@ -1,4 +1,4 @@
-/* Preprocessing of a run, and the rows of its pictures. */
+/* Preprocessing of a run, statistics, and the rows of its pictures. */
 #include "train/features.h"
 
 #include <math.h>
@@ -39,21 +39,28 @@ static void pass_on(void *user, size_t done, size_t count) {
   if (r->to->call) r->to->call(r->to->user, r->what, done, count);
 }
 
-static kohl_status measure(kohl_context *ctx, kohl_samples *samples, const size_t *list, size_t count,
-                           const kohl_features_pass *pass, kohl_preprocessing *pre) {
+static kohl_pictures_job job_of(const kohl_features_pass *pass, const size_t *list, size_t count, relay *to) {
+  return (kohl_pictures_job){.pre = pass->pre,
+                             .samples = pass->samples,
+                             .list = list,
+                             .count = count,
+                             .batch = KOHL_PICTURES_BATCH,
+                             .workers = pass->workers,
+                             .cache = pass->cache,
+                             .augmenting = pass->augmenting,
+                             .progress = pass_on,
+                             .progress_user = to};
+}
+
+kohl_status kohl_features_measure(kohl_context *ctx, const kohl_features_pass *pass, const size_t *list, size_t count,
+                                  kohl_preprocessing *pre) {
   for (int c = 0; c < 3; c++) pre->mean[c] = 0, pre->std[c] = 1;
   moments m = {{0}, {0}, 0};
-  relay r = {pass, "statistics"};
-  kohl_pictures_job job = {.pre = pre,
-                           .samples = samples,
-                           .list = list,
-                           .count = count,
-                           .batch = KOHL_PICTURES_BATCH,
-                           .workers = pass->workers,
-                           .sink = add_moments,
-                           .user = &m,
-                           .progress = pass_on,
-                           .progress_user = &r};
+  relay to = {pass, "statistics"};
+  kohl_pictures_job job = job_of(pass, list, count, &to);
+  job.pre = pre;
+  job.sink = add_moments;
+  job.user = &m;
   kohl_status status = kohl_pictures_run(ctx, &job);
   if (status != KOHL_OK) return status;
   if (m.pixels == 0) return kohl_fail(ctx, KOHL_BAD_INPUT, "featurewise: no training picture can be read");
@@ -66,64 +73,60 @@ static kohl_status measure(kohl_context *ctx, kohl_samples *samples, const size_
   return KOHL_OK;
 }
 
-kohl_status kohl_recipe_preprocessing(kohl_context *ctx, const kohl_recipe *recipe, const kohl_preprocessing *source,
-                                      kohl_samples *samples, const size_t *list, size_t count,
-                                      const kohl_features_pass *pass, kohl_preprocessing *out) {
+kohl_preprocessing kohl_recipe_preprocessing(const kohl_recipe *recipe, const kohl_preprocessing *base) {
   static const kohl_fit_mode modes[] = {KOHL_FIT_STRETCH, KOHL_FIT_LETTERBOX, KOHL_FIT_CROP};
   static const kohl_filter filters[] = {KOHL_FILTER_NEAREST, KOHL_FILTER_BOX, KOHL_FILTER_BILINEAR, KOHL_FILTER_BICUBIC,
                                         KOHL_FILTER_LANCZOS};
-  *out = *source;
-  out->fit.mode = modes[recipe->pictures.fit];
-  out->fit.filter = filters[recipe->pictures.filter];
-  out->fit.w = out->fit.h = out->fit.resize = (int)recipe->pictures.size;
-  memcpy(out->fit.background, recipe->pictures.background.rgb, 3);
-  memcpy(out->decode.background, recipe->pictures.background.rgb, 3);
-  out->decode.fast = recipe->pictures.decode != 0;
-  out->decode.orient = recipe->pictures.orient != 0;
-  if (recipe->pictures.normalise == KOHL_NORMALISE_BASE) return KOHL_OK;
-  return measure(ctx, samples, list, count, pass, out);
+  kohl_preprocessing pre = *base;
+  pre.fit.mode = modes[recipe->pictures.fit];
+  pre.fit.filter = filters[recipe->pictures.filter];
+  pre.fit.w = pre.fit.h = pre.fit.resize = (int)recipe->pictures.size;
+  memcpy(pre.fit.background, recipe->pictures.background.rgb, 3);
+  memcpy(pre.decode.background, recipe->pictures.background.rgb, 3);
+  pre.decode.fast = recipe->pictures.decode != 0;
+  pre.decode.orient = recipe->pictures.orient != 0;
+  return pre;
 }
 
-static kohl_status keep_row(void *user, size_t at, const float *row, size_t floats) {
-  kohl_features *f = user;
-  memcpy(f->rows + at * f->floats, row, floats * sizeof *row);
+static kohl_status ignore_row(void *user, size_t at, const float *row, size_t floats) {
+  (void)user, (void)at, (void)row, (void)floats;
   return KOHL_OK;
 }
 
-kohl_status kohl_features_compute(kohl_context *ctx, const kohl_model *base, const kohl_preprocessing *pre,
-                                  kohl_samples *samples, const size_t *list, size_t count, int64_t *room,
-                                  const kohl_features_pass *pass, kohl_features *out) {
+kohl_status kohl_features_look(kohl_context *ctx, const kohl_features_pass *pass, const size_t *list, size_t count) {
+  relay to = {pass, "pictures"};
+  kohl_pictures_job job = job_of(pass, list, count, &to);
+  job.sink = ignore_row;
+  return kohl_pictures_run(ctx, &job);
+}
+
+kohl_status kohl_features_take(kohl_context *ctx, const kohl_model *model, size_t count, int64_t *room,
+                               kohl_features *out, bool *fits) {
   memset(out, 0, sizeof *out);
-  kohl_shape shape = base->graph->nodes[base->graph->count - 1].shape;
+  kohl_shape shape = model->graph->nodes[model->graph->count - 1].shape;
   out->count = count;
-  out->list = list;
   out->floats = (size_t)shape.h * (size_t)shape.w * (size_t)shape.c;
   size_t bytes;
-  if (!kohl_mul_size(count, out->floats * sizeof(float), &bytes) || bytes > (size_t)*room) {
-    return kohl_fail(ctx, KOHL_NO_RESOURCE,
-                     "features of %zu pictures at layer '%s' (%dx%dx%d): %zu bytes each, and %lld are left of "
-                     "limits.cache_bytes; raise it, or take a smaller pictures.size or head.pool=global_avg",
-                     count, base->graph->nodes[base->graph->count - 1].name, shape.h, shape.w, shape.c,
-                     out->floats * sizeof(float), (long long)*room);
-  }
+  *fits = kohl_mul_size(count, out->floats * sizeof(float), &bytes) && bytes <= (size_t)*room;
+  if (!*fits) return KOHL_OK;
   kohl_status status = kohl_alloc(ctx, count * out->floats, sizeof(float), "features of the pictures", &out->rows);
-  if (status != KOHL_OK) return status;
-  *room -= (int64_t)bytes;
-  relay r = {pass, "features"};
-  kohl_pictures_job job = {.model = base,
-                           .pre = pre,
-                           .samples = samples,
-                           .list = list,
-                           .count = count,
-                           .batch = KOHL_PICTURES_BATCH,
-                           .workers = pass->workers,
-                           .sink = keep_row,
-                           .user = out,
-                           .progress = pass_on,
-                           .progress_user = &r};
-  status = kohl_pictures_run(ctx, &job);
-  if (status != KOHL_OK) kohl_features_free(ctx, out);
+  if (status == KOHL_OK) *room -= (int64_t)bytes;
   return status;
+}
+
+static kohl_status keep_row(void *user, size_t at, const float *row, size_t floats) {
+  memcpy((float *)user + at * floats, row, floats * sizeof *row);
+  return KOHL_OK;
+}
+
+kohl_status kohl_features_fill(kohl_context *ctx, const kohl_model *model, const kohl_features_pass *pass,
+                               const size_t *list, size_t count, kohl_features *features, size_t first) {
+  relay to = {pass, "features"};
+  kohl_pictures_job job = job_of(pass, list, count, &to);
+  job.model = model;
+  job.sink = keep_row;
+  job.user = features->rows + first * features->floats;
+  return kohl_pictures_run(ctx, &job);
 }
 
 void kohl_features_free(kohl_context *ctx, kohl_features *features) {

@@ -1,204 +1,141 @@
-/* The course of a run: recipe, base, lists, features, epochs. */
+/* The course of a run: setup, phases, epochs. */
 #include "train/fit.h"
 
 #include <string.h>
 
 #include "kernels/core/alloc.h"
-#include "kernels/core/crc32c.h"
 #include "train/run.h"
 
-/* CRC32C of the recipe without what a resume may change: the number of epochs, and of threads. */
-static kohl_status digest_recipe(kohl_run *run) {
-  char *text;
-  int64_t epochs = run->recipe.epochs, workers = run->recipe.data.workers;
-  run->recipe.epochs = run->recipe.data.workers = 0;
-  kohl_status status = kohl_recipe_print(run->ctx, &run->recipe, &text);
-  run->recipe.epochs = epochs;
-  run->recipe.data.workers = workers;
-  if (status != KOHL_OK) return status;
-  run->recipe_digest = kohl_crc32c(0, text, strlen(text));
-  kohl_free(run->ctx, text);
-  return KOHL_OK;
+kohl_train_progress kohl_run_progress(const kohl_run *run, const char *what, size_t done, size_t count) {
+  const kohl_place *place = &run->place;
+  kohl_train_progress p = {.what = what, .done = done, .count = count, .phases = run->recipe.phase_count};
+  p.phase = (int)place->phase + 1;
+  p.phase_name = run->phase ? run->phase->name : "";
+  p.epoch = (int)place->epoch + 1;
+  for (int i = 0; i < run->recipe.phase_count; i++) p.epochs += (int)run->recipe.phases[i].epochs;
+  p.step = place->step;
+  p.val_loss = run->result.val_loss;
+  p.val_accuracy = run->result.val_accuracy;
+  p.val_balanced_accuracy = run->result.val_balanced_accuracy;
+  return p;
 }
 
-/* A text field of the recipe takes a value that was found out; checked like one that was given. */
-static kohl_status settle(kohl_run *run, const char *key, const char *value) {
-  kohl_text assignment = {.ctx = run->ctx};
-  kohl_text_add(&assignment, "%s=%s", key, value);
-  kohl_status status = assignment.status;
-  if (status == KOHL_OK) status = kohl_recipe_set(run->ctx, &run->recipe, assignment.text);
-  kohl_text_free(&assignment);
-  return status;
-}
-
-static kohl_status apply_overrides(kohl_run *run) {
-  kohl_status status = KOHL_OK;
-  for (size_t i = 0; i < run->options->override_count && status == KOHL_OK; i++) {
-    status = kohl_recipe_set(run->ctx, &run->recipe, run->options->overrides[i]);
-  }
-  return status;
-}
-
-static kohl_status read_recipe(kohl_run *run) {
-  const kohl_train_options *o = run->options;
-  char path[KOHL_RUN_PATH];
-  const char *file = o->recipe;
-  if (!file) {
-    if (!o->resume) return kohl_fail(run->ctx, KOHL_USAGE, "no recipe given");
-    kohl_status status = kohl_run_path(run->ctx, o->run, "recipe.yaml", path);
-    if (status != KOHL_OK) return status;
-    file = path;
-  }
-  kohl_status status = kohl_recipe_read(run->ctx, file, &run->recipe);
-  if (status == KOHL_OK) status = apply_overrides(run);
-  if (status == KOHL_OK) status = kohl_recipe_check(run->ctx, &run->recipe, file);
-  if (status == KOHL_OK && o->init_from) status = settle(run, "base.model", o->init_from);
-  if (status == KOHL_OK && !run->recipe.base.model[0]) {
-    return kohl_fail(run->ctx, KOHL_USAGE,
-                     "%s: field 'base.model': no weights for the base '%s'; give --init-from MODEL", file,
-                     run->recipe.base.name);
-  }
-  return status;
-}
-
-/* Opens the model, cuts the base, and writes what was left open into the recipe.  *own is the model's preprocessing. */
-static kohl_status make_base(kohl_run *run, kohl_preprocessing *own) {
-  kohl_model *source;
-  kohl_recipe *r = &run->recipe;
-  kohl_status status = kohl_model_open(run->ctx, r->base.model, &source);
-  if (status != KOHL_OK) return status;
-  if (!run->options->init_from && r->base.name[0] && strcmp(r->base.name, source->graph->arch) != 0) {
-    status = kohl_fail(run->ctx, KOHL_BAD_INPUT, "%s: architecture '%s', expected base.name '%s'", r->base.model,
-                       source->graph->arch, r->base.name);
-  }
-  *own = source->preprocessing;
-  if (status == KOHL_OK) status = kohl_recipe_adjust(run->ctx, r, source->graph->arch);
-  if (status == KOHL_OK) status = apply_overrides(run); /* the command line has the last word */
-  if (status == KOHL_OK) status = kohl_recipe_check(run->ctx, r, "the recipe for this base");
-  if (status == KOHL_OK && r->pictures.size == 0) r->pictures.size = source->preprocessing.fit.h;
-  if (status == KOHL_OK) status = kohl_base_create(run->ctx, r, source, &run->base);
-  if (status == KOHL_OK) status = settle(run, "base.name", source->graph->arch);
-  if (status == KOHL_OK) {
-    status = settle(run, "base.at", run->base->graph->nodes[run->base->graph->base_output].name);
-  }
-  kohl_model_destroy(run->ctx, source);
-  return status;
-}
-
-static void pass_progress(void *user, const char *what, size_t done, size_t count) {
-  kohl_run *run = user;
+static void report_epoch(const kohl_run *run, const kohl_epoch *what) {
   if (!run->options->progress) return;
-  double seconds = kohl_run_clock() - run->begun, share = (double)done / (double)count;
-  kohl_train_progress p = {.what = what, .done = done, .count = count, .epochs = (int)run->recipe.epochs};
-  p.rate = seconds > 0 ? (double)done / seconds : 0;
-  p.seconds_left = seconds * (1 - share) / share;
-  run->options->progress(&p, run->options->progress_user);
-}
-
-static kohl_status make_features(kohl_run *run, const kohl_preprocessing *own) {
-  const kohl_features_pass pass = {(int)run->recipe.data.workers, pass_progress, run};
-  int64_t room = run->recipe.limits.cache_bytes;
-  const size_t *validation = run->list + run->train_count;
-  run->begun = kohl_run_clock();
-  kohl_status status = kohl_recipe_preprocessing(run->ctx, &run->recipe, own, &run->samples, run->list,
-                                                 run->train_count, &pass, &run->pre);
-  run->begun = kohl_run_clock();
-  if (status == KOHL_OK) {
-    status = kohl_features_compute(run->ctx, run->base, &run->pre, &run->samples, run->list, run->train_count, &room,
-                                   &pass, &run->train);
-  }
-  run->begun = kohl_run_clock();
-  if (status == KOHL_OK) {
-    status = kohl_features_compute(run->ctx, run->base, &run->pre, &run->samples, validation, run->validation_count,
-                                   &room, &pass, &run->validation);
-  }
-  if (status != KOHL_OK) return status;
-  run->features_digest =
-      kohl_crc32c(0, run->train.rows, run->train.count * run->train.floats * sizeof *run->train.rows);
-  size_t looked = run->train_count + run->validation_count;
-  run->result.pictures = looked;
-  run->result.bad = run->samples.bad;
-  return kohl_pictures_check(run->ctx, &run->samples, looked, run->recipe.limits.bad_pictures);
-}
-
-static void report_epoch(const kohl_run *run, const kohl_epoch *what, double seconds_left) {
-  if (!run->options->progress) return;
-  kohl_train_progress p = {.what = "epoch",
-                           .done = (size_t)run->epoch,
-                           .count = (size_t)run->recipe.epochs,
-                           .epoch = (int)run->epoch,
-                           .epochs = (int)run->recipe.epochs,
-                           .step = run->step,
-                           .loss = what->loss,
-                           .accuracy = what->accuracy,
-                           .val_loss = what->val_loss,
-                           .val_accuracy = what->metrics.accuracy,
-                           .val_balanced_accuracy = what->metrics.balanced_accuracy,
-                           .seconds_left = seconds_left};
+  kohl_train_progress p = kohl_run_progress(run, "epoch", (size_t)run->place.epoch, 0);
+  p.count = (size_t)p.epochs;
+  p.epoch = (int)run->place.epoch;
+  p.loss = what->loss;
+  p.accuracy = what->accuracy;
+  p.val_loss = what->val_loss;
+  p.val_accuracy = what->metrics.accuracy;
+  p.val_balanced_accuracy = what->metrics.balanced_accuracy;
+  p.seconds_left = what->seconds * (double)(run->phase->epochs - run->place.phase_epoch);
   p.rate = what->seconds > 0 ? (double)run->draws.count / what->seconds : 0;
   run->options->progress(&p, run->options->progress_user);
 }
 
-static kohl_status run_epochs(kohl_run *run) {
+/* What an epoch leaves: the best model, a line, the place from which the next one begins, the checkpoint. */
+static kohl_status end_epoch(kohl_run *run, const kohl_epoch *what) {
+  kohl_place *place = &run->place;
+  const kohl_recipe_word best = run->recipe.best;
+  const kohl_recipe_word stop = run->phase->stop.metric == 0 ? best : run->phase->stop.metric - 1; /* "best" is 0 */
+  place->epoch++;
+  place->phase_epoch++;
+  place->at = place->right = place->seen = 0;
+  place->loss = place->divisor = 0;
+  kohl_status status = kohl_run_keep(run, what);
+  if (status != KOHL_OK) return status;
+  bool ended = kohl_schedule_epoch(run->phase, &place->schedule, kohl_run_figure(run, best, what),
+                                   kohl_run_figure(run, stop, what));
+  place->ended = ended;
+  status = kohl_run_save(run);
+  if (status == KOHL_OK) report_epoch(run, what);
+  if (ended && place->phase_epoch < run->phase->epochs) {
+    kohl_run_log(run->ctx, run->options->run, "phase %d ends after epoch %lld of %lld: no longer better",
+                 (int)place->phase + 1, (long long)place->phase_epoch, (long long)run->phase->epochs);
+  }
+  return status;
+}
+
+static kohl_status run_phase(kohl_run *run) {
   kohl_status status = KOHL_OK;
-  while (status == KOHL_OK && run->epoch < run->recipe.epochs) {
+  while (status == KOHL_OK && !run->place.ended && run->place.phase_epoch < run->phase->epochs) {
     kohl_epoch what;
-    int64_t epoch = run->epoch + 1;
-    status = kohl_run_epoch(run, epoch, &what);
-    if (status == KOHL_OK) status = kohl_run_keep(run, epoch, &what);
-    if (status == KOHL_OK) report_epoch(run, &what, what.seconds * (double)(run->recipe.epochs - epoch));
+    status = kohl_run_epoch(run, &what);
+    if (status == KOHL_OK) {
+      status = end_epoch(run, &what);
+    } else if (status == KOHL_INTERRUPTED) { /* everything is as it was after the last update */
+      kohl_status saved = kohl_run_save(run);
+      if (saved != KOHL_OK) status = saved;
+    }
     kohl_metrics_free(run->ctx, &what.metrics);
   }
   return status;
 }
 
-static kohl_status prepare(kohl_run *run) {
-  const kohl_train_options *o = run->options;
-  kohl_preprocessing own;
-  kohl_status status = read_recipe(run);
-  if (status == KOHL_OK) status = make_base(run, &own);
-  if (status == KOHL_OK) status = digest_recipe(run);
-  if (status == KOHL_OK) status = kohl_run_data(run);
-  if (status == KOHL_OK) status = kohl_run_open(run->ctx, o->run, o->resume);
-  bool goes_on = status == KOHL_OK && o->resume && kohl_checkpoint_exists(o->run);
-  if (status == KOHL_OK && !goes_on) status = kohl_run_write_lists(run);
-  if (status != KOHL_OK) return status;
-  kohl_run_log(run->ctx, o->run,
+static kohl_status run_phases(kohl_run *run) {
+  kohl_status status = run_phase(run);
+  while (status == KOHL_OK && run->place.phase + 1 < run->recipe.phase_count) {
+    status = kohl_phase_advance(run);
+    if (status == KOHL_OK) status = run_phase(run);
+  }
+  return status;
+}
+
+static void log_data(kohl_run *run) {
+  kohl_run_log(run->ctx, run->options->run,
                "%zu classes, %zu training, %zu validation, %zu test pictures, %zu copies dropped, %zu draws an epoch; "
                "base %s at %s",
                run->samples.class_count, run->train_count, run->validation_count,
                kohl_samples_count(&run->samples, KOHL_SPLIT_TEST), run->copies, run->draws.count,
                run->recipe.base.model, run->recipe.base.at);
-  status = make_features(run, &own);
-  if (status == KOHL_OK) status = kohl_run_learner(run);
-  if (status == KOHL_OK && goes_on) {
-    status = kohl_run_load(run);
-    if (status == KOHL_OK) status = kohl_run_write_lists(run); /* the number of epochs may be another */
-    if (status == KOHL_OK) kohl_run_log(run->ctx, o->run, "going on after epoch %lld", (long long)run->epoch);
-  } else if (status == KOHL_OK) {
-    status = kohl_run_save(run); /* before the first epoch too there is something to go on from */
-  }
-  return status;
+}
+
+/* A run that goes on: the place, then the phase as it was when it began, then what its steps have made of it. */
+static kohl_status go_on(kohl_run *run) {
+  kohl_safetensors *file;
+  kohl_status status = kohl_run_peek(run, &file);
+  if (status != KOHL_OK) return status;
+  status = kohl_run_write_lists(run); /* the number of epochs may be another */
+  if (status == KOHL_OK) status = kohl_phase_reopen(run);
+  if (status == KOHL_OK) status = kohl_phase_begin(run);
+  if (status == KOHL_OK) status = kohl_run_load(run, file);
+  kohl_safetensors_close(run->ctx, file);
+  if (status != KOHL_OK) return status;
+  run->result.val_loss = run->place.best_loss;
+  run->result.val_accuracy = run->place.best_accuracy;
+  run->result.val_balanced_accuracy = run->place.best_balanced;
+  kohl_run_log(run->ctx, run->options->run, "going on after epoch %lld and %lld draws of the next",
+               (long long)run->place.epoch, (long long)run->place.at);
+  return KOHL_OK;
+}
+
+static kohl_status prepare(kohl_run *run) {
+  const kohl_train_options *o = run->options;
+  kohl_status status = kohl_run_setup(run);
+  if (status == KOHL_OK) status = kohl_run_open(run->ctx, o->run, o->resume);
+  bool goes_on = status == KOHL_OK && o->resume && kohl_checkpoint_exists(o->run);
+  if (status == KOHL_OK && !goes_on) status = kohl_run_write_lists(run);
+  if (status != KOHL_OK) return status;
+  log_data(run);
+  status = kohl_run_preprocessing(run);
+  if (status == KOHL_OK) run->model->preprocessing = run->pre;
+  if (status == KOHL_OK && goes_on) return go_on(run);
+  if (status == KOHL_OK) status = kohl_phase_begin(run);
+  return status == KOHL_OK ? kohl_run_save(run) : status; /* before the first step too there is something to go on from */
 }
 
 static void free_run(kohl_run *run) {
   kohl_context *ctx = run->ctx;
-  kohl_update_destroy(run->update);
-  kohl_session_destroy(run->session);
-  kohl_model_destroy(ctx, run->head);
-  kohl_model_destroy(ctx, run->base);
-  kohl_features_free(ctx, &run->train);
-  kohl_features_free(ctx, &run->validation);
+  kohl_phase_free(run);
+  kohl_model_destroy(ctx, run->model);
+  kohl_cache_destroy(ctx, run->pictures);
   kohl_samples_free(ctx, &run->samples);
   kohl_text_free(&run->history);
   kohl_free(ctx, run->list);
   kohl_list_free(ctx, &run->draws);
   kohl_free(ctx, run->row);
-  kohl_free(ctx, run->order);
-  kohl_free(ctx, run->class_weights);
-  kohl_free(ctx, run->positive_weights);
-  kohl_free(ctx, run->truth);
-  kohl_free(ctx, run->probabilities);
   kohl_recipe_free(ctx, &run->recipe);
 }
 
@@ -208,11 +145,12 @@ kohl_status kohl_train(kohl_context *ctx, const kohl_train_options *options, koh
   run.ctx = ctx;
   run.options = options;
   run.history.ctx = ctx;
+  run.place = kohl_place_begin();
   kohl_status status = prepare(&run);
-  if (status == KOHL_OK) status = run_epochs(&run);
-  run.result.epochs = (int)run.epoch;
-  run.result.steps = run.step;
-  run.result.best_epoch = (int)run.best_epoch;
+  if (status == KOHL_OK) status = run_phases(&run);
+  run.result.epochs = (int)run.place.epoch;
+  run.result.steps = run.place.step;
+  run.result.best_epoch = (int)run.place.best_epoch;
   if (out) *out = run.result;
   free_run(&run);
   return status;

@@ -1,11 +1,12 @@
 /* Training by a recipe: the whole run, from pictures and a base to a folder with the best model.
  *
- * This version trains a head on a frozen base.  The folder RUN then holds
+ * A run goes through the phases of its recipe.  Its folder RUN then holds
  *   recipe.yaml       the recipe with every default and override, which can be run again
  *   labels.txt        the classes in the order of the outputs
  *   train.csv validation.csv test.csv    the lists
- *   metrics.csv       epoch,step,lr,loss,accuracy,val_loss,val_accuracy,val_balanced_accuracy,seconds
+ *   metrics.csv       phase,epoch,step,lr,loss,accuracy,val_loss,val_accuracy,val_balanced_accuracy,val_macro_f1,seconds
  *   best.safetensors  the whole model of the best epoch
+ *   phase-2.safetensors ...    the whole model as a later phase begins with it
  *   last.ckpt previous.ckpt    what --resume goes on from
  *   log.txt
  * Numbers are the same for any number of threads, and after a resume as without one. */
@@ -16,16 +17,26 @@
 
 /* Where a run is.  Given to the callback after every batch of pictures and every step, from the calling thread. */
 typedef struct kohl_train_progress {
-  const char *what; /* "statistics", "features": done of count pictures.  "training": done of count steps of the
-                       epoch.  "epoch": one has ended, all figures are its own */
+  const char *what; /* "statistics", "pictures", "features": done of count pictures.  "phase": one begins, done of
+                       count.  "training": done of count steps of the epoch.  "epoch": one has ended, all figures are
+                       its own */
   size_t done, count;
-  int epoch, epochs;                                    /* from 1 */
+  int phase, phases;                                    /* from 1 */
+  const char *phase_name;                               /* "" where the recipe gives none */
+  int epoch, epochs;                                    /* from 1, of all phases */
   int64_t step;                                         /* updates so far */
   double loss, accuracy;                                /* of the epoch so far */
   double val_loss, val_accuracy, val_balanced_accuracy; /* of the last complete epoch */
   double rate;                                          /* pictures a second */
   double seconds_left;                                  /* of all epochs (of the pass, before training); an estimate */
 } kohl_train_progress;
+
+/* For tests and research: looks at, and may change, what a step works on.  Either may be NULL. */
+typedef struct kohl_train_hooks {
+  void (*on_input)(void *user, int64_t step, float *input, size_t floats);        /* rows, before forward */
+  void (*on_gradients)(void *user, int64_t step, float *gradients, size_t count); /* before the update */
+  void *user;
+} kohl_train_hooks;
 
 typedef struct kohl_train_options {
   const char *recipe;           /* its file; may be NULL with resume: RUN/recipe.yaml */
@@ -36,7 +47,9 @@ typedef struct kohl_train_options {
   const char *const *overrides; /* override_count texts "key=value", applied in order */
   size_t override_count;
   void (*progress)(const kohl_train_progress *progress, void *user); /* may be NULL */
-  void *progress_user;
+  bool (*save_now)(void *user); /* asked after every step: true writes a checkpoint.  May be NULL */
+  void *progress_user;          /* of both */
+  const kohl_train_hooks *hooks; /* or NULL */
 } kohl_train_options;
 
 typedef struct kohl_train_result {
@@ -52,7 +65,7 @@ typedef struct kohl_train_result {
  * KOHL_BAD_INPUT: recipe, model or data are wrong, or too many bad pictures.  KOHL_NO_RESOURCE: memory or disk.
  * KOHL_NOT_FINITE: three steps in a row had a loss or gradient that is not finite; the text names step, layer and
  * pictures, and no weight was changed by them.  KOHL_INTERRUPTED: the context's cancel callback said stop; last.ckpt
- * is that of the last complete epoch. */
+ * is that of the last update. */
 kohl_status kohl_train(kohl_context *ctx, const kohl_train_options *options, kohl_train_result *out);
 
 #endif

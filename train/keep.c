@@ -1,4 +1,4 @@
-/* What a run leaves behind: lists, curves, the best model, the checkpoint. */
+/* What a run leaves behind: lists, curves, the best model. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -93,140 +93,70 @@ kohl_status kohl_run_store(kohl_run *run) {
   size_t count;
   float *params = kohl_session_params(run->session, &count);
   kohl_update_swap(run->update, params);
-  kohl_status status = kohl_session_store_params(run->session, run->head);
+  kohl_status status = kohl_session_store_params(run->session, run->model);
+  if (status == KOHL_OK && run->feed.above) status = kohl_session_store_params(run->session, run->feed.above);
   kohl_update_swap(run->update, params);
   return status;
 }
 
-static kohl_status save_best(kohl_run *run, int64_t epoch, const kohl_epoch *what) {
+static kohl_status save_best(kohl_run *run, const kohl_epoch *what) {
   char path[KOHL_RUN_PATH];
-  kohl_model *model = NULL;
   kohl_status status = kohl_run_path(run->ctx, run->options->run, "best.safetensors", path);
   if (status == KOHL_OK) status = kohl_run_store(run);
-  if (status == KOHL_OK) {
-    status = kohl_head_join(run->ctx, run->base, run->head, run->samples.classes, run->samples.class_count, &run->pre,
-                            &model);
+  if (status == KOHL_OK) status = describe(run, run->place.epoch, what, run->model);
+  return status == KOHL_OK ? kohl_model_save(run->ctx, run->model, path) : status;
+}
+
+double kohl_run_figure(const kohl_run *run, kohl_recipe_word which, const kohl_epoch *what) {
+  if (!run->validation_count) return (double)run->place.epoch;
+  const kohl_metrics *m = &what->metrics;
+  switch ((kohl_recipe_best)which) {
+    case KOHL_BEST_LOSS: return -what->val_loss;
+    case KOHL_BEST_BALANCED_ACCURACY: return m->balanced_accuracy;
+    case KOHL_BEST_MACRO_F1: return m->macro_f1;
+    case KOHL_BEST_TOP5: return m->top5;
+    case KOHL_BEST_KAPPA: return m->kappa;
+    case KOHL_BEST_ROC_AUC: return m->roc_auc_macro;
+    case KOHL_BEST_AVERAGE_PRECISION: return m->average_precision_macro;
+    default: return m->accuracy;
   }
-  if (status == KOHL_OK) status = describe(run, epoch, what, model);
-  if (status == KOHL_OK) status = kohl_model_save(run->ctx, model, path);
-  kohl_model_destroy(run->ctx, model);
-  return status;
 }
 
-/* The figure that decides, larger is better.  Without validation pictures the last epoch is the best. */
-static double figure(const kohl_run *run, int64_t epoch, const kohl_epoch *what) {
-  if (!run->validation_count) return (double)epoch;
-  if (run->recipe.best == KOHL_BEST_LOSS) return -what->val_loss;
-  if (run->recipe.best == KOHL_BEST_BALANCED_ACCURACY) return what->metrics.balanced_accuracy;
-  return what->metrics.accuracy;
-}
-
-static void add_history(kohl_run *run, int64_t epoch, const kohl_epoch *what) {
+static void add_history(kohl_run *run, const kohl_epoch *what) {
+  const kohl_place *place = &run->place;
   if (!run->history.length) {
-    kohl_text_add(&run->history, "epoch,step,lr,loss,accuracy,val_loss,val_accuracy,val_balanced_accuracy,seconds\n");
+    kohl_text_add(&run->history, "phase,epoch,step,lr,loss,accuracy,val_loss,val_accuracy,val_balanced_accuracy,"
+                                 "val_macro_f1,seconds\n");
   }
-  kohl_text_add(&run->history, "%lld,%lld,%.9g,%.9g,%.9g,", (long long)epoch, (long long)run->step, what->lr,
-                what->loss, what->accuracy);
+  kohl_text_add(&run->history, "%lld,%lld,%lld,%.9g,%.9g,%.9g,", (long long)place->phase + 1, (long long)place->epoch,
+                (long long)place->step, what->lr, what->loss, what->accuracy);
   if (run->validation_count) {
-    kohl_text_add(&run->history, "%.9g,%.9g,%.9g,%.3f\n", what->val_loss, what->metrics.accuracy,
-                  what->metrics.balanced_accuracy, what->seconds);
+    kohl_text_add(&run->history, "%.9g,%.9g,%.9g,%.9g,%.3f\n", what->val_loss, what->metrics.accuracy,
+                  what->metrics.balanced_accuracy, what->metrics.macro_f1, what->seconds);
   } else {
-    kohl_text_add(&run->history, ",,,%.3f\n", what->seconds);
+    kohl_text_add(&run->history, ",,,,%.3f\n", what->seconds);
   }
 }
 
-kohl_status kohl_run_keep(kohl_run *run, int64_t epoch, const kohl_epoch *what) {
-  double now = figure(run, epoch, what);
+kohl_status kohl_run_keep(kohl_run *run, const kohl_epoch *what) {
+  kohl_place *place = &run->place;
+  double now = kohl_run_figure(run, run->recipe.best, what);
   kohl_status status = KOHL_OK;
-  if (!run->best_epoch || now > run->best) {
-    status = save_best(run, epoch, what);
-    run->best = now;
-    run->best_epoch = epoch;
-    run->result.val_loss = what->val_loss;
-    run->result.val_accuracy = what->metrics.accuracy;
-    run->result.val_balanced_accuracy = what->metrics.balanced_accuracy;
+  if (!place->best_epoch || now > place->best) {
+    status = save_best(run, what);
+    place->best = now;
+    place->best_epoch = place->epoch;
+    run->result.val_loss = place->best_loss = what->val_loss;
+    run->result.val_accuracy = place->best_accuracy = what->metrics.accuracy;
+    run->result.val_balanced_accuracy = place->best_balanced = what->metrics.balanced_accuracy;
   }
-  run->epoch = epoch;
   run->result.loss = what->loss;
   run->result.accuracy = what->accuracy;
-  add_history(run, epoch, what);
+  add_history(run, what);
   if (status == KOHL_OK) status = kohl_run_write(run->ctx, run->options->run, "metrics.csv", &run->history);
-  if (status == KOHL_OK) status = kohl_run_save(run);
   kohl_run_log(run->ctx, run->options->run,
                "epoch %lld: loss %.4f accuracy %.4f, validation loss %.4f accuracy %.4f balanced %.4f%s, %.1f s",
-               (long long)epoch, what->loss, what->accuracy, what->val_loss, what->metrics.accuracy,
-               what->metrics.balanced_accuracy, run->best_epoch == epoch ? " (best)" : "", what->seconds);
-  return status;
-}
-
-static kohl_checkpoint state_of(kohl_run *run) {
-  uint64_t plan = run->session->plan->digest;
-  kohl_checkpoint state = {.epoch = run->epoch,
-                           .step = run->step,
-                           .best_epoch = run->best_epoch,
-                           .best = run->best,
-                           .recipe = run->recipe_digest,
-                           .data = run->data_digest,
-                           .features = run->features_digest,
-                           .plan = (uint32_t)(plan ^ plan >> 32),
-                           .history = run->history.text ? run->history.text : (char *)""};
-  size_t count;
-  float *values = kohl_session_params(run->session, &count);
-  state.arrays[0] = (kohl_checkpoint_array){"params", values, count};
-  state.array_count = 1 + kohl_update_arrays(run->update, state.arrays + 1);
-  values = kohl_session_state(run->session, &count);
-  if (count) state.arrays[state.array_count++] = (kohl_checkpoint_array){"statistics", values, count};
-  return state;
-}
-
-kohl_status kohl_run_save(kohl_run *run) {
-  kohl_checkpoint state = state_of(run);
-  return run->history.status == KOHL_OK ? kohl_checkpoint_save(run->ctx, run->options->run, &state)
-                                        : run->history.status;
-}
-
-/* The figures of the best epoch, for the result: they stand in its line of metrics.csv. */
-static void read_best(kohl_run *run) {
-  for (const char *line = run->history.text; line && *line; line = strchr(line, '\n')) {
-    if (*line == '\n') line++;
-    long long epoch;
-    double figures[3];
-    if (sscanf(line, "%lld,%*[^,],%*[^,],%*[^,],%*[^,],%lf,%lf,%lf", &epoch, &figures[0], &figures[1], &figures[2]) ==
-            4 &&
-        epoch == run->best_epoch) {
-      run->result.val_loss = figures[0];
-      run->result.val_accuracy = figures[1];
-      run->result.val_balanced_accuracy = figures[2];
-    }
-  }
-}
-
-kohl_status kohl_run_load(kohl_run *run) {
-  kohl_checkpoint state = state_of(run), own = state;
-  state.history = NULL;
-  const char *folder = run->options->run;
-  kohl_status status = kohl_checkpoint_load(run->ctx, folder, &state);
-  if (status != KOHL_OK) return status;
-  if (state.data != run->data_digest) {
-    status =
-        kohl_fail(run->ctx, KOHL_BAD_INPUT,
-                  "%s: the checkpoint is of other pictures (CRC32C of the list %08" PRIx32 ", expected %08" PRIx32 ")",
-                  folder, state.data, run->data_digest);
-  }
-  if (status == KOHL_OK && (state.features != own.features || state.plan != own.plan)) {
-    kohl_run_log(run->ctx, folder,
-                 "the base's outputs or the kernels are not those of the first call (another machine "
-                 "or --cpu): the result will be close to an uninterrupted run's, not equal");
-  }
-  if (status == KOHL_OK) {
-    run->epoch = state.epoch;
-    run->step = state.step;
-    run->best_epoch = state.best_epoch;
-    run->best = state.best;
-    kohl_text_add(&run->history, "%s", state.history);
-    status = run->history.status;
-    read_best(run);
-  }
-  kohl_free(run->ctx, state.history);
+               (long long)place->epoch, what->loss, what->accuracy, what->val_loss, what->metrics.accuracy,
+               what->metrics.balanced_accuracy, place->best_epoch == place->epoch ? " (best)" : "", what->seconds);
   return status;
 }

@@ -1,4 +1,4 @@
-/* What learns: class weights, the head with its session, and the optimizer that the recipe names. */
+/* What learns: class weights, the session of what a step runs, and the optimizer that the phase names. */
 #include <string.h>
 
 #include "kernels/core/alloc.h"
@@ -53,8 +53,7 @@ static kohl_status make_session(kohl_run *run) {
   options.label_smoothing = (float)r->loss.label_smoothing;
   options.divide_by_weights = r->loss.weights_divide_by == KOHL_DIVIDE_BY_WEIGHTS;
   options.seed = (uint64_t)r->seed;
-  kohl_status status = kohl_head_create(ctx, r, run->base->graph, (int)classes, &run->head);
-  if (status == KOHL_OK) status = kohl_session_create(ctx, run->head, &options, &run->session);
+  kohl_status status = kohl_session_create(ctx, kohl_feed_model(run), &options, &run->session);
   if (status != KOHL_OK) return status;
   /* with sigmoid a class weight is that of its pictures, which the epoch writes for every sample, as Keras does */
   const kohl_session_head head = kohl_session_head_at(run->session, 0);
@@ -62,14 +61,13 @@ static kohl_status make_session(kohl_run *run) {
   memcpy(sigmoid ? head.positive_weights : head.class_weights, sigmoid ? run->positive_weights : run->class_weights,
          classes * sizeof(float));
   status = kohl_alloc(ctx, run->draws.count, sizeof *run->order, "order", &run->order);
-  if (status == KOHL_OK) status = kohl_alloc(ctx, (size_t)r->batch, sizeof *run->truth, "labels", &run->truth);
   if (status != KOHL_OK) return status;
   return kohl_alloc(ctx, (size_t)r->batch * classes, sizeof(float), "probabilities", &run->probabilities);
 }
 
 static kohl_status make_update(kohl_run *run) {
   static const kohl_update_rule rules[] = {KOHL_UPDATE_SGD, KOHL_UPDATE_RMSPROP, KOHL_UPDATE_ADAM, KOHL_UPDATE_ADAMW};
-  const kohl_recipe *r = &run->recipe;
+  const kohl_recipe_phase *r = run->phase;
   size_t count;
   const float *params = kohl_session_params(run->session, &count);
   const kohl_update_options options = {.rule = rules[r->optimizer.name],
@@ -86,6 +84,7 @@ static kohl_status make_update(kohl_run *run) {
                                        .clip_norm = r->optimizer.clip_norm,
                                        .ema = r->optimizer.ema};
   kohl_status status = kohl_update_create(run->ctx, &options, params, count, &run->update);
+  if (status == KOHL_OK && run->recipe.accumulate > 1) status = kohl_accumulate_create(run->ctx, count, &run->sum);
   if (status == KOHL_OK) {
     kohl_run_log(run->ctx, run->options->run, "%zu trained weights, %zu bytes of optimizer state", count,
                  kohl_update_bytes(&options, count));
@@ -93,8 +92,37 @@ static kohl_status make_update(kohl_run *run) {
   return status;
 }
 
+/* A copy of the running statistics, to which a step that is not taken goes back. */
+static kohl_status make_statistics(kohl_run *run) {
+  size_t count;
+  const float *statistics = kohl_session_state(run->session, &count);
+  if (!count) return KOHL_OK;
+  kohl_status status = kohl_alloc(run->ctx, count, sizeof(float), "running statistics", &run->statistics);
+  if (status == KOHL_OK) memcpy(run->statistics, statistics, count * sizeof *statistics);
+  return status;
+}
+
 kohl_status kohl_run_learner(kohl_run *run) {
   kohl_status status = make_weights(run);
   if (status == KOHL_OK) status = make_session(run);
+  if (status == KOHL_OK) status = make_statistics(run);
   return status == KOHL_OK ? make_update(run) : status;
+}
+
+/* For sigmoid every label is a question: this one or not. */
+void kohl_run_tell(kohl_run *run, int n) {
+  const kohl_session_head head = kohl_session_head_at(run->session, 0);
+  const uint64_t *draws = kohl_session_draws(run->session);
+  for (int i = 0; i < n; i++) {
+    size_t count, sample = run->draws.sample[run->order[draws[i]]];
+    const int *labels = kohl_sample_labels(&run->samples, sample, &count);
+    if (head.labels) {
+      head.labels[i] = labels[0];
+      continue;
+    }
+    float *row = head.targets + (size_t)i * (size_t)head.k;
+    for (int k = 0; k < head.k; k++) row[k] = 0.0f;
+    for (size_t k = 0; k < count; k++) row[labels[k]] = 1.0f;
+    head.sample_weights[i] = run->class_weights[labels[0]];
+  }
 }

@@ -7,6 +7,7 @@
 
 #include "datasets/loader.h"
 #include "nn/model.h"
+#include "train/augmenting.h"
 
 enum { KOHL_PICTURES_BATCH = 32 };
 
@@ -21,6 +22,8 @@ typedef struct kohl_pictures_job {
   size_t count;
   int batch;   /* pictures in one run */
   int workers; /* decoding threads, 0: the caller decodes; -1: as many as the context has */
+  kohl_cache *cache; /* of fitted pictures, borrowed; or NULL */
+  kohl_augmenting *augmenting; /* or NULL: pictures as they are */
   kohl_pictures_sink sink;
   void *user;
   void (*progress)(void *user, size_t done, size_t count); /* after each batch; may be NULL */

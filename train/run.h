@@ -1,46 +1,23 @@
-/* The state of one training run, shared by fit.c (what comes when), lists.c (what is learned from), learner.c (what is
- * trained), epoch.c and validate.c (a pass) and keep.c (what is written). */
+/* The state of one training run, shared by the files that make it: fit.c (what comes when), setup.c (recipe and base),
+ * lists.c (what is learned from), phase.c (what a phase begins and ends with), feed.c (what a step reads), learner.c
+ * (what is trained), step.c, epoch.c and validate.c (a pass), keep.c (what is written) and resume.c (the checkpoint).
+ *
+ * model is the whole network.  A phase cuts it at its boundary, below which nothing is trained and nothing random
+ * happens: what the part below gives is worked out once per picture where memory allows, and a step then runs the part
+ * above alone (rest); else a step runs the whole. */
 #ifndef KOHL_TRAIN_RUN_H
 #define KOHL_TRAIN_RUN_H
 
 #include "datasets/balance.h"
 #include "nn/session.h"
+#include "train/accumulate.h"
 #include "train/checkpoint.h"
-#include "train/features.h"
+#include "train/feed.h"
 #include "train/fit.h"
 #include "train/head.h"
 #include "train/metrics.h"
 #include "train/runfolder.h"
 #include "train/update.h"
-
-typedef struct kohl_run {
-  kohl_context *ctx;
-  const kohl_train_options *options;
-  kohl_recipe recipe;
-  uint32_t recipe_digest, data_digest, features_digest;
-  kohl_samples samples;
-  size_t copies; /* pictures that were dropped as copies */
-  size_t *list;  /* owned: indices into samples, training first, then validation; each picture once */
-  size_t train_count, validation_count;
-  kohl_list draws; /* of an epoch, in the list's order: indices into samples, some of them several times */
-  size_t *row;     /* [draws.count], owned: the place of a draw's picture in list */
-  kohl_preprocessing pre;
-  kohl_model *base, *head;
-  kohl_features train, validation;
-  float *class_weights, *positive_weights; /* [classes], owned */
-  kohl_session *session;                   /* of the head, for training */
-  kohl_update *update;                     /* the optimizer with its state, owned */
-  float *probabilities;                    /* [batch][classes], owned: of one step */
-  int32_t *truth;                          /* [batch], owned: the classes of one step */
-  size_t *order;                           /* [draws.count], owned: this epoch's positions in draws */
-  int64_t epoch, step;                     /* complete epochs, updates */
-  int64_t best_epoch;                      /* 0: none */
-  double best;                             /* its figure: larger is better */
-  int bad_steps;                           /* steps in a row that were not finite */
-  kohl_text history;                       /* metrics.csv */
-  kohl_train_result result;
-  double begun; /* seconds: when this pass began, for rates */
-} kohl_run;
 
 /* What an epoch gave. */
 typedef struct kohl_epoch {
@@ -51,20 +28,77 @@ typedef struct kohl_epoch {
   double seconds;
 } kohl_epoch;
 
+typedef struct kohl_run {
+  kohl_context *ctx;
+  const kohl_train_options *options;
+  kohl_recipe recipe;
+  const kohl_recipe_phase *phase; /* of the recipe: the one at hand */
+  uint32_t recipe_digest, data_digest, features_digest;
+  uint32_t recorded_features, recorded_plan; /* of the checkpoint that was taken up */
+  kohl_samples samples;
+  size_t copies; /* pictures that were dropped as copies */
+  size_t *list;  /* owned: indices into samples, training first, then validation; each picture once */
+  size_t train_count, validation_count;
+  kohl_list draws; /* of an epoch, in the list's order: indices into samples, some of them several times */
+  size_t *row;     /* [draws.count], owned: the place of a draw's picture in list */
+  kohl_preprocessing own, pre;             /* the base's, the run's */
+  bool looked;                             /* every picture of list was opened once: the bad ones are known */
+  kohl_cache *pictures;                    /* fitted pictures, or NULL */
+  kohl_model *model;                       /* the whole network; its weights are those of the last kohl_run_store */
+  kohl_feed feed;                          /* of the phase */
+  float *class_weights, *positive_weights; /* [classes], owned */
+  kohl_session *session;                   /* of feed.rest, for training */
+  kohl_update *update;                     /* the optimizer with its state, owned */
+  kohl_accumulate *sum;                    /* of gradients, owned; NULL where every batch is an update */
+  float *statistics;                       /* running statistics after the last update, owned; NULL without any */
+  float *probabilities;                    /* [batch][classes], owned: of one batch */
+  size_t *order;                           /* [draws.count], owned: this epoch's positions in draws */
+  kohl_place place;                        /* how far the run is */
+  kohl_text history;                       /* metrics.csv */
+  kohl_train_result result;
+  double begun; /* seconds: when this pass began, for rates */
+} kohl_run;
+
+/* Reads and settles the recipe, opens the base and makes the network: base, head, initial weights.  own is the base's
+ * preprocessing. */
+kohl_status kohl_run_setup(kohl_run *run);
+
 /* Opens the data, drops copies, splits, and makes the lists.  What is dropped, given to a part and drawn is a function
  * of the recipe and the files alone. */
 kohl_status kohl_run_data(kohl_run *run);
 
-/* Makes what learns, for features that are there: class weights, the head with its session, the optimizer. */
+/* The preprocessing of the run and, where no pass over the pictures has done so yet, a look at every one of them. */
+kohl_status kohl_run_preprocessing(kohl_run *run);
+kohl_status kohl_run_look(kohl_run *run);
+
+/* Begins phase number place.phase with run->model: marks layers, makes the feed and what learns. */
+kohl_status kohl_phase_begin(kohl_run *run);
+/* After its last epoch, where another phase follows: the weights that it begins with go to run->model and a file. */
+kohl_status kohl_phase_advance(kohl_run *run);
+/* Frees what belongs to the phase. */
+void kohl_phase_free(kohl_run *run);
+/* Puts the network of place.phase, as it was when that phase began, into run->model: for a resume. */
+kohl_status kohl_phase_reopen(kohl_run *run);
+
+/* Makes what learns, for a feed that is there: class weights, session, optimizer. */
 kohl_status kohl_run_learner(kohl_run *run);
 
-/* Puts the weights that are judged and kept into head: the optimizer's average where it has one, else the trained ones.
- */
+/* Puts the weights that are judged and kept into model: the optimizer's average where it has one, else the trained
+ * ones. */
 kohl_status kohl_run_store(kohl_run *run);
 
-/* One pass over the training part and, where there is one, the validation part.  epoch counts from 1 and keys order
- * and dropout.  epoch's metrics are the caller's, also on failure. */
-kohl_status kohl_run_epoch(kohl_run *run, int64_t epoch, kohl_epoch *out);
+/* Writes what the head is told about the n samples whose positions are in the session's draws. */
+void kohl_run_tell(kohl_run *run, int n);
+
+/* One update: the gradients of recipe.accumulate batches, of which the first begins at place.at.  Moves place on, also
+ * when the step is refused for numbers that are not finite; the third of these in a row is KOHL_NOT_FINITE.  After any
+ * other failure everything is as it was before the call. */
+kohl_status kohl_run_step(kohl_run *run, double *lr);
+size_t kohl_run_steps(const kohl_run *run); /* updates of an epoch */
+
+/* The rest of an epoch: from place.at to the end of the draws, then the validation part.  epoch's metrics are the
+ * caller's, also on failure. */
+kohl_status kohl_run_epoch(kohl_run *run, kohl_epoch *out);
 
 /* Judges the weights of kohl_run_store by the validation part: out's metrics and val_loss. */
 kohl_status kohl_run_validate(kohl_run *run, kohl_epoch *out);
@@ -75,12 +109,20 @@ void kohl_epoch_order(uint64_t seed, uint32_t epoch, size_t *order, size_t count
 /* The lists as files, labels.txt and recipe.yaml. */
 kohl_status kohl_run_write_lists(kohl_run *run);
 
-/* After an epoch: best.safetensors when it is the best so far, a line of metrics.csv, the checkpoint. */
-kohl_status kohl_run_keep(kohl_run *run, int64_t epoch, const kohl_epoch *what);
+/* After an epoch: best.safetensors when it is the best so far, a line of metrics.csv. */
+kohl_status kohl_run_keep(kohl_run *run, const kohl_epoch *what);
 
-/* Writes the checkpoint, or reads it back into the run. */
+/* The figure that decides, larger is better.  Without validation pictures the last epoch is the best. */
+double kohl_run_figure(const kohl_run *run, kohl_recipe_word which, const kohl_epoch *what);
+
+/* Writes the checkpoint.  kohl_run_peek finds the newest one that is whole and reads how far the run was; load reads
+ * its arrays into the session and optimizer that kohl_phase_begin has made for it. */
 kohl_status kohl_run_save(kohl_run *run);
-kohl_status kohl_run_load(kohl_run *run);
+kohl_status kohl_run_peek(kohl_run *run, kohl_safetensors **file);
+kohl_status kohl_run_load(kohl_run *run, const kohl_safetensors *file);
+
+/* Fills progress with where the run is, for the callback. */
+kohl_train_progress kohl_run_progress(const kohl_run *run, const char *what, size_t done, size_t count);
 
 /* Seconds of a clock that only goes forward. */
 double kohl_run_clock(void);

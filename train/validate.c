@@ -1,4 +1,4 @@
-/* The validation part after an epoch: the weights that would be kept, run over its features. */
+/* The validation part after an epoch: the weights that would be kept, run over kept rows or over its pictures. */
 #include <string.h>
 
 #include "kernels/core/alloc.h"
@@ -7,26 +7,62 @@
 
 enum { VALIDATION_BATCH = 256 };
 
-/* Probabilities of the validation part's good pictures, row by row, and their labels. */
-static kohl_status validate_rows(kohl_run *run, kohl_session *session, float *rows, int32_t *truth, size_t *count) {
-  int classes = (int)run->samples.class_count, last = (int)run->head->graph->count - 1;
-  size_t floats = run->validation.floats;
+/* Probabilities of the validation part's good pictures, row by row, and their samples. */
+typedef struct answers {
+  const size_t *list;
+  float *rows;
+  size_t *sample;
+  size_t count, classes;
+} answers;
+
+static kohl_status answer_rows(kohl_run *run, kohl_session *session, answers *a) {
+  const kohl_features *kept = &run->feed.validation;
+  const int last = (int)session->model->graph->count - 1;
   float *input = kohl_session_input(session);
   kohl_status status = KOHL_OK;
-  *count = 0;
-  for (size_t first = 0; first < run->validation.count && status == KOHL_OK;) {
+  for (size_t first = 0; first < kept->count && status == KOHL_OK;) {
     int n = 0;
-    for (; first < run->validation.count && n < VALIDATION_BATCH; first++) {
-      const kohl_sample *sample = &run->samples.sample[run->validation.list[first]];
-      if (sample->bad) continue;
-      memcpy(input + (size_t)n * floats, run->validation.rows + first * floats, floats * sizeof *input);
-      truth[*count + (size_t)n++] = sample->label;
+    for (; first < kept->count && n < VALIDATION_BATCH; first++) {
+      if (run->samples.sample[a->list[first]].bad) continue;
+      memcpy(input + (size_t)n * kept->floats, kept->rows + first * kept->floats, kept->floats * sizeof *input);
+      a->sample[a->count + (size_t)n++] = a->list[first];
     }
     status = kohl_session_run(session, n);
-    if (status == KOHL_OK) status = kohl_session_output(session, last, n, rows + *count * (size_t)classes);
-    *count += (size_t)n;
+    if (status == KOHL_OK) status = kohl_session_output(session, last, n, a->rows + a->count * a->classes);
+    a->count += (size_t)n;
   }
   return status;
+}
+
+static kohl_status answer_kept(kohl_run *run, answers *a) {
+  kohl_session *session;
+  kohl_plan_options options = kohl_plan_options_default();
+  options.batch = VALIDATION_BATCH;
+  kohl_status status = kohl_session_create(run->ctx, run->feed.above, &options, &session);
+  if (status == KOHL_OK) status = answer_rows(run, session, a);
+  kohl_session_destroy(session);
+  return status;
+}
+
+static kohl_status take_answer(void *user, size_t at, const float *row, size_t floats) {
+  answers *a = user;
+  memcpy(a->rows + a->count * a->classes, row, floats * sizeof *row);
+  a->sample[a->count++] = a->list[at];
+  return KOHL_OK;
+}
+
+static kohl_status answer_pictures(kohl_run *run, answers *a) {
+  const kohl_pictures_job job = {.model = run->model,
+                                 .pre = &run->pre,
+                                 .samples = &run->samples,
+                                 .list = a->list,
+                                 .count = run->validation_count,
+                                 .batch = KOHL_PICTURES_BATCH,
+                                 .workers = (int)run->recipe.data.workers,
+                                 .cache = run->pictures,
+                                 .sink = take_answer,
+                                 .user = a};
+  return kohl_pictures_run(run->ctx, &job);
 }
 
 /* -ln p; p below 1e-7 counts as 1e-7, as in Keras. */
@@ -34,41 +70,50 @@ static double surprise(float p) { return -(double)kohl_logf(p < 1e-7f ? 1e-7f : 
 
 /* The mean over the pictures, without weights and smoothing: of -ln p of the truth, or with sigmoid of the mean over
  * all labels of -ln p of this one being so, or not. */
-static double validation_loss(const kohl_run *run, const float *rows, const int32_t *truth, size_t count) {
-  const size_t classes = run->samples.class_count;
+static double validation_loss(const kohl_run *run, const answers *a) {
   double sum = 0;
-  for (size_t i = 0; i < count; i++) {
-    const float *row = rows + i * classes;
+  for (size_t i = 0; i < a->count; i++) {
+    const float *row = a->rows + i * a->classes;
+    size_t count, k = 0;
+    const int *labels = kohl_sample_labels(&run->samples, a->sample[i], &count);
     if (run->recipe.loss.name != KOHL_LOSS_SIGMOID) {
-      sum += surprise(row[truth[i]]);
+      sum += surprise(row[labels[0]]);
       continue;
     }
     double own = 0;
-    for (size_t c = 0; c < classes; c++) own += surprise(c == (size_t)truth[i] ? row[c] : 1.0f - row[c]);
-    sum += own / (double)classes;
+    for (size_t c = 0; c < a->classes; c++) {
+      for (k = 0; k < count && labels[k] != (int)c;) k++;
+      own += surprise(k < count ? row[c] : 1.0f - row[c]);
+    }
+    sum += own / (double)a->classes;
   }
-  return count ? sum / (double)count : 0;
+  return a->count ? sum / (double)a->count : 0;
+}
+
+static kohl_status judge(kohl_run *run, const answers *a, kohl_epoch *out) {
+  int32_t *truth;
+  kohl_status status = kohl_alloc(run->ctx, a->count, sizeof *truth, "validation labels", &truth);
+  if (status != KOHL_OK) return status;
+  for (size_t i = 0; i < a->count; i++) truth[i] = run->samples.sample[a->sample[i]].label;
+  status = kohl_metrics_compute(run->ctx, a->rows, truth, a->count, (int)a->classes, &out->metrics);
+  if (status == KOHL_OK) out->val_loss = validation_loss(run, a);
+  kohl_free(run->ctx, truth);
+  return status;
 }
 
 kohl_status kohl_run_validate(kohl_run *run, kohl_epoch *out) {
   kohl_context *ctx = run->ctx;
-  size_t classes = run->samples.class_count, count = 0;
-  kohl_session *session = NULL;
-  float *rows = NULL;
-  int32_t *truth = NULL;
-  kohl_plan_options options = kohl_plan_options_default();
-  options.batch = VALIDATION_BATCH;
+  answers a = {.list = run->list + run->train_count, .classes = run->samples.class_count};
   kohl_status status = kohl_run_store(run);
-  if (status == KOHL_OK) status = kohl_session_create(ctx, run->head, &options, &session);
   if (status == KOHL_OK) {
-    status = kohl_alloc(ctx, run->validation.count * classes, sizeof *rows, "validation probabilities", &rows);
+    status = kohl_alloc(ctx, run->validation_count * a.classes, sizeof *a.rows, "validation probabilities", &a.rows);
   }
-  if (status == KOHL_OK) status = kohl_alloc(ctx, run->validation.count, sizeof *truth, "validation labels", &truth);
-  if (status == KOHL_OK) status = validate_rows(run, session, rows, truth, &count);
-  if (status == KOHL_OK) status = kohl_metrics_compute(ctx, rows, truth, count, (int)classes, &out->metrics);
-  if (status == KOHL_OK) out->val_loss = validation_loss(run, rows, truth, count);
-  kohl_free(ctx, rows);
-  kohl_free(ctx, truth);
-  kohl_session_destroy(session);
+  if (status == KOHL_OK) {
+    status = kohl_alloc(ctx, run->validation_count, sizeof *a.sample, "validation samples", &a.sample);
+  }
+  if (status == KOHL_OK) status = run->feed.rows ? answer_kept(run, &a) : answer_pictures(run, &a);
+  if (status == KOHL_OK) status = judge(run, &a, out);
+  kohl_free(ctx, a.rows);
+  kohl_free(ctx, a.sample);
   return status;
 }

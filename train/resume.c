@@ -1,0 +1,94 @@
+/* The run's checkpoint: what stands in it, and taking it up again. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "kernels/core/alloc.h"
+#include "train/run.h"
+
+static uint32_t plan_digest(const kohl_run *run) {
+  uint64_t plan = run->session->plan->digest;
+  return (uint32_t)(plan ^ plan >> 32);
+}
+
+/* The arrays of the phase at hand. */
+static void list_arrays(kohl_run *run, kohl_checkpoint *state) {
+  size_t count;
+  float *values = kohl_session_params(run->session, &count);
+  state->arrays[0] = (kohl_checkpoint_array){"params", values, count};
+  state->array_count = 1 + kohl_update_arrays(run->update, state->arrays + 1);
+  values = kohl_session_state(run->session, &count);
+  if (count) state->arrays[state->array_count++] = (kohl_checkpoint_array){"statistics", values, count};
+}
+
+kohl_status kohl_run_save(kohl_run *run) {
+  kohl_checkpoint state = {.place = run->place,
+                           .recipe = run->recipe_digest,
+                           .data = run->data_digest,
+                           .features = run->features_digest,
+                           .plan = plan_digest(run),
+                           .history = run->history.text ? run->history.text : (char *)""};
+  list_arrays(run, &state);
+  return run->history.status == KOHL_OK ? kohl_checkpoint_save(run->ctx, run->options->run, &state)
+                                        : run->history.status;
+}
+
+/* A checkpoint's numbers must be those of a run of this recipe on these pictures. */
+static kohl_status check_place(kohl_run *run, const kohl_checkpoint *c) {
+  const char *folder = run->options->run;
+  if (c->recipe != run->recipe_digest) {
+    return kohl_fail(run->ctx, KOHL_USAGE,
+                     "%s: the checkpoint is of another recipe (CRC32C %08" PRIx32 ", expected %08" PRIx32
+                     "): resume with the recipe and --set of the first call; only epochs may differ",
+                     folder, c->recipe, run->recipe_digest);
+  }
+  if (c->data != run->data_digest) {
+    return kohl_fail(run->ctx, KOHL_BAD_INPUT,
+                     "%s: the checkpoint is of other pictures (CRC32C of the list %08" PRIx32 ", expected %08" PRIx32
+                     ")",
+                     folder, c->data, run->data_digest);
+  }
+  if (c->place.phase >= run->recipe.phase_count || c->place.at > (int64_t)run->draws.count) {
+    return kohl_fail(run->ctx, KOHL_BAD_INPUT,
+                     "%s: the checkpoint stands in phase %lld at draw %lld, expected at most %d and %zu", folder,
+                     (long long)c->place.phase + 1, (long long)c->place.at, run->recipe.phase_count, run->draws.count);
+  }
+  return KOHL_OK;
+}
+
+kohl_status kohl_run_peek(kohl_run *run, kohl_safetensors **file) {
+  kohl_checkpoint state;
+  kohl_status status = kohl_checkpoint_open(run->ctx, run->options->run, &state, file);
+  if (status != KOHL_OK) return status;
+  status = check_place(run, &state);
+  if (status == KOHL_OK) {
+    run->place = state.place;
+    run->recorded_features = state.features;
+    run->recorded_plan = state.plan;
+    kohl_text_add(&run->history, "%s", state.history);
+    status = run->history.status;
+  }
+  kohl_free(run->ctx, state.history);
+  if (status == KOHL_OK) return KOHL_OK;
+  kohl_safetensors_close(run->ctx, *file);
+  *file = NULL;
+  return status;
+}
+
+kohl_status kohl_run_load(kohl_run *run, const kohl_safetensors *file) {
+  kohl_checkpoint state = {.array_count = 0};
+  list_arrays(run, &state);
+  kohl_status status = kohl_checkpoint_read(run->ctx, file, &state);
+  if (status != KOHL_OK) {
+    kohl_fail_prefix(run->ctx, "%s: the checkpoint", run->options->run);
+    return status;
+  }
+  if (run->recorded_features != run->features_digest || run->recorded_plan != plan_digest(run)) {
+    kohl_run_log(run->ctx, run->options->run,
+                 "the base's outputs or the kernels are not those of the first call (another machine "
+                 "or --cpu): the result will be close to an uninterrupted run's, not equal");
+  }
+  size_t count;
+  const float *statistics = kohl_session_state(run->session, &count);
+  if (run->statistics) memcpy(run->statistics, statistics, count * sizeof *statistics);
+  return KOHL_OK;
+}

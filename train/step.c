@@ -1,0 +1,195 @@
+/* One update: the gradients of one or several batches, looked at, then taken.
+ *
+ * A bad picture keeps its place in the order, so that the draws of the others do not move; its batch is smaller. */
+#include <math.h>
+#include <string.h>
+
+#include "kernels/core/alloc.h"
+#include "train/run.h"
+
+enum { BAD_STEPS = 3, FILES_NAMED = 8 };
+
+/* What a step found, before it counts. */
+typedef struct found {
+  double loss, divisor;
+  int64_t right, seen;
+  const char *wrong; /* why it must not be taken, or NULL */
+  const char *layer; /* where */
+} found;
+
+static size_t group_size(const kohl_run *run) { return (size_t)(run->recipe.batch * run->recipe.accumulate); }
+
+size_t kohl_run_steps(const kohl_run *run) { return (run->draws.count + group_size(run) - 1) / group_size(run); }
+
+static bool finite_array(const float *x, size_t n) {
+  bool finite = true;
+  for (size_t i = 0; i < n; i++) finite &= x[i] - x[i] == 0.0f;
+  return finite;
+}
+
+/* The largest size of n gradients; infinite when one is not finite. */
+static float largest(const float *gradients, size_t n) {
+  float size = 0.0f;
+  for (size_t i = 0; i < n; i++) {
+    float one = fabsf(gradients[i]);
+    if (!(one <= size)) size = one - one == 0.0f ? one : INFINITY; /* NaN too */
+  }
+  return size;
+}
+
+static const char *last_layer(const kohl_run *run) {
+  const kohl_graph *graph = run->session->model->graph;
+  return graph->nodes[graph->count - 1].name;
+}
+
+/* The layer whose gradient made the optimizer refuse: the one with the largest, of equal ones the nearest to the loss.
+ */
+static const char *guilty_layer(const kohl_run *run, const float *gradients) {
+  const kohl_graph *graph = run->session->model->graph;
+  const char *name = last_layer(run);
+  float most = 0.0f;
+  for (size_t i = graph->count; i-- > 0;) {
+    kohl_weight_spec specs[KOHL_NODE_WEIGHTS];
+    for (int w = kohl_node_weights(graph, &graph->nodes[i], specs); w-- > 0;) {
+      size_t from = kohl_plan_param(run->session->plan, (int)i, specs[w].suffix);
+      float size = from == SIZE_MAX ? 0.0f : largest(gradients + from, specs[w].count);
+      if (size > most) most = size, name = graph->nodes[i].name;
+    }
+  }
+  return name;
+}
+
+/* Running statistics as they were after the last update. */
+static void restore_statistics(kohl_run *run) {
+  size_t count;
+  float *statistics = kohl_session_state(run->session, &count);
+  if (run->statistics) memcpy(statistics, run->statistics, count * sizeof *statistics);
+}
+
+static void keep_statistics(kohl_run *run) {
+  size_t count;
+  const float *statistics = kohl_session_state(run->session, &count);
+  if (run->statistics) memcpy(run->statistics, statistics, count * sizeof *statistics);
+}
+
+/* A step that must not be taken.  The third in a row ends the run. */
+static kohl_status refuse(kohl_run *run, size_t first, size_t end, const found *f) {
+  const long long step = (long long)run->place.step, epoch = (long long)run->place.epoch + 1;
+  run->place.bad_steps++;
+  restore_statistics(run);
+  kohl_run_log(run->ctx, run->options->run, "epoch %lld, step %lld: the %s at layer '%s'; no update", epoch, step,
+               f->wrong, f->layer);
+  if (run->place.bad_steps < BAD_STEPS) return KOHL_OK;
+  kohl_text names = {.ctx = run->ctx};
+  int named = 0;
+  for (size_t p = first; p < end && named <= FILES_NAMED; p++) {
+    size_t at = run->draws.sample[run->order[p]];
+    char path[KOHL_SAMPLE_PATH];
+    if (run->samples.sample[at].bad) continue;
+    if (named == FILES_NAMED) kohl_text_add(&names, ", ...");
+    if (named++ < FILES_NAMED)
+      kohl_text_add(&names, "%s%s", named > 1 ? ", " : "", kohl_sample_path(&run->samples, at, path));
+  }
+  kohl_status status = kohl_fail(run->ctx, KOHL_NOT_FINITE,
+                                 "step %lld (epoch %lld): the %s at layer '%s', %d times in a row; "
+                                 "expected numbers: lower optimizer.lr; pictures: %s",
+                                 step, epoch, f->wrong, f->layer, BAD_STEPS, names.text ? names.text : "");
+  kohl_text_free(&names);
+  return status;
+}
+
+/* Counts a batch's losses and right answers; *divisor is what its gradients were divided by. */
+static kohl_status count_batch(kohl_run *run, int n, found *f, double *divisor) {
+  size_t classes = run->samples.class_count;
+  const int last = (int)run->session->model->graph->count - 1;
+  const kohl_session_head head = kohl_session_head_at(run->session, 0);
+  const uint64_t *draws = kohl_session_draws(run->session);
+  kohl_desc desc = kohl_plan_head_desc(run->session->plan, &run->session->plan->heads[0]);
+  kohl_status status = kohl_session_output(run->session, last, n, run->probabilities);
+  for (int i = 0; i < n && status == KOHL_OK; i++) {
+    const float *row = run->probabilities + (size_t)i * classes;
+    size_t best = 0, count;
+    for (size_t c = 1; c < classes; c++) best = row[c] > row[best] ? c : best;
+    const int *labels = kohl_sample_labels(&run->samples, run->draws.sample[run->order[draws[i]]], &count);
+    for (size_t k = 0; k < count; k++) f->right += (size_t)labels[k] == best;
+    f->loss += (double)head.losses[i];
+  }
+  desc.n = n;
+  *divisor = (double)(head.labels ? kohl_softmax_xent_divisor(&desc.softmax_xent, head.labels, head.class_weights)
+                                  : kohl_sigmoid_bce_divisor(&desc.sigmoid_bce, head.sample_weights));
+  f->divisor += *divisor;
+  f->seen += n;
+  return status;
+}
+
+/* Forward and backward on positions first to end - 1. */
+static kohl_status run_batch(kohl_run *run, size_t first, size_t end, found *f) {
+  const kohl_train_hooks *hooks = run->options->hooks;
+  const kohl_shape in = run->session->model->graph->nodes[0].shape;
+  int n;
+  kohl_status status = kohl_feed_next(run, first, end, &n);
+  if (status != KOHL_OK || n == 0 || f->wrong) return status;
+  kohl_run_tell(run, n);
+  if (hooks && hooks->on_input) {
+    hooks->on_input(hooks->user, run->place.step, kohl_session_input(run->session),
+                    (size_t)n * (size_t)in.h * (size_t)in.w * (size_t)in.c);
+  }
+  status = kohl_session_backward(run->session, n, (uint32_t)run->place.epoch + 1);
+  if (status != KOHL_OK) return status;
+  if (!finite_array(kohl_session_losses(run->session), (size_t)n)) {
+    f->wrong = "loss is not finite";
+    f->layer = last_layer(run);
+    return KOHL_OK;
+  }
+  double divisor;
+  size_t count;
+  status = count_batch(run, n, f, &divisor);
+  if (status == KOHL_OK && run->sum) {
+    kohl_accumulate_add(run->sum, kohl_session_gradients(run->session, &count), divisor);
+  }
+  return status;
+}
+
+/* Takes the step unless its numbers are wrong, which f then says. */
+static void update(kohl_run *run, found *f, double *lr) {
+  const kohl_train_hooks *hooks = run->options->hooks;
+  size_t count;
+  float *params = kohl_session_params(run->session, &count);
+  /* the session's memory, which nothing reads after the step: clipping may change it */
+  float *gradients = kohl_session_gradients(run->session, &count);
+  if (run->sum) kohl_accumulate_finish(run->sum, gradients);
+  if (hooks && hooks->on_gradients) hooks->on_gradients(hooks->user, run->place.step, gradients, count);
+  *lr = kohl_schedule_rate(run->phase, &run->place.schedule, run->place.phase_step, (int64_t)kohl_run_steps(run));
+  if (kohl_update_step(run->update, run->place.phase_step + 1, *lr, params, gradients)) return;
+  f->wrong = "gradient is not finite or too large for the rate";
+  f->layer = guilty_layer(run, gradients);
+}
+
+kohl_status kohl_run_step(kohl_run *run, double *lr) {
+  const size_t batch = (size_t)run->recipe.batch, first = (size_t)run->place.at;
+  size_t end = first + group_size(run);
+  if (end > run->draws.count) end = run->draws.count;
+  found f = {0, 0, 0, 0, NULL, ""};
+  kohl_status status = KOHL_OK;
+  if (run->sum) kohl_accumulate_begin(run->sum);
+  for (size_t p = first; p < end && status == KOHL_OK; p += batch) {
+    status = run_batch(run, p, p + batch < end ? p + batch : end, &f);
+  }
+  if (status != KOHL_OK) {
+    restore_statistics(run);
+    return status;
+  }
+  run->place.at = (int64_t)end;
+  if (!f.wrong && !f.seen) return KOHL_OK; /* nothing but bad pictures */
+  if (!f.wrong) update(run, &f, lr);
+  if (f.wrong) return refuse(run, first, end, &f);
+  keep_statistics(run);
+  run->place.step++;
+  run->place.phase_step++;
+  run->place.bad_steps = 0;
+  run->place.loss += f.loss;
+  run->place.divisor += f.divisor;
+  run->place.right += f.right;
+  run->place.seen += f.seen;
+  return KOHL_OK;
+}
