@@ -151,7 +151,7 @@ static kohl_status take_step(kohl_run *run, int64_t epoch, size_t first, size_t 
   float *params = kohl_session_params(run->session, &count);
   /* the session's memory, which nothing reads after the step: clipping may change it */
   float *gradients = kohl_session_gradients(run->session, &count);
-  *lr = run->recipe.optimizer.lr / (1.0 + run->recipe.optimizer.decay * (double)run->step);
+  *lr = run->recipe.phases[0].optimizer.lr / (1.0 + run->recipe.phases[0].optimizer.decay * (double)run->step);
   if (!finite_array(kohl_session_losses(run->session), (size_t)n)) {
     const char *layer = run->head->graph->nodes[run->head->graph->count - 1].name;
     return refuse_step(run, epoch, first, end, "loss is not finite", layer);
@@ -168,7 +168,7 @@ static kohl_status take_step(kohl_run *run, int64_t epoch, size_t first, size_t 
 static void report(const kohl_run *run, int64_t epoch, size_t done, size_t count, const tally *t) {
   if (!run->options->progress) return;
   double seconds = kohl_run_clock() - run->begun, share = count ? (double)done / (double)count : 1;
-  int epochs = (int)run->recipe.epochs;
+  int epochs = (int)run->recipe.phases[0].epochs;
   kohl_train_progress p = {.what = "training",
                            .done = done,
                            .count = count,

@@ -10,10 +10,10 @@
 /* CRC32C of the recipe without what a resume may change: the number of epochs, and of threads. */
 static kohl_status digest_recipe(kohl_run *run) {
   char *text;
-  int64_t epochs = run->recipe.epochs, workers = run->recipe.data.workers;
-  run->recipe.epochs = run->recipe.data.workers = 0;
+  int64_t epochs = run->recipe.phase.epochs, workers = run->recipe.data.workers;
+  run->recipe.phase.epochs = run->recipe.data.workers = 0;
   kohl_status status = kohl_recipe_print(run->ctx, &run->recipe, &text);
-  run->recipe.epochs = epochs;
+  run->recipe.phase.epochs = epochs;
   run->recipe.data.workers = workers;
   if (status != KOHL_OK) return status;
   run->recipe_digest = kohl_crc32c(0, text, strlen(text));
@@ -89,7 +89,7 @@ static void pass_progress(void *user, const char *what, size_t done, size_t coun
   kohl_run *run = user;
   if (!run->options->progress) return;
   double seconds = kohl_run_clock() - run->begun, share = (double)done / (double)count;
-  kohl_train_progress p = {.what = what, .done = done, .count = count, .epochs = (int)run->recipe.epochs};
+  kohl_train_progress p = {.what = what, .done = done, .count = count, .epochs = (int)run->recipe.phases[0].epochs};
   p.rate = seconds > 0 ? (double)done / seconds : 0;
   p.seconds_left = seconds * (1 - share) / share;
   run->options->progress(&p, run->options->progress_user);
@@ -125,9 +125,9 @@ static void report_epoch(const kohl_run *run, const kohl_epoch *what, double sec
   if (!run->options->progress) return;
   kohl_train_progress p = {.what = "epoch",
                            .done = (size_t)run->epoch,
-                           .count = (size_t)run->recipe.epochs,
+                           .count = (size_t)run->recipe.phases[0].epochs,
                            .epoch = (int)run->epoch,
-                           .epochs = (int)run->recipe.epochs,
+                           .epochs = (int)run->recipe.phases[0].epochs,
                            .step = run->step,
                            .loss = what->loss,
                            .accuracy = what->accuracy,
@@ -141,12 +141,12 @@ static void report_epoch(const kohl_run *run, const kohl_epoch *what, double sec
 
 static kohl_status run_epochs(kohl_run *run) {
   kohl_status status = KOHL_OK;
-  while (status == KOHL_OK && run->epoch < run->recipe.epochs) {
+  while (status == KOHL_OK && run->epoch < run->recipe.phases[0].epochs) {
     kohl_epoch what;
     int64_t epoch = run->epoch + 1;
     status = kohl_run_epoch(run, epoch, &what);
     if (status == KOHL_OK) status = kohl_run_keep(run, epoch, &what);
-    if (status == KOHL_OK) report_epoch(run, &what, what.seconds * (double)(run->recipe.epochs - epoch));
+    if (status == KOHL_OK) report_epoch(run, &what, what.seconds * (double)(run->recipe.phases[0].epochs - epoch));
     kohl_metrics_free(run->ctx, &what.metrics);
   }
   return status;
