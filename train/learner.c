@@ -70,19 +70,19 @@ static kohl_status make_update(kohl_run *run) {
   const kohl_recipe_phase *r = run->phase;
   size_t count;
   const float *params = kohl_session_params(run->session, &count);
-  const kohl_update_options options = {.rule = rules[r->optimizer.name],
-                                       .momentum = r->optimizer.momentum,
-                                       .nesterov = r->optimizer.nesterov,
-                                       .lr_inside = r->optimizer.lr_place == KOHL_PLACE_INSIDE,
-                                       .rho = r->optimizer.rho,
-                                       .epsilon_inside = r->optimizer.epsilon_place == KOHL_PLACE_INSIDE,
-                                       .beta1 = r->optimizer.beta1,
-                                       .beta2 = r->optimizer.beta2,
-                                       .epsilon_plain = r->optimizer.epsilon_place == KOHL_PLACE_PLAIN,
-                                       .epsilon = r->optimizer.epsilon,
-                                       .weight_decay = r->optimizer.weight_decay,
-                                       .clip_norm = r->optimizer.clip_norm,
-                                       .ema = r->optimizer.ema};
+  const kohl_update_options options = {.rule = rules[r->phases[0].optimizer.name],
+                                       .momentum = r->phases[0].optimizer.momentum,
+                                       .nesterov = r->phases[0].optimizer.nesterov,
+                                       .lr_inside = r->phases[0].optimizer.lr_place == KOHL_PLACE_INSIDE,
+                                       .rho = r->phases[0].optimizer.rho,
+                                       .epsilon_inside = r->phases[0].optimizer.epsilon_place == KOHL_PLACE_INSIDE,
+                                       .beta1 = r->phases[0].optimizer.beta1,
+                                       .beta2 = r->phases[0].optimizer.beta2,
+                                       .epsilon_plain = r->phases[0].optimizer.epsilon_place == KOHL_PLACE_PLAIN,
+                                       .epsilon = r->phases[0].optimizer.epsilon,
+                                       .weight_decay = r->phases[0].optimizer.weight_decay,
+                                       .clip_norm = r->phases[0].optimizer.clip_norm,
+                                       .ema = r->phases[0].optimizer.ema};
   kohl_status status = kohl_update_create(run->ctx, &options, params, count, &run->update);
   if (status == KOHL_OK && run->recipe.accumulate > 1) status = kohl_accumulate_create(run->ctx, count, &run->sum);
   if (status == KOHL_OK) {

@@ -8,14 +8,39 @@
 #define KOHL_TRAIN_RECIPE_H
 
 #include "kernels/core/context.h"
+#include "kernels/picture/augmentation.h"
 
 enum {
-  KOHL_RECIPE_BYTES = 1 << 16, /* of a recipe file; longer ones are refused */
+  KOHL_RECIPE_BYTES = 1 << 19, /* of a recipe file; longer ones are refused */
   KOHL_RECIPE_LIST = 8,        /* numbers in a list */
+  KOHL_RECIPE_PHASES = 8,
 };
 
 /* The words of recipe.def as numbers, in the order of its lists. */
-typedef enum kohl_recipe_best { KOHL_BEST_ACCURACY, KOHL_BEST_LOSS, KOHL_BEST_BALANCED_ACCURACY } kohl_recipe_best;
+typedef enum kohl_recipe_best {
+  KOHL_BEST_ACCURACY,
+  KOHL_BEST_LOSS,
+  KOHL_BEST_BALANCED_ACCURACY,
+  KOHL_BEST_MACRO_F1,
+  KOHL_BEST_TOP5,
+  KOHL_BEST_KAPPA,
+  KOHL_BEST_ROC_AUC,
+  KOHL_BEST_AVERAGE_PRECISION,
+} kohl_recipe_best;
+enum {
+  KOHL_STOP_BEST,
+  KOHL_STOP_FIRST
+}; /* stop.metric: the recipe's `best`, or KOHL_STOP_FIRST + one of those above */
+typedef enum kohl_recipe_batch_norm { KOHL_BATCH_NORM_FROZEN, KOHL_BATCH_NORM_TRAINED } kohl_recipe_batch_norm;
+typedef enum kohl_recipe_begin { KOHL_BEGIN_LAST, KOHL_BEGIN_BEST } kohl_recipe_begin;
+typedef enum kohl_recipe_schedule {
+  KOHL_SCHEDULE_CONSTANT,
+  KOHL_SCHEDULE_STEP,
+  KOHL_SCHEDULE_EXPONENTIAL,
+  KOHL_SCHEDULE_COSINE,
+  KOHL_SCHEDULE_PLATEAU,
+} kohl_recipe_schedule;
+typedef enum kohl_recipe_compare { KOHL_COMPARE_BEST, KOHL_COMPARE_PREVIOUS } kohl_recipe_compare;
 typedef enum kohl_recipe_fit { KOHL_RECIPE_STRETCH, KOHL_RECIPE_LETTERBOX, KOHL_RECIPE_CROP } kohl_recipe_fit;
 typedef enum kohl_recipe_normalise { KOHL_NORMALISE_BASE, KOHL_NORMALISE_FEATUREWISE } kohl_recipe_normalise;
 typedef enum kohl_recipe_pool { KOHL_HEAD_FLATTEN, KOHL_HEAD_GLOBAL_AVG, KOHL_HEAD_GLOBAL_MAX } kohl_recipe_pool;
@@ -48,12 +73,43 @@ typedef int kohl_recipe_word; /* one of the enums above */
 typedef struct kohl_recipe_colour {
   uint8_t rgb[3];
 } kohl_recipe_colour;
+typedef struct kohl_recipe_range {
+  double low, high; /* low <= high */
+} kohl_recipe_range;
 typedef struct kohl_recipe_list {
   int count, value[KOHL_RECIPE_LIST];
 } kohl_recipe_list;
 
+/* One stretch of a run: what is trained, how long and how fast.  A word whose list is false|true is 0 or 1. */
+typedef struct kohl_recipe_phase {
+  kohl_recipe_text name;       /* "": shown as "phase N" */
+  kohl_recipe_text train;      /* read by kohl_recipe_train */
+  kohl_recipe_text freeze;     /* patterns of layers that stay frozen all the same */
+  kohl_recipe_word batch_norm; /* kohl_recipe_batch_norm */
+  kohl_recipe_word begin;      /* kohl_recipe_begin: which weights of the run so far this phase begins with */
+  kohl_recipe_int epochs;
+  struct {
+    kohl_recipe_word name; /* kohl_recipe_schedule */
+    kohl_recipe_real warmup, warmup_from;
+    kohl_recipe_int every;
+    kohl_recipe_real factor, floor;
+    kohl_recipe_int patience;
+    kohl_recipe_word compare, stop; /* kohl_recipe_compare; 0 or 1 */
+  } schedule;
+  struct {
+    kohl_recipe_word name, nesterov, lr_place, epsilon_place;
+    kohl_recipe_real lr, momentum, rho, beta1, beta2, epsilon, weight_decay, decay, clip_norm, ema;
+  } optimizer;
+  struct {
+    kohl_recipe_word metric; /* KOHL_STOP_BEST, or KOHL_STOP_FIRST + kohl_recipe_best */
+    kohl_recipe_int patience;
+    kohl_recipe_real min_delta;
+  } stop;
+  uint64_t own; /* a bit for each key, in recipe.def's order, that this phase says itself; 0 in kohl_recipe.phase */
+} kohl_recipe_phase;
+
 typedef struct kohl_recipe {
-  kohl_recipe_int epochs, batch, seed;
+  kohl_recipe_int batch, accumulate, seed;
   kohl_recipe_word best;
   struct {
     kohl_recipe_text name, model, at, adjust;
@@ -64,13 +120,25 @@ typedef struct kohl_recipe {
     kohl_recipe_colour background;
   } pictures;
   struct {
+    kohl_recipe_real rotation, width_shift, height_shift, shear;
+    kohl_recipe_range zoom, brightness, contrast, saturation;
+    kohl_recipe_word horizontal_flip, vertical_flip, fill; /* 0 or 1; fill: kohl_fill */
+    kohl_recipe_int crop;
+    kohl_recipe_colour colour;
+  } augment;
+  struct {
     kohl_recipe_text split_column;
     kohl_recipe_real validation, test;
     kohl_recipe_int seed;
     kohl_recipe_word copies;
     kohl_recipe_text group;
     kohl_recipe_int cap, oversample, workers;
+    kohl_recipe_word several_labels; /* 0 or 1 */
   } data;
+  struct {
+    kohl_recipe_word cache; /* 0 or 1 */
+    kohl_recipe_int variants;
+  } features;
   struct {
     kohl_recipe_word pool;
     kohl_recipe_list dense;
@@ -81,13 +149,13 @@ typedef struct kohl_recipe {
     kohl_recipe_real class_weights_beta, label_smoothing;
   } loss;
   struct {
-    kohl_recipe_word name, nesterov, lr_place, epsilon_place;
-    kohl_recipe_real lr, momentum, rho, beta1, beta2, epsilon, weight_decay, decay, clip_norm, ema;
-  } optimizer;
-  struct {
     kohl_recipe_real bad_pictures;
-    kohl_recipe_int cache_bytes;
+    kohl_recipe_int cache_bytes, picture_bytes;
   } limits;
+  kohl_recipe_phase phase;                      /* what a phase has that does not say a key itself */
+  kohl_recipe_phase phases[KOHL_RECIPE_PHASES]; /* complete: what is trained */
+  int phase_count;                              /* 1 to KOHL_RECIPE_PHASES */
+  bool phases_listed; /* the recipe has `phases`; else its one phase is `phase`, and stays so */
 } kohl_recipe;
 
 /* Every key at its default.  *out is the caller's until kohl_recipe_free; on failure of any reader it is empty. */
@@ -99,23 +167,51 @@ kohl_status kohl_recipe_read(kohl_context *ctx, const char *path, kohl_recipe *o
 /* The same from memory; name stands for the file in messages. */
 kohl_status kohl_recipe_parse(kohl_context *ctx, const char *name, const char *text, size_t bytes, kohl_recipe *out);
 
-/* Applies "key=value" with a dotted key.  Errors are KOHL_USAGE beginning with `--set` and the assignment; the recipe
- * is then unchanged. */
+/* Applies "key=value" with a dotted key.  phases.2.KEY is phase 2's own.  KEY alone is that of all phases that do not
+ * say it themselves; where all of them do, that is an error, since it would change nothing.  Errors are KOHL_USAGE
+ * beginning with `--set` and the assignment; the recipe is then unchanged. */
 kohl_status kohl_recipe_set(kohl_context *ctx, kohl_recipe *recipe, const char *assignment);
 
 /* Applies the assignments of base.adjust that are for this architecture and empties the field, so that the recipe can
  * be run again as it is.  Wrong ones are KOHL_BAD_INPUT beginning with "field 'base.adjust'". */
 kohl_status kohl_recipe_adjust(kohl_context *ctx, kohl_recipe *recipe, const char *arch);
 
-/* What no single field can say: the shares of the split leave something to train on, and what is set for loss and
- * optimizer is read by those that are named.  where: file or option, named in the message. */
+/* What no single field can say: the shares of the split leave something to train on, and what is set for loss,
+ * optimizer and schedule is read by those that are named.  where: file or option, named in the message. */
 kohl_status kohl_recipe_check(kohl_context *ctx, const kohl_recipe *recipe, const char *where);
 
-/* Every key, with its value, as YAML; *text is the caller's until kohl_free and ends with a zero. */
+/* Every key, with its value, as YAML, and where phases are listed every key of each of them; *text is the caller's
+ * until kohl_free and ends with a zero. */
 kohl_status kohl_recipe_print(kohl_context *ctx, const kohl_recipe *recipe, char **text);
 
 /* Writes that text to a new file, or over an old one. */
 kohl_status kohl_recipe_write(kohl_context *ctx, const kohl_recipe *recipe, const char *path);
+
+/* The recipe's `augment`, and whether it changes any picture. */
+kohl_augmentation kohl_recipe_augmentation(const kohl_recipe *recipe);
+bool kohl_recipe_augments(const kohl_recipe *recipe);
+
+/* What the text of `train` says. */
+typedef enum kohl_recipe_trained {
+  KOHL_TRAIN_HEAD,     /* "head": what comes behind the base */
+  KOHL_TRAIN_ALL,      /* "all" */
+  KOHL_TRAIN_LAST,     /* "last 4": the head and the last 4 layers of the base */
+  KOHL_TRAIN_FROM,     /* "from block5_conv2": that layer and all behind it */
+  KOHL_TRAIN_PATTERNS, /* "block5_*, mixed10*": the head and the layers of the base with such names */
+} kohl_recipe_trained;
+typedef struct kohl_recipe_train {
+  kohl_recipe_trained kind;
+  int last;         /* of KOHL_TRAIN_LAST, 1 to 100000 */
+  const char *text; /* the layer or the patterns, within the text that was read */
+} kohl_recipe_train;
+
+/* False when text says nothing that can be trained. */
+bool kohl_recipe_train_read(const char *text, kohl_recipe_train *out);
+
+/* Patterns are separated by commas, with spaces around them or not; `*` is any text, `?` any one byte.  Is none of them
+ * empty?  Does one of them match all of name? */
+bool kohl_recipe_patterns_read(const char *text);
+bool kohl_recipe_patterns_match(const char *patterns, const char *name);
 
 void kohl_recipe_free(kohl_context *ctx, kohl_recipe *recipe);
 

@@ -1,5 +1,5 @@
-/* Text to value and back, for every key of a recipe.  Numbers are read by the JSON reader and written by the JSON
- * writer, because those do not ask the locale what a decimal point is. */
+/* Text to value, for every key of a recipe.  Numbers are read by the JSON reader, because it does not ask the locale
+ * what a decimal point is. */
 #include "train/recipe_field.h"
 
 #include <stdio.h>
@@ -13,14 +13,20 @@
 #define KIND_REAL KOHL_RECIPE_REAL
 #define KIND_WORD KOHL_RECIPE_WORD
 #define KIND_COLOUR KOHL_RECIPE_COLOUR
+#define KIND_RANGE KOHL_RECIPE_RANGE
 #define KIND_LIST KOHL_RECIPE_LIST_OF_INT
 
 const kohl_recipe_field kohl_recipe_fields[KOHL_RECIPE_FIELDS] = {
 #define FIELD(path, kind, initial, low, high, words, doc) \
   {#path, KIND_##kind, offsetof(kohl_recipe, path), initial, low, high, words, doc},
+#define PHASE_FIELD(path, kind, initial, low, high, words, doc) \
+  {#path, KIND_##kind, offsetof(kohl_recipe_phase, path), initial, low, high, words, doc},
 #include "train/recipe.def"
 #undef FIELD
+#undef PHASE_FIELD
 };
+
+_Static_assert(KOHL_RECIPE_PHASE_FIELDS <= 64, "kohl_recipe_phase.own has a bit for each");
 
 int kohl_recipe_field_find(const char *path, size_t length) {
   for (int i = 0; i < KOHL_RECIPE_FIELDS; i++) {
@@ -28,6 +34,20 @@ int kohl_recipe_field_find(const char *path, size_t length) {
     if (strlen(own) == length && memcmp(own, path, length) == 0) return i;
   }
   return -1;
+}
+
+void *kohl_recipe_field_at(const kohl_recipe *recipe, int index, int phase) {
+  const void *holder = index < KOHL_RECIPE_RUN_FIELDS ? (const void *)recipe
+                       : phase < 0                    ? (const void *)&recipe->phase
+                                                      : (const void *)&recipe->phases[phase];
+  return (char *)holder + kohl_recipe_fields[index].offset;
+}
+
+const char *kohl_recipe_word_text(const kohl_recipe_field *field, int word, int *length) {
+  const char *words = field->words;
+  for (; word > 0; word--) words += strcspn(words, "|") + 1;
+  *length = (int)strcspn(words, "|");
+  return words;
 }
 
 /* One number and nothing else. */
@@ -113,6 +133,19 @@ static bool parse_list(kohl_context *ctx, const kohl_recipe_field *field, const 
   return true;
 }
 
+/* "[0.9, 1.1]", "0.9,1.1" or, as in other options, "0.9:1.1". */
+static bool parse_range(kohl_context *ctx, const kohl_recipe_field *field, const char *text, kohl_recipe_range *out) {
+  size_t n = strlen(text);
+  if (n >= 2 && text[0] == '[' && text[n - 1] == ']') text++, n -= 2;
+  size_t first = strcspn(text, ",:");
+  kohl_recipe_range range;
+  if (first >= n || !parse_number(ctx, text, first, false, &range.low, NULL)) return false;
+  if (!parse_number(ctx, text + first + 1, n - first - 1, false, &range.high, NULL)) return false;
+  if (!(range.low >= field->low && range.low <= range.high && range.high <= field->high)) return false;
+  *out = range;
+  return true;
+}
+
 /* UTF-8 without control characters, so that the text can be written between quotes and read back. */
 static bool clean_text(const char *text) {
   size_t n = strlen(text);
@@ -135,6 +168,9 @@ static void expect(const kohl_recipe_field *field, char expected[KOHL_RECIPE_EXP
     case KOHL_RECIPE_REAL: snprintf(expected, room, "a number from %.16g to %.16g", field->low, field->high); break;
     case KOHL_RECIPE_WORD: snprintf(expected, room, "one of %s", field->words); break;
     case KOHL_RECIPE_COLOUR: snprintf(expected, room, "white, black, grey or #rrggbb"); break;
+    case KOHL_RECIPE_RANGE:
+      snprintf(expected, room, "a range [LOW, HIGH] within %.16g to %.16g", field->low, field->high);
+      break;
     case KOHL_RECIPE_LIST_OF_INT:
       snprintf(expected, room, "a list of up to %d whole numbers from %.16g to %.16g", KOHL_RECIPE_LIST, field->low,
                field->high);
@@ -142,9 +178,8 @@ static void expect(const kohl_recipe_field *field, char expected[KOHL_RECIPE_EXP
   }
 }
 
-bool kohl_recipe_field_parse(kohl_context *ctx, const kohl_recipe_field *field, const char *text, kohl_recipe *recipe,
+bool kohl_recipe_field_parse(kohl_context *ctx, const kohl_recipe_field *field, const char *text, void *at,
                              char expected[KOHL_RECIPE_EXPECTED], kohl_status *status) {
-  void *at = (char *)recipe + field->offset;
   bool good = false;
   *status = KOHL_OK;
   switch (field->kind) {
@@ -162,91 +197,9 @@ bool kohl_recipe_field_parse(kohl_context *ctx, const kohl_recipe_field *field, 
     case KOHL_RECIPE_REAL: good = parse_real(ctx, field, text, at); break;
     case KOHL_RECIPE_WORD: good = parse_word(field->words, text, at); break;
     case KOHL_RECIPE_COLOUR: good = parse_colour(text, at); break;
+    case KOHL_RECIPE_RANGE: good = parse_range(ctx, field, text, at); break;
     case KOHL_RECIPE_LIST_OF_INT: good = parse_list(ctx, field, text, at); break;
   }
   if (!good) expect(field, expected);
   return good;
-}
-
-/* One value as YAML.  JSON's quoted strings are YAML's too, since control characters were refused. */
-static void print_value(const kohl_recipe_field *field, const void *at, kohl_json_writer *out) {
-  switch (field->kind) {
-    case KOHL_RECIPE_TEXT: kohl_json_write_string(out, *(const kohl_recipe_text *)at); break;
-    case KOHL_RECIPE_INT: kohl_json_write_int64(out, *(const kohl_recipe_int *)at); break;
-    case KOHL_RECIPE_REAL: kohl_json_write_double(out, *(const kohl_recipe_real *)at); break;
-    case KOHL_RECIPE_WORD: {
-      const char *word = field->words;
-      for (int i = *(const kohl_recipe_word *)at; i > 0; i--) word += strcspn(word, "|") + 1;
-      kohl_json_write_string_n(out, word, strcspn(word, "|"));
-      break;
-    }
-    case KOHL_RECIPE_COLOUR: {
-      char text[8];
-      const uint8_t *c = ((const kohl_recipe_colour *)at)->rgb;
-      snprintf(text, sizeof text, "#%02x%02x%02x", (unsigned)c[0], (unsigned)c[1], (unsigned)c[2]);
-      kohl_json_write_string(out, text);
-      break;
-    }
-    case KOHL_RECIPE_LIST_OF_INT: {
-      const kohl_recipe_list *list = at;
-      kohl_json_write_array_begin(out);
-      for (int i = 0; i < list->count; i++) kohl_json_write_int64(out, list->value[i]);
-      kohl_json_write_array_end(out);
-      break;
-    }
-  }
-}
-
-/* The text grows here; a failure stays in status. */
-typedef struct printer {
-  kohl_context *ctx;
-  char *text;
-  size_t length, capacity;
-  kohl_status status;
-} printer;
-
-static void put(printer *out, const char *text, size_t n) {
-  if (out->status != KOHL_OK) return;
-  out->status = kohl_grow(out->ctx, &out->text, &out->capacity, out->length + n + 1, 1, "the text of a recipe");
-  if (out->status != KOHL_OK) return;
-  memcpy(out->text + out->length, text, n);
-  out->length += n;
-  out->text[out->length] = 0;
-}
-
-kohl_status kohl_recipe_print(kohl_context *ctx, const kohl_recipe *recipe, char **text) {
-  printer out = {ctx, NULL, 0, 0, KOHL_OK};
-  const char *group = "";
-  size_t group_length = 0;
-  for (int i = 0; i < KOHL_RECIPE_FIELDS; i++) {
-    const kohl_recipe_field *field = &kohl_recipe_fields[i];
-    const char *dot = strchr(field->path, '.'), *key = dot ? dot + 1 : field->path;
-    size_t length = dot ? (size_t)(dot - field->path) : 0;
-    if (dot && (length != group_length || memcmp(group, field->path, length) != 0)) {
-      put(&out, field->path, length);
-      put(&out, ":\n", 2);
-      group = field->path;
-      group_length = length;
-    }
-    put(&out, "  ", dot ? 2 : 0);
-    put(&out, key, strlen(key));
-    put(&out, ": ", 2);
-    kohl_json_writer value;
-    kohl_json_write_begin(&value, ctx);
-    print_value(field, (const char *)recipe + field->offset, &value);
-    kohl_status status = kohl_json_write_end(&value);
-    if (status == KOHL_OK) {
-      put(&out, value.text, value.length);
-    } else if (out.status == KOHL_OK) {
-      out.status = status;
-    }
-    kohl_json_write_free(&value);
-    put(&out, "\n", 1);
-  }
-  if (out.status != KOHL_OK) {
-    kohl_free(ctx, out.text);
-    out.text = NULL;
-  }
-  *text = out.text;
-  return out.status;
 }

@@ -12,21 +12,30 @@
 #include "nn/json.h"
 #include "train/recipe_field.h"
 
-enum { GROUPS = 16 };
+enum { GROUPS = 24 };
 
 /* What libcyaml fills: per field its text, or its list of texts.  NULL: absent. */
-typedef struct raw_recipe {
+typedef struct raw_values {
   char *text[KOHL_RECIPE_FIELDS];
   char **list[KOHL_RECIPE_FIELDS];
   unsigned count[KOHL_RECIPE_FIELDS];
+} raw_values;
+typedef struct raw_recipe {
+  raw_values top;
+  raw_values *phases;
+  unsigned phase_count;
 } raw_recipe;
 
-/* The schema: a mapping of plain fields and groups.  Groups are laid over the whole struct, at offset 0. */
-typedef struct schema {
-  cyaml_schema_field_t top[KOHL_RECIPE_FIELDS + GROUPS + 1];
-  cyaml_schema_field_t group[GROUPS][KOHL_RECIPE_FIELDS + 1];
+/* The keys of a mapping and of the groups in it.  Groups are laid over the whole raw_values, at offset 0. */
+typedef struct mapping {
+  cyaml_schema_field_t top[KOHL_RECIPE_FIELDS + 2];
+  cyaml_schema_field_t inner[KOHL_RECIPE_FIELDS + GROUPS]; /* one group after the other, each ended by an empty one */
   char name[GROUPS][32];
-  cyaml_schema_value_t entry, root;
+} mapping;
+
+typedef struct schema {
+  mapping recipe, phase;
+  cyaml_schema_value_t entry, phase_entry, root;
 } schema;
 
 /* libcyaml's messages: the first line, and the fields of the backtrace from the innermost outwards. */
@@ -42,11 +51,14 @@ static void catch_log(cyaml_log_t level, void *user, const char *format, va_list
   vsnprintf(text, sizeof text, format, args);
   const char *message = strncmp(text, "Load: ", 6) == 0 ? text + 6 : text;
   if (!c->first[0]) snprintf(c->first, sizeof c->first, "%.*s", (int)strcspn(message, "\n"), message);
-  const char *field = strstr(text, "in mapping field '"), *end = field ? strchr(field + 18, '\'') : NULL;
+  const char *field = strstr(text, "in mapping field '"), *element = strstr(text, "in sequence entry '");
+  const char *begin = field ? field + 18 : element ? element + 19 : NULL, *end = begin ? strchr(begin, '\'') : NULL;
   if (!end) return;
+  const bool size = strncmp(c->first, "Excessive", 9) == 0 || strncmp(c->first, "Insufficient", 12) == 0;
+  if (!field && size && !c->path[0]) return; /* of the list, not of its last element */
   char inner[sizeof c->path];
   memcpy(inner, c->path, sizeof inner);
-  snprintf(c->path, sizeof c->path, "%.*s%s%.40s", (int)(end - field - 18 < 20 ? end - field - 18 : 20), field + 18,
+  snprintf(c->path, sizeof c->path, "%.*s%s%.40s", (int)(end - begin < 20 ? end - begin : 20), begin,
            inner[0] ? "." : "", inner);
 }
 
@@ -73,20 +85,46 @@ static void *take_memory(void *user, void *old, size_t bytes) {
 
 static cyaml_schema_field_t leaf(const schema *s, int index, const char *key) {
   cyaml_schema_field_t field = {.key = key};
-  if (kohl_recipe_fields[index].kind == KOHL_RECIPE_LIST_OF_INT) {
-    field.data_offset = (uint32_t)(offsetof(raw_recipe, list) + (size_t)index * sizeof(char **));
-    field.count_offset = (uint32_t)(offsetof(raw_recipe, count) + (size_t)index * sizeof(unsigned));
+  const kohl_recipe_kind kind = kohl_recipe_fields[index].kind;
+  if (kind == KOHL_RECIPE_LIST_OF_INT || kind == KOHL_RECIPE_RANGE) {
+    field.data_offset = (uint32_t)(offsetof(raw_values, list) + (size_t)index * sizeof(char **));
+    field.count_offset = (uint32_t)(offsetof(raw_values, count) + (size_t)index * sizeof(unsigned));
     field.count_size = sizeof(unsigned);
     field.value.type = CYAML_SEQUENCE;
     field.value.data_size = sizeof(char *);
     field.value.sequence.entry = &s->entry;
     field.value.sequence.max = KOHL_RECIPE_LIST;
   } else {
-    field.data_offset = (uint32_t)(offsetof(raw_recipe, text) + (size_t)index * sizeof(char *));
+    field.data_offset = (uint32_t)(offsetof(raw_values, text) + (size_t)index * sizeof(char *));
     field.value = s->entry;
   }
   field.value.flags = (enum cyaml_flag)(CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL);
   return field;
+}
+
+/* The fields from first on as keys of a mapping; returns where the next key goes. */
+static cyaml_schema_field_t *build_mapping(const schema *s, mapping *to, int first) {
+  cyaml_schema_field_t *top = to->top, *inner = to->inner;
+  int groups = 0;
+  for (int i = first; i < KOHL_RECIPE_FIELDS; i++) {
+    const char *path = kohl_recipe_fields[i].path, *dot = strchr(path, '.');
+    if (!dot) {
+      *top++ = leaf(s, i, path);
+      continue;
+    }
+    size_t length = (size_t)(dot - path);
+    if (groups == 0 || strlen(to->name[groups - 1]) != length || memcmp(to->name[groups - 1], path, length) != 0) {
+      inner += groups > 0;
+      memcpy(to->name[groups], path, length);
+      top->key = to->name[groups++];
+      top->value.type = CYAML_MAPPING;
+      top->value.flags = CYAML_FLAG_OPTIONAL;
+      top->value.data_size = sizeof(raw_values);
+      top++->value.mapping.fields = inner;
+    }
+    *inner++ = leaf(s, i, dot + 1);
+  }
+  return top;
 }
 
 static void build_schema(schema *s) {
@@ -95,30 +133,25 @@ static void build_schema(schema *s) {
   s->entry.flags = CYAML_FLAG_POINTER;
   s->entry.data_size = sizeof(char);
   s->entry.string.max = 4096;
-  int tops = 0, groups = 0, inside = 0;
-  for (int i = 0; i < KOHL_RECIPE_FIELDS; i++) {
-    const char *path = kohl_recipe_fields[i].path, *dot = strchr(path, '.');
-    if (!dot) {
-      s->top[tops++] = leaf(s, i, path);
-      continue;
-    }
-    size_t length = (size_t)(dot - path);
-    if (groups == 0 || strlen(s->name[groups - 1]) != length || memcmp(s->name[groups - 1], path, length) != 0) {
-      memcpy(s->name[groups], path, length);
-      cyaml_schema_field_t *group = &s->top[tops++];
-      group->key = s->name[groups];
-      group->value.type = CYAML_MAPPING;
-      group->value.flags = CYAML_FLAG_OPTIONAL;
-      group->value.data_size = sizeof(raw_recipe);
-      group->value.mapping.fields = s->group[groups++];
-      inside = 0;
-    }
-    s->group[groups - 1][inside++] = leaf(s, i, dot + 1);
-  }
+  build_mapping(s, &s->phase, KOHL_RECIPE_RUN_FIELDS);
+  s->phase_entry.type = CYAML_MAPPING;
+  s->phase_entry.data_size = sizeof(raw_values);
+  s->phase_entry.mapping.fields = s->phase.top;
+  cyaml_schema_field_t *phases = build_mapping(s, &s->recipe, 0);
+  phases->key = "phases";
+  phases->data_offset = offsetof(raw_recipe, phases);
+  phases->count_offset = offsetof(raw_recipe, phase_count);
+  phases->count_size = sizeof(unsigned);
+  phases->value.type = CYAML_SEQUENCE;
+  phases->value.flags = (enum cyaml_flag)(CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL);
+  phases->value.data_size = sizeof(raw_values);
+  phases->value.sequence.entry = &s->phase_entry;
+  phases->value.sequence.min = 1;
+  phases->value.sequence.max = KOHL_RECIPE_PHASES;
   s->root.type = CYAML_MAPPING;
   s->root.flags = CYAML_FLAG_POINTER;
   s->root.data_size = sizeof(raw_recipe);
-  s->root.mapping.fields = s->top;
+  s->root.mapping.fields = s->recipe.top;
 }
 
 static kohl_status explain(kohl_context *ctx, const char *name, cyaml_err_t error, complaint *c,
@@ -144,31 +177,54 @@ static bool has_key(const kohl_recipe_lines *lines, const char *path) {
   return false;
 }
 
-/* Hands every text that is there to its field. */
-static kohl_status convert(kohl_context *ctx, const char *name, const raw_recipe *raw, const kohl_recipe_lines *lines,
-                           kohl_recipe *out) {
-  for (int i = 0; i < KOHL_RECIPE_FIELDS; i++) {
+/* A list's texts as one, "[1,2]". */
+enum { JOINED = 512 };
+static void join(char *const *list, unsigned count, char joined[JOINED]) {
+  size_t at = 1;
+  joined[0] = '[';
+  for (unsigned k = 0; k < count && at < JOINED; k++) {
+    at += (size_t)snprintf(joined + at, JOINED - at, "%s%.40s", k ? "," : "", list[k][0] ? list[k] : "''");
+  }
+  if (at < JOINED - 1) memcpy(joined + at, "]", 2);
+}
+
+/* Hands every text that is there to its field: of the top level (phase -1) or of a phase. */
+static kohl_status convert(kohl_context *ctx, const char *name, const raw_values *raw, const kohl_recipe_lines *lines,
+                           int phase, kohl_recipe *out) {
+  for (int i = phase < 0 ? 0 : KOHL_RECIPE_RUN_FIELDS; i < KOHL_RECIPE_FIELDS; i++) {
     const kohl_recipe_field *field = &kohl_recipe_fields[i];
-    char joined[512] = "[", *text = raw->text[i];
-    if (field->kind == KOHL_RECIPE_LIST_OF_INT && has_key(lines, field->path)) { /* libcyaml gives NULL for [] */
-      size_t at = 1;
-      for (unsigned k = 0; k < raw->count[i] && at < sizeof joined; k++) {
-        at += (size_t)snprintf(joined + at, sizeof joined - at, "%s%.40s", k ? "," : "",
-                               raw->list[i][k][0] ? raw->list[i][k] : "''");
-      }
-      if (at < sizeof joined - 1) memcpy(joined + at, "]", 2);
+    char joined[JOINED], path[64], prefix[24] = "", *text = raw->text[i];
+    if (phase >= 0) snprintf(prefix, sizeof prefix, "phases.%d.", phase + 1);
+    snprintf(path, sizeof path, "%s%s", prefix, field->path);
+    const bool list = field->kind == KOHL_RECIPE_LIST_OF_INT || field->kind == KOHL_RECIPE_RANGE;
+    if (list && has_key(lines, path)) { /* libcyaml gives NULL for [] */
+      join(raw->list[i], raw->count[i], joined);
       text = joined;
     }
     if (!text) continue;
     kohl_status status;
     char expected[KOHL_RECIPE_EXPECTED];
-    if (kohl_recipe_field_parse(ctx, field, text, out, expected, &status)) continue;
+    void *at = kohl_recipe_field_at(out, i, phase);
+    if (kohl_recipe_field_parse(ctx, field, text, at, expected, &status)) {
+      if (phase >= 0) out->phases[phase].own |= (uint64_t)1 << (i - KOHL_RECIPE_RUN_FIELDS);
+      continue;
+    }
     if (status != KOHL_OK) return status;
     return kohl_fail(ctx, KOHL_BAD_INPUT, "%s:%d: field '%s': value '%s', expected %s", name,
-                     kohl_recipe_line_of(lines, field->path), field->path, kohl_quote(text, strlen(text)).text,
-                     expected);
+                     kohl_recipe_line_of(lines, path), path, kohl_quote(text, strlen(text)).text, expected);
   }
   return KOHL_OK;
+}
+
+static kohl_status convert_all(kohl_context *ctx, const char *name, const raw_recipe *raw,
+                               const kohl_recipe_lines *lines, kohl_recipe *out) {
+  kohl_status status = convert(ctx, name, &raw->top, lines, -1, out);
+  out->phases_listed = raw->phase_count > 0;
+  if (out->phases_listed) out->phase_count = (int)raw->phase_count;
+  for (int p = 0; p < (int)raw->phase_count && status == KOHL_OK; p++) {
+    status = convert(ctx, name, &raw->phases[p], lines, p, out);
+  }
+  return status == KOHL_OK ? kohl_recipe_settle(ctx, out) : status;
 }
 
 kohl_status kohl_recipe_parse(kohl_context *ctx, const char *name, const char *text, size_t bytes, kohl_recipe *out) {
@@ -193,7 +249,7 @@ kohl_status kohl_recipe_parse(kohl_context *ctx, const char *name, const char *t
     if (error != CYAML_OK) status = explain(ctx, name, error, &caught, &lines);
   }
   if (status == KOHL_OK) status = kohl_recipe_default(ctx, out);
-  if (status == KOHL_OK && raw) status = convert(ctx, name, raw, &lines, out);
+  if (status == KOHL_OK && raw) status = convert_all(ctx, name, raw, &lines, out);
   if (status == KOHL_OK) status = kohl_recipe_check(ctx, out, name);
   if (raw) cyaml_free(&config, &s.root, raw, 0);
   kohl_free(ctx, lines.line);

@@ -1,5 +1,6 @@
 /* Where the keys of a recipe stand, and what libcyaml does not refuse or refuses without a line: broken YAML, repeated
  * keys, aliases, a second document.  Reads libyaml's events with a stack of its own. */
+#include <stdio.h>
 #include <string.h>
 #include <yaml.h>
 
@@ -7,7 +8,7 @@
 #include "nn/json.h"
 #include "train/recipe_field.h"
 
-enum { DEPTH = 8, KEYS = 512 /* of a file; the search for repeated ones is quadratic */ };
+enum { DEPTH = 8, KEYS = 1024 /* of a file, elements too; the search for repeated ones is quadratic */ };
 
 typedef struct scanner {
   kohl_context *ctx;
@@ -16,22 +17,23 @@ typedef struct scanner {
   int depth;
   bool mapping[DEPTH + 1]; /* the bracket at this depth; 0 is outside */
   bool value_next[DEPTH + 1];
+  int elements[DEPTH + 1];       /* of a list so far */
   size_t path_length[DEPTH + 1]; /* of path, before this depth's key */
   char path[sizeof((kohl_recipe_line *)0)->path];
   int documents;
 } scanner;
 
-/* A key of the mapping at the current depth. */
+/* A key of the mapping, or the number of an element of the list, at the current depth. */
 static kohl_status add_key(scanner *s, const char *key, size_t length, int line) {
   if (s->lines->count == KEYS) {
-    return kohl_fail(s->ctx, KOHL_BAD_INPUT, "%s:%d: more than %d keys", s->name, line, KEYS);
+    return kohl_fail(s->ctx, KOHL_BAD_INPUT, "%s:%d: more than %d keys and elements", s->name, line, KEYS);
   }
   size_t at = s->path_length[s->depth], room = sizeof s->path - 1;
   if (at > 0 && at < room) s->path[at++] = '.';
   size_t n = length < room - at ? length : room - at;
   memcpy(s->path + at, key, n);
   s->path[at + n] = 0;
-  for (size_t i = 0; i < s->lines->count; i++) {
+  for (size_t i = 0; s->mapping[s->depth] && i < s->lines->count; i++) {
     if (strcmp(s->lines->line[i].path, s->path) == 0) {
       return kohl_fail(s->ctx, KOHL_BAD_INPUT, "%s:%d: field '%s': given again, expected once (line %d)", s->name, line,
                        kohl_quote(s->path, at + n).text, s->lines->line[i].line);
@@ -60,6 +62,12 @@ static kohl_status take_node(scanner *s, const yaml_event_t *event) {
     return add_key(s, (const char *)event->data.scalar.value, event->data.scalar.length, line);
   }
   s->value_next[s->depth] = false;
+  if (s->depth > 0 && !s->mapping[s->depth]) {
+    char number[16];
+    kohl_status status =
+        add_key(s, number, (size_t)snprintf(number, sizeof number, "%d", ++s->elements[s->depth]), line);
+    if (status != KOHL_OK) return status;
+  }
   if (scalar) {
     if (memchr(event->data.scalar.value, 0, event->data.scalar.length)) {
       return kohl_fail(s->ctx, KOHL_BAD_INPUT, "%s:%d: field '%s': text with a zero byte", s->name, line,
@@ -68,11 +76,12 @@ static kohl_status take_node(scanner *s, const yaml_event_t *event) {
     return KOHL_OK;
   }
   if (s->depth == DEPTH) {
-    return kohl_fail(s->ctx, KOHL_BAD_INPUT, "%s:%d: nested deeper than %d, expected at most 3", s->name, line, DEPTH);
+    return kohl_fail(s->ctx, KOHL_BAD_INPUT, "%s:%d: nested deeper than %d, expected at most 4", s->name, line, DEPTH);
   }
   s->depth++;
   s->mapping[s->depth] = event->type == YAML_MAPPING_START_EVENT;
   s->value_next[s->depth] = false;
+  s->elements[s->depth] = 0;
   s->path_length[s->depth] = strlen(s->path);
   return KOHL_OK;
 }

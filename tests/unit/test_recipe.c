@@ -27,10 +27,10 @@ static kohl_status parse(const char *text, kohl_recipe *out) {
 START_TEST(defaults_and_values) {
   kohl_recipe r;
   ck_assert_int_eq(parse("", &r), KOHL_OK);
-  ck_assert_int_eq(r.epochs, 30);
+  ck_assert_int_eq(r.phases[0].epochs, 30);
   ck_assert_int_eq(r.batch, 32);
   ck_assert_double_eq(r.data.validation, 1.0 / 6.0);
-  ck_assert_double_eq(r.optimizer.lr, 1e-4);
+  ck_assert_double_eq(r.phases[0].optimizer.lr, 1e-4);
   ck_assert_int_eq(r.head.dense.count, 1);
   ck_assert_int_eq(r.pictures.background.rgb[2], 255);
   kohl_recipe_free(ctx, &r);
@@ -66,10 +66,10 @@ START_TEST(defaults_and_values) {
   ck_assert_int_eq(r.head.pool, KOHL_HEAD_GLOBAL_MAX);
   ck_assert_int_eq(r.loss.class_weights, KOHL_WEIGHTS_NONE);
   ck_assert_int_eq(r.loss.weights_divide_by, KOHL_DIVIDE_BY_WEIGHTS);
-  ck_assert_double_eq(r.optimizer.lr, 1.5e-3);
-  ck_assert_int_eq(r.optimizer.epsilon_place, KOHL_PLACE_INSIDE);
+  ck_assert_double_eq(r.phases[0].optimizer.lr, 1.5e-3);
+  ck_assert_int_eq(r.phases[0].optimizer.epsilon_place, KOHL_PLACE_INSIDE);
   ck_assert_int_eq(r.best, KOHL_BEST_LOSS);
-  ck_assert_int_eq(r.epochs, 5);
+  ck_assert_int_eq(r.phases[0].epochs, 5);
   kohl_recipe_free(ctx, &r);
 }
 END_TEST
@@ -134,7 +134,7 @@ static const struct {
     {"head:\n  dense: 256\n", "r.yaml:2: field 'head.dense': Expecting SEQUENCE"},
     {"head:\n  dense: [256, 0]\n", "r.yaml:2: field 'head.dense': value '[256,0]', expected a list of up to 8"},
     {"head:\n  dense: [1,2,3,4,5,6,7,8,9]\n", "r.yaml:2: field 'head.dense'"},
-    {"head:\n  dense: [[1]]\n", "r.yaml:2: field 'head.dense': Expecting STRING"},
+    {"head:\n  dense: [[1]]\n", "r.yaml:2: field 'head.dense.1': Expecting STRING"},
     {"head: {dropout: 1}\n", "r.yaml:1: field 'head.dropout': value '1', expected a number from 0 to 0.99"},
     {"head: {pool: mean}\n",
      "r.yaml:1: field 'head.pool': value 'mean', expected one of flatten|global_avg|global_max"},
@@ -186,13 +186,13 @@ START_TEST(optimizers) {
     kohl_recipe r, again;
     char *text, *second;
     ck_assert_msg(parse(texts[i], &r) == KOHL_OK, "%s", kohl_context_error(ctx));
-    ck_assert_int_eq(r.optimizer.name, names[i]);
+    ck_assert_int_eq(r.phases[0].optimizer.name, names[i]);
     ck_assert_int_eq(kohl_recipe_print(ctx, &r, &text), KOHL_OK);
     ck_assert_msg(parse(text, &again) == KOHL_OK, "%s", kohl_context_error(ctx));
     ck_assert_int_eq(kohl_recipe_print(ctx, &again, &second), KOHL_OK);
     ck_assert_str_eq(text, second);
-    ck_assert_double_eq(again.optimizer.weight_decay, r.optimizer.weight_decay);
-    ck_assert_int_eq(again.optimizer.nesterov, i == 1);
+    ck_assert_double_eq(again.phases[0].optimizer.weight_decay, r.phases[0].optimizer.weight_decay);
+    ck_assert_int_eq(again.phases[0].optimizer.nesterov, i == 1);
     kohl_free(ctx, text);
     kohl_free(ctx, second);
     kohl_recipe_free(ctx, &r);
@@ -226,11 +226,11 @@ START_TEST(overrides) {
     ck_assert_msg(kohl_recipe_set(ctx, &r, good[i]) == KOHL_OK, "%s", kohl_context_error(ctx));
     if (i == 2) ck_assert_int_eq(r.head.dense.count, 0);
   }
-  ck_assert_double_eq(r.optimizer.lr, 1e-3);
+  ck_assert_double_eq(r.phases[0].optimizer.lr, 1e-3);
   ck_assert_int_eq(r.pictures.normalise, KOHL_NORMALISE_FEATUREWISE);
   ck_assert_str_eq(r.base.model, "a=b.safe");
   ck_assert_int_eq(r.head.dense.count, 2);
-  ck_assert_int_eq(r.epochs, 2);
+  ck_assert_int_eq(r.phases[0].epochs, 2);
   const char *bad[][2] = {
       {"epochs", "--set epochs: expected KEY=VALUE"},
       {"epochs=0", "--set epochs=0: field 'epochs': value '0', expected a whole number from 1 to 100000"},
@@ -247,7 +247,7 @@ START_TEST(overrides) {
     const char *text = kohl_context_error(ctx);
     ck_assert_msg(strncmp(text, bad[i][1], strlen(bad[i][1])) == 0, "'%s', expected '%s...'", text, bad[i][1]);
   }
-  ck_assert_int_eq(r.epochs, 2); /* unchanged by what was refused */
+  ck_assert_int_eq(r.phases[0].epochs, 2); /* unchanged by what was refused */
   ck_assert_int_eq(r.head.dense.count, 2);
   kohl_recipe_free(ctx, &r);
 }
@@ -295,7 +295,7 @@ START_TEST(adjusted_for_a_base) {
   ck_assert_int_eq(kohl_recipe_set(ctx, &r, adjust), KOHL_OK);
   ck_assert_msg(kohl_recipe_adjust(ctx, &r, "squeezenet1_1") == KOHL_OK, "%s", ctx->error);
   ck_assert_int_eq(r.head.pool, KOHL_HEAD_GLOBAL_AVG);
-  ck_assert_double_eq(r.optimizer.lr, 1e-3);
+  ck_assert_double_eq(r.phases[0].optimizer.lr, 1e-3);
   ck_assert_int_eq(r.seed, 0);
   ck_assert_int_eq(r.batch, 32);
   ck_assert_str_eq(r.base.adjust, "");
@@ -326,9 +326,9 @@ START_TEST(the_recipes_of_the_project) {
   }
   kohl_recipe r;
   ck_assert_msg(kohl_recipe_read(ctx, "recipes/cleo.yaml", &r) == KOHL_OK, "%s", kohl_context_error(ctx));
-  ck_assert_double_eq(r.optimizer.lr, 1e-4);
-  ck_assert_double_eq(r.optimizer.decay, 1e-6);
-  ck_assert_int_eq(r.optimizer.epsilon_place, KOHL_PLACE_OUTSIDE);
+  ck_assert_double_eq(r.phases[0].optimizer.lr, 1e-4);
+  ck_assert_double_eq(r.phases[0].optimizer.decay, 1e-6);
+  ck_assert_int_eq(r.phases[0].optimizer.epsilon_place, KOHL_PLACE_OUTSIDE);
   ck_assert_int_eq((int)r.pictures.size, 128);
   ck_assert_int_eq(r.head.dense.value[0], 256);
   kohl_recipe_free(ctx, &r);
