@@ -1,0 +1,51 @@
+/* Labels and weights of samples for heads and metrics; see targets.h. */
+#include "train/targets.h"
+
+#include <string.h>
+
+kohl_status kohl_targets_check(kohl_context *ctx, const kohl_samples *samples, const size_t *list, size_t count,
+                               bool sigmoid, const char *where) {
+  char path[KOHL_SAMPLE_PATH];
+  for (size_t i = 0; i < count && !sigmoid; i++) {
+    size_t labels;
+    kohl_sample_labels(samples, list[i], &labels);
+    if (labels != 1) {
+      return kohl_fail(ctx, KOHL_BAD_INPUT,
+                       "%s: '%.600s' has %zu labels, expected 1 for a softmax; loss.name sigmoid takes several", where,
+                       kohl_sample_path(samples, list[i], path), labels);
+    }
+    float weight = kohl_sample_weight(samples, list[i]);
+    if (weight != 1.0f) {
+      return kohl_fail(ctx, KOHL_BAD_INPUT,
+                       "%s: '%.600s' has the weight %g, expected 1 for a softmax, which weighs classes only; "
+                       "loss.name sigmoid takes weights",
+                       where, kohl_sample_path(samples, list[i], path), (double)weight);
+    }
+  }
+  return KOHL_OK;
+}
+
+void kohl_targets_tell(const kohl_session_head *head, int i, const kohl_samples *samples, size_t sample,
+                       const float *class_weights) {
+  size_t count, k = (size_t)head->k;
+  const int *labels = kohl_sample_labels(samples, sample, &count);
+  if (head->labels) {
+    head->labels[i] = labels[0];
+    return;
+  }
+  float *row = head->targets + (size_t)i * k;
+  double sum = 0;
+  memset(row, 0, k * sizeof *row);
+  for (size_t j = 0; j < count; j++) {
+    row[labels[j]] = 1.0f;
+    sum += class_weights ? (double)class_weights[labels[j]] : 1.0;
+  }
+  head->sample_weights[i] = (float)(sum / (double)count) * kohl_sample_weight(samples, sample);
+}
+
+void kohl_targets_truth(const kohl_samples *samples, size_t sample, uint8_t *row) {
+  size_t count;
+  const int *labels = kohl_sample_labels(samples, sample, &count);
+  memset(row, 0, samples->class_count);
+  for (size_t j = 0; j < count; j++) row[labels[j]] = 1;
+}
