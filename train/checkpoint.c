@@ -1,7 +1,7 @@
 /* Checkpoints: arrays as tensors, numbers as JSON in the metadata key kohl_checkpoint. */
 #include "train/checkpoint.h"
 
-#include <math.h>
+#include <float.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,9 +22,12 @@ static const struct {
   kind kind;
   size_t offset;
 } fields[] = {
-#define WHOLE_FIELD(name) {#name, WHOLE, offsetof(kohl_checkpoint, place.name)}
-#define REAL_FIELD(name) {#name, REAL, offsetof(kohl_checkpoint, place.name)}
-#define DIGEST_FIELD(name) {#name, DIGEST, offsetof(kohl_checkpoint, name)}
+#define WHOLE_FIELD(name) \
+  { #name, WHOLE, offsetof(kohl_checkpoint, place.name) }
+#define REAL_FIELD(name) \
+  { #name, REAL, offsetof(kohl_checkpoint, place.name) }
+#define DIGEST_FIELD(name) \
+  { #name, DIGEST, offsetof(kohl_checkpoint, name) }
     WHOLE_FIELD(phase),
     WHOLE_FIELD(epoch),
     WHOLE_FIELD(phase_epoch),
@@ -56,15 +59,15 @@ static const struct {
 };
 enum { FIELDS = sizeof fields / sizeof *fields };
 
-kohl_place kohl_place_begin(void) {
-  kohl_place place;
+kohl_train_place kohl_train_place_begin(void) {
+  kohl_train_place place;
   memset(&place, 0, sizeof place);
-  place.best = -INFINITY;
+  place.best = -DBL_MAX;
   place.schedule = kohl_schedule_begin();
   return place;
 }
 
-/* Reals are written so that they read back the same; minus infinity, which stands for "none yet", as null. */
+/* Reals are finite, and written so that they read back the same. */
 static void write_field(const kohl_checkpoint *c, int i, kohl_json_writer *json) {
   const char *from = (const char *)c + fields[i].offset;
   kohl_json_write_key(json, fields[i].name);
@@ -79,11 +82,7 @@ static void write_field(const kohl_checkpoint *c, int i, kohl_json_writer *json)
   } else {
     double value;
     memcpy(&value, from, sizeof value);
-    if (isfinite(value)) {
-      kohl_json_write_double(json, value);
-    } else {
-      kohl_json_write_null(json);
-    }
+    kohl_json_write_double(json, value);
   }
 }
 
@@ -142,8 +141,8 @@ bool kohl_checkpoint_exists(const char *folder) {
 static kohl_status read_field(kohl_json *json, int i, kohl_checkpoint *c) {
   char *to = (char *)c + fields[i].offset;
   if (fields[i].kind == REAL) {
-    double value = -INFINITY;
-    kohl_status status = json->event == KOHL_JSON_NULL ? KOHL_OK : kohl_json_get_double(json, &value);
+    double value = 0;
+    kohl_status status = kohl_json_get_double(json, &value);
     memcpy(to, &value, sizeof value);
     return status;
   }

@@ -9,23 +9,23 @@
 #include "train/schedule.h"
 
 /* How far a run is. */
-typedef struct kohl_place {
-  int64_t phase;                   /* from 0 */
-  int64_t epoch, phase_epoch;      /* complete epochs, of the run and of the phase */
-  int64_t step, phase_step;        /* updates, likewise */
-  int64_t at;                      /* draws of the epoch at hand that steps have taken */
-  int64_t right, seen;             /* of these draws: right answers, good pictures */
-  double loss, divisor;            /* of these draws: sums of the losses and of what they are divided by */
-  int64_t bad_steps;               /* refused steps in a row */
-  int64_t ended;                   /* 1: the phase has had its last epoch */
-  int64_t best_epoch;              /* from 1; 0: none yet */
-  double best;                     /* its figure: larger is better */
+typedef struct kohl_train_place {
+  int64_t phase;              /* from 0 */
+  int64_t epoch, phase_epoch; /* complete epochs, of the run and of the phase */
+  int64_t step, phase_step;   /* updates, likewise */
+  int64_t at;                 /* draws of the epoch at hand that steps have taken */
+  int64_t right, seen;        /* of these draws: right answers, good pictures */
+  double loss, divisor;       /* of these draws: sums of the losses and of what they are divided by */
+  int64_t bad_steps;          /* refused steps in a row */
+  int64_t ended;              /* 1: the phase has had its last epoch */
+  int64_t best_epoch;         /* from 1; 0: none yet */
+  double best;                /* its figure: larger is better; -DBL_MAX: none yet */
   double best_loss, best_accuracy, best_balanced; /* of the validation part in that epoch */
   kohl_schedule_state schedule;
-} kohl_place;
+} kohl_train_place;
 
 /* Of a new run. */
-kohl_place kohl_place_begin(void);
+kohl_train_place kohl_train_place_begin(void);
 
 /* One array of the state: params, running statistics, or what the optimizer keeps (train/update.h). */
 typedef struct kohl_checkpoint_array {
@@ -36,7 +36,7 @@ typedef struct kohl_checkpoint_array {
 enum { KOHL_CHECKPOINT_ARRAYS = 5 };
 
 typedef struct kohl_checkpoint {
-  kohl_place place;
+  kohl_train_place place;
   uint32_t recipe, data; /* CRC32C of the recipe's text and of the lists */
   uint32_t features;     /* CRC32C of the base's outputs: another machine or CPU level gives others; 0: not kept */
   uint32_t plan;         /* of the kernels, likewise */

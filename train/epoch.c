@@ -24,7 +24,7 @@ void kohl_epoch_order(uint64_t seed, uint32_t epoch, size_t *order, size_t count
 
 static void report(const kohl_run *run, size_t began) {
   if (!run->options->progress) return;
-  const kohl_place *place = &run->place;
+  const kohl_train_place *place = &run->place;
   const size_t steps = kohl_run_steps(run), size = (run->draws.count + steps - 1) / steps;
   kohl_train_progress p = kohl_run_progress(run, "training", ((size_t)place->at + size - 1) / size, steps);
   double seconds = kohl_run_clock() - run->begun;
@@ -56,7 +56,7 @@ static kohl_status take_steps(kohl_run *run, kohl_epoch *out) {
 
 kohl_status kohl_run_epoch(kohl_run *run, kohl_epoch *out) {
   memset(out, 0, sizeof *out);
-  const kohl_place *place = &run->place;
+  const kohl_train_place *place = &run->place;
   run->begun = kohl_run_clock();
   out->lr = kohl_schedule_rate(run->phase, &place->schedule, place->phase_step > 0 ? place->phase_step - 1 : 0,
                                (int64_t)kohl_run_steps(run)); /* of the step before, when none is left */

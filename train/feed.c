@@ -41,8 +41,8 @@ kohl_status kohl_run_preprocessing(kohl_run *run) {
   run->pre = kohl_recipe_preprocessing(r, &run->own);
   kohl_status status = KOHL_OK;
   if (r->limits.picture_bytes) {
-    status = kohl_cache_create(run->ctx, run->samples.count, &run->pre.fit, (size_t)r->limits.picture_bytes,
-                               &run->pictures);
+    status =
+        kohl_cache_create(run->ctx, run->samples.count, &run->pre.fit, (size_t)r->limits.picture_bytes, &run->pictures);
   }
   if (status != KOHL_OK || r->pictures.normalise == KOHL_NORMALISE_BASE) return status;
   const kohl_features_pass pass = pass_of(run);
@@ -97,7 +97,7 @@ static kohl_status fill_rows(kohl_run *run, kohl_feed *feed) {
   for (size_t v = 0; v < feed->variants && status == KOHL_OK; v++) {
     pass = pass_of(run);
     pass.augmenting = feed->augmenting;
-    kohl_augmenting_epoch(feed->augmenting, (uint32_t)v + 1, NULL);
+    kohl_augmenting_begin(feed->augmenting, (uint32_t)v + 1, NULL);
     status = kohl_features_fill(run->ctx, feed->below, &pass, run->draws.sample, run->draws.count, &feed->train,
                                 v * run->draws.count);
   }
@@ -112,7 +112,8 @@ static kohl_status make_loader(kohl_run *run, kohl_feed *feed) {
   if (options.workers < 0) options.workers = (int)kohl_threads_count(run->ctx->threads);
   if (options.workers > KOHL_LOADER_WORKERS) options.workers = KOHL_LOADER_WORKERS;
   options.bad_limit = 1.0; /* they were counted before */
-  if (feed->augmenting) kohl_augmenting_attach(feed->augmenting, &options, &pre);
+  if (feed->augmenting) pre = kohl_augmenting_fitted(feed->augmenting);
+  if (feed->augmenting) kohl_augmenting_hook(feed->augmenting, &options);
   if (run->pictures && kohl_cache_fits(run->pictures, run->samples.count, &pre.fit)) options.cache = run->pictures;
   kohl_status status = kohl_alloc(run->ctx, run->draws.count, sizeof *feed->samples, "an epoch's list", &feed->samples);
   if (status != KOHL_OK) return status;
@@ -144,10 +145,10 @@ kohl_status kohl_feed_open(kohl_run *run) {
   if (status != KOHL_OK) return status;
   run->features_digest =
       feed->rows ? kohl_crc32c(0, feed->train.rows, feed->train.count * feed->train.floats * sizeof(float)) : 0;
-  kohl_run_log(run->ctx, run->options->run, "%s at layer '%s'%s",
-               feed->rows ? "the network below is worked out once," : "every step runs the whole network; trained above",
-               run->model->graph->nodes[feed->boundary].name,
-               feed->variants && feed->rows ? ", in variants of every draw" : "");
+  kohl_run_log(
+      run->ctx, run->options->run, "%s at layer '%s'%s",
+      feed->rows ? "the network below is worked out once," : "every step runs the whole network; trained above",
+      run->model->graph->nodes[feed->boundary].name, feed->variants && feed->rows ? ", in variants of every draw" : "");
   return KOHL_OK;
 }
 
@@ -172,7 +173,7 @@ kohl_status kohl_feed_begin(kohl_run *run, int64_t epoch, size_t first) {
     return KOHL_OK;
   }
   for (size_t p = 0; p < run->draws.count; p++) feed->samples[p] = run->draws.sample[run->order[p]];
-  if (feed->augmenting) kohl_augmenting_epoch(feed->augmenting, (uint32_t)epoch, run->order);
+  if (feed->augmenting) kohl_augmenting_begin(feed->augmenting, (uint32_t)epoch, run->order);
   return kohl_loader_begin(feed->loader, feed->samples, run->draws.count, first);
 }
 

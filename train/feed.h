@@ -22,10 +22,10 @@ typedef struct kohl_feed {
   bool rows;
   int boundary; /* of run->model's graph: the node whose output a step begins with */
   /* ROWS */
-  kohl_model *below, *above;         /* the two parts, owned; NULL with PICTURES */
-  kohl_features train, validation;   /* train: of each picture, or [variant][draw] */
-  size_t variants;                   /* 0: rows are of pictures */
-  size_t variant;                    /* of the epoch at hand */
+  kohl_model *below, *above;       /* the two parts, owned; NULL with PICTURES */
+  kohl_features train, validation; /* train: of each picture, or [variant][draw] */
+  size_t variants;                 /* 0: rows are of pictures */
+  size_t variant;                  /* of the epoch at hand */
   /* PICTURES and variants */
   kohl_augmenting *augmenting; /* owned; NULL without augmentation */
   kohl_loader *loader;         /* owned */

@@ -7,7 +7,7 @@
 #include "train/run.h"
 
 kohl_train_progress kohl_run_progress(const kohl_run *run, const char *what, size_t done, size_t count) {
-  const kohl_place *place = &run->place;
+  const kohl_train_place *place = &run->place;
   kohl_train_progress p = {.what = what, .done = done, .count = count, .phases = run->recipe.phase_count};
   p.phase = (int)place->phase + 1;
   p.phase_name = run->phase ? run->phase->name : "";
@@ -37,7 +37,7 @@ static void report_epoch(const kohl_run *run, const kohl_epoch *what) {
 
 /* What an epoch leaves: the best model, a line, the place from which the next one begins, the checkpoint. */
 static kohl_status end_epoch(kohl_run *run, const kohl_epoch *what) {
-  kohl_place *place = &run->place;
+  kohl_train_place *place = &run->place;
   const kohl_recipe_word best = run->recipe.best;
   const kohl_recipe_word stop = run->phase->stop.metric == 0 ? best : run->phase->stop.metric - 1; /* "best" is 0 */
   place->epoch++;
@@ -123,7 +123,8 @@ static kohl_status prepare(kohl_run *run) {
   if (status == KOHL_OK) run->model->preprocessing = run->pre;
   if (status == KOHL_OK && goes_on) return go_on(run);
   if (status == KOHL_OK) status = kohl_phase_begin(run);
-  return status == KOHL_OK ? kohl_run_save(run) : status; /* before the first step too there is something to go on from */
+  return status == KOHL_OK ? kohl_run_save(run)
+                           : status; /* before the first step too there is something to go on from */
 }
 
 static void free_run(kohl_run *run) {
@@ -145,7 +146,7 @@ kohl_status kohl_train(kohl_context *ctx, const kohl_train_options *options, koh
   run.ctx = ctx;
   run.options = options;
   run.history.ctx = ctx;
-  run.place = kohl_place_begin();
+  run.place = kohl_train_place_begin();
   kohl_status status = prepare(&run);
   if (status == KOHL_OK) status = run_phases(&run);
   run.result.epochs = (int)run.place.epoch;

@@ -4,7 +4,7 @@
  *   recipe.yaml       the recipe with every default and override, which can be run again
  *   labels.txt        the classes in the order of the outputs
  *   train.csv validation.csv test.csv    the lists
- *   metrics.csv       phase,epoch,step,lr,loss,accuracy,val_loss,val_accuracy,val_balanced_accuracy,val_macro_f1,seconds
+ *   metrics.csv phase,epoch,step,lr,loss,accuracy,val_loss,val_accuracy,val_balanced_accuracy,val_macro_f1,seconds
  *   best.safetensors  the whole model of the best epoch
  *   phase-2.safetensors ...    the whole model as a later phase begins with it
  *   last.ckpt previous.ckpt    what --resume goes on from
@@ -47,8 +47,8 @@ typedef struct kohl_train_options {
   const char *const *overrides; /* override_count texts "key=value", applied in order */
   size_t override_count;
   void (*progress)(const kohl_train_progress *progress, void *user); /* may be NULL */
-  bool (*save_now)(void *user); /* asked after every step: true writes a checkpoint.  May be NULL */
-  void *progress_user;          /* of both */
+  bool (*save_now)(void *user);  /* asked after every step: true writes a checkpoint.  May be NULL */
+  void *progress_user;           /* of both */
   const kohl_train_hooks *hooks; /* or NULL */
 } kohl_train_options;
 

@@ -114,19 +114,21 @@ double kohl_run_figure(const kohl_run *run, kohl_recipe_word which, const kohl_e
     case KOHL_BEST_LOSS: return -what->val_loss;
     case KOHL_BEST_BALANCED_ACCURACY: return m->balanced_accuracy;
     case KOHL_BEST_MACRO_F1: return m->macro_f1;
-    case KOHL_BEST_TOP5: return m->top5;
-    case KOHL_BEST_KAPPA: return m->kappa;
-    case KOHL_BEST_ROC_AUC: return m->roc_auc_macro;
-    case KOHL_BEST_AVERAGE_PRECISION: return m->average_precision_macro;
+    case KOHL_BEST_TOP5:
+      return m->top5;
+      //    case KOHL_BEST_KAPPA: return m->kappa;
+      //    case KOHL_BEST_ROC_AUC: return m->roc_auc_macro;
+      //    case KOHL_BEST_AVERAGE_PRECISION: return m->average_precision_macro;
     default: return m->accuracy;
   }
 }
 
 static void add_history(kohl_run *run, const kohl_epoch *what) {
-  const kohl_place *place = &run->place;
+  const kohl_train_place *place = &run->place;
   if (!run->history.length) {
-    kohl_text_add(&run->history, "phase,epoch,step,lr,loss,accuracy,val_loss,val_accuracy,val_balanced_accuracy,"
-                                 "val_macro_f1,seconds\n");
+    kohl_text_add(&run->history,
+                  "phase,epoch,step,lr,loss,accuracy,val_loss,val_accuracy,val_balanced_accuracy,"
+                  "val_macro_f1,seconds\n");
   }
   kohl_text_add(&run->history, "%lld,%lld,%lld,%.9g,%.9g,%.9g,", (long long)place->phase + 1, (long long)place->epoch,
                 (long long)place->step, what->lr, what->loss, what->accuracy);
@@ -139,7 +141,7 @@ static void add_history(kohl_run *run, const kohl_epoch *what) {
 }
 
 kohl_status kohl_run_keep(kohl_run *run, const kohl_epoch *what) {
-  kohl_place *place = &run->place;
+  kohl_train_place *place = &run->place;
   double now = kohl_run_figure(run, run->recipe.best, what);
   kohl_status status = KOHL_OK;
   if (!place->best_epoch || now > place->best) {

@@ -4,16 +4,27 @@
 #include "kernels/core/alloc.h"
 #include "train/run.h"
 
-/* From the draws of an epoch that are good pictures; in double, rounded once. */
+/* How often an epoch's good draws have each label; returns how many such draws there are. */
+static size_t count_labels(const kohl_run *run, size_t *count) {
+  size_t n = 0;
+  for (size_t d = 0; d < run->draws.count; d++) {
+    size_t labels, sample = run->draws.sample[d];
+    if (run->samples.sample[sample].bad) continue;
+    const int *label = kohl_sample_labels(&run->samples, sample, &labels);
+    for (size_t i = 0; i < labels; i++) count[label[i]]++;
+    n++;
+  }
+  return n;
+}
+
+/* In double, rounded once. */
 static kohl_status fill_weights(kohl_run *run, size_t *count, double *weight) {
   static const kohl_weighting kinds[] = {KOHL_WEIGHTING_NONE, KOHL_WEIGHTING_BALANCED, KOHL_WEIGHTING_INVERSE,
                                          KOHL_WEIGHTING_EFFECTIVE};
   const kohl_recipe *r = &run->recipe;
   const char *const *names = run->samples.classes;
-  size_t classes = run->samples.class_count, n = 0;
-  kohl_list_count(&run->draws, &run->samples, true, count);
+  size_t classes = run->samples.class_count, n = count_labels(run, count);
   for (size_t c = 0; c < classes; c++) {
-    n += count[c];
     if (count[c]) continue;
     return kohl_fail(run->ctx, KOHL_BAD_INPUT, "%s: class '%s' has no good training picture, expected at least 1",
                      run->options->data, names[c]);
@@ -70,19 +81,19 @@ static kohl_status make_update(kohl_run *run) {
   const kohl_recipe_phase *r = run->phase;
   size_t count;
   const float *params = kohl_session_params(run->session, &count);
-  const kohl_update_options options = {.rule = rules[r->phases[0].optimizer.name],
-                                       .momentum = r->phases[0].optimizer.momentum,
-                                       .nesterov = r->phases[0].optimizer.nesterov,
-                                       .lr_inside = r->phases[0].optimizer.lr_place == KOHL_PLACE_INSIDE,
-                                       .rho = r->phases[0].optimizer.rho,
-                                       .epsilon_inside = r->phases[0].optimizer.epsilon_place == KOHL_PLACE_INSIDE,
-                                       .beta1 = r->phases[0].optimizer.beta1,
-                                       .beta2 = r->phases[0].optimizer.beta2,
-                                       .epsilon_plain = r->phases[0].optimizer.epsilon_place == KOHL_PLACE_PLAIN,
-                                       .epsilon = r->phases[0].optimizer.epsilon,
-                                       .weight_decay = r->phases[0].optimizer.weight_decay,
-                                       .clip_norm = r->phases[0].optimizer.clip_norm,
-                                       .ema = r->phases[0].optimizer.ema};
+  const kohl_update_options options = {.rule = rules[r->optimizer.name],
+                                       .momentum = r->optimizer.momentum,
+                                       .nesterov = r->optimizer.nesterov,
+                                       .lr_inside = r->optimizer.lr_place == KOHL_PLACE_INSIDE,
+                                       .rho = r->optimizer.rho,
+                                       .epsilon_inside = r->optimizer.epsilon_place == KOHL_PLACE_INSIDE,
+                                       .beta1 = r->optimizer.beta1,
+                                       .beta2 = r->optimizer.beta2,
+                                       .epsilon_plain = r->optimizer.epsilon_place == KOHL_PLACE_PLAIN,
+                                       .epsilon = r->optimizer.epsilon,
+                                       .weight_decay = r->optimizer.weight_decay,
+                                       .clip_norm = r->optimizer.clip_norm,
+                                       .ema = r->optimizer.ema};
   kohl_status status = kohl_update_create(run->ctx, &options, params, count, &run->update);
   if (status == KOHL_OK && run->recipe.accumulate > 1) status = kohl_accumulate_create(run->ctx, count, &run->sum);
   if (status == KOHL_OK) {
@@ -107,22 +118,4 @@ kohl_status kohl_run_learner(kohl_run *run) {
   if (status == KOHL_OK) status = make_session(run);
   if (status == KOHL_OK) status = make_statistics(run);
   return status == KOHL_OK ? make_update(run) : status;
-}
-
-/* For sigmoid every label is a question: this one or not. */
-void kohl_run_tell(kohl_run *run, int n) {
-  const kohl_session_head head = kohl_session_head_at(run->session, 0);
-  const uint64_t *draws = kohl_session_draws(run->session);
-  for (int i = 0; i < n; i++) {
-    size_t count, sample = run->draws.sample[run->order[draws[i]]];
-    const int *labels = kohl_sample_labels(&run->samples, sample, &count);
-    if (head.labels) {
-      head.labels[i] = labels[0];
-      continue;
-    }
-    float *row = head.targets + (size_t)i * (size_t)head.k;
-    for (int k = 0; k < head.k; k++) row[k] = 0.0f;
-    for (size_t k = 0; k < count; k++) row[labels[k]] = 1.0f;
-    head.sample_weights[i] = run->class_weights[labels[0]];
-  }
 }

@@ -19,7 +19,8 @@ static kohl_status mark(kohl_run *run) {
 
 static void announce(const kohl_run *run) {
   if (!run->options->progress) return;
-  kohl_train_progress p = kohl_run_progress(run, "phase", (size_t)run->place.phase + 1, (size_t)run->recipe.phase_count);
+  kohl_train_progress p =
+      kohl_run_progress(run, "phase", (size_t)run->place.phase + 1, (size_t)run->recipe.phase_count);
   run->options->progress(&p, run->options->progress_user);
 }
 
@@ -81,7 +82,7 @@ kohl_status kohl_phase_reopen(kohl_run *run) {
 
 kohl_status kohl_phase_advance(kohl_run *run) {
   char path[KOHL_RUN_PATH];
-  kohl_place *place = &run->place;
+  kohl_train_place *place = &run->place;
   kohl_status status = kohl_run_store(run);
   if (status == KOHL_OK && run->recipe.phases[place->phase + 1].begin == KOHL_BEGIN_BEST) {
     status = kohl_run_path(run->ctx, run->options->run, "best.safetensors", path);

@@ -22,7 +22,8 @@ static kohl_status make_loader(kohl_context *ctx, const kohl_pictures_job *job, 
   if (options.workers > KOHL_LOADER_WORKERS) options.workers = KOHL_LOADER_WORKERS;
   options.bad_limit = 1.0;
   kohl_preprocessing pre = *job->pre;
-  if (job->augmenting) kohl_augmenting_attach(job->augmenting, &options, &pre);
+  if (job->augmenting) pre = kohl_augmenting_fitted(job->augmenting);
+  if (job->augmenting) kohl_augmenting_hook(job->augmenting, &options);
   if (job->cache && kohl_cache_fits(job->cache, job->samples->count, &pre.fit)) options.cache = job->cache;
   kohl_status status = kohl_loader_create(ctx, job->samples, &pre, &options, &r->loader);
   return status == KOHL_OK ? kohl_loader_begin(r->loader, job->list, job->count, 0) : status;

@@ -20,9 +20,9 @@ typedef struct kohl_pictures_job {
   kohl_samples *samples;
   const size_t *list; /* count indices into samples */
   size_t count;
-  int batch;   /* pictures in one run */
-  int workers; /* decoding threads, 0: the caller decodes; -1: as many as the context has */
-  kohl_cache *cache; /* of fitted pictures, borrowed; or NULL */
+  int batch;                   /* pictures in one run */
+  int workers;                 /* decoding threads, 0: the caller decodes; -1: as many as the context has */
+  kohl_cache *cache;           /* of fitted pictures, borrowed; or NULL */
   kohl_augmenting *augmenting; /* or NULL: pictures as they are */
   kohl_pictures_sink sink;
   void *user;

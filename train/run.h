@@ -39,13 +39,13 @@ typedef struct kohl_run {
   size_t copies; /* pictures that were dropped as copies */
   size_t *list;  /* owned: indices into samples, training first, then validation; each picture once */
   size_t train_count, validation_count;
-  kohl_list draws; /* of an epoch, in the list's order: indices into samples, some of them several times */
-  size_t *row;     /* [draws.count], owned: the place of a draw's picture in list */
-  kohl_preprocessing own, pre;             /* the base's, the run's */
-  bool looked;                             /* every picture of list was opened once: the bad ones are known */
-  kohl_cache *pictures;                    /* fitted pictures, or NULL */
-  kohl_model *model;                       /* the whole network; its weights are those of the last kohl_run_store */
-  kohl_feed feed;                          /* of the phase */
+  kohl_list draws;             /* of an epoch, in the list's order: indices into samples, some of them several times */
+  size_t *row;                 /* [draws.count], owned: the place of a draw's picture in list */
+  kohl_preprocessing own, pre; /* the base's, the run's */
+  bool looked;                 /* every picture of list was opened once: the bad ones are known */
+  kohl_cache *pictures;        /* fitted pictures, or NULL */
+  kohl_model *model;           /* the whole network; its weights are those of the last kohl_run_store */
+  kohl_feed feed;              /* of the phase */
   float *class_weights, *positive_weights; /* [classes], owned */
   kohl_session *session;                   /* of feed.rest, for training */
   kohl_update *update;                     /* the optimizer with its state, owned */
@@ -53,7 +53,7 @@ typedef struct kohl_run {
   float *statistics;                       /* running statistics after the last update, owned; NULL without any */
   float *probabilities;                    /* [batch][classes], owned: of one batch */
   size_t *order;                           /* [draws.count], owned: this epoch's positions in draws */
-  kohl_place place;                        /* how far the run is */
+  kohl_train_place place;                  /* how far the run is */
   kohl_text history;                       /* metrics.csv */
   kohl_train_result result;
   double begun; /* seconds: when this pass began, for rates */
@@ -86,9 +86,6 @@ kohl_status kohl_run_learner(kohl_run *run);
 /* Puts the weights that are judged and kept into model: the optimizer's average where it has one, else the trained
  * ones. */
 kohl_status kohl_run_store(kohl_run *run);
-
-/* Writes what the head is told about the n samples whose positions are in the session's draws. */
-void kohl_run_tell(kohl_run *run, int n);
 
 /* One update: the gradients of recipe.accumulate batches, of which the first begins at place.at.  Moves place on, also
  * when the step is refused for numbers that are not finite; the third of these in a row is KOHL_NOT_FINITE.  After any

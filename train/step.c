@@ -6,6 +6,7 @@
 
 #include "kernels/core/alloc.h"
 #include "train/run.h"
+#include "train/targets.h"
 
 enum { BAD_STEPS = 3, FILES_NAMED = 8 };
 
@@ -99,7 +100,7 @@ static kohl_status refuse(kohl_run *run, size_t first, size_t end, const found *
 }
 
 /* Counts a batch's losses and right answers; *divisor is what its gradients were divided by. */
-static kohl_status count_batch(kohl_run *run, int n, found *f, double *divisor) {
+static kohl_status count_batch(kohl_run *run, int n, found *f, float *divisor) {
   size_t classes = run->samples.class_count;
   const int last = (int)run->session->model->graph->count - 1;
   const kohl_session_head head = kohl_session_head_at(run->session, 0);
@@ -115,11 +116,21 @@ static kohl_status count_batch(kohl_run *run, int n, found *f, double *divisor) 
     f->loss += (double)head.losses[i];
   }
   desc.n = n;
-  *divisor = (double)(head.labels ? kohl_softmax_xent_divisor(&desc.softmax_xent, head.labels, head.class_weights)
-                                  : kohl_sigmoid_bce_divisor(&desc.sigmoid_bce, head.sample_weights));
-  f->divisor += *divisor;
+  *divisor = head.labels ? kohl_softmax_xent_divisor(&desc.softmax_xent, head.labels, head.class_weights)
+                         : kohl_sigmoid_bce_divisor(&desc.sigmoid_bce, head.sample_weights);
+  f->divisor += (double)*divisor;
   f->seen += n;
   return status;
+}
+
+/* Tells the head about the n samples whose positions are in the session's draws. */
+static void tell(kohl_run *run, int n) {
+  const kohl_session_head head = kohl_session_head_at(run->session, 0);
+  const uint64_t *draws = kohl_session_draws(run->session);
+  for (int i = 0; i < n; i++) {
+    size_t sample = run->draws.sample[run->order[draws[i]]];
+    kohl_targets_tell(&head, i, &run->samples, sample, run->class_weights);
+  }
 }
 
 /* Forward and backward on positions first to end - 1. */
@@ -129,7 +140,7 @@ static kohl_status run_batch(kohl_run *run, size_t first, size_t end, found *f) 
   int n;
   kohl_status status = kohl_feed_next(run, first, end, &n);
   if (status != KOHL_OK || n == 0 || f->wrong) return status;
-  kohl_run_tell(run, n);
+  tell(run, n);
   if (hooks && hooks->on_input) {
     hooks->on_input(hooks->user, run->place.step, kohl_session_input(run->session),
                     (size_t)n * (size_t)in.h * (size_t)in.w * (size_t)in.c);
@@ -141,7 +152,7 @@ static kohl_status run_batch(kohl_run *run, size_t first, size_t end, found *f) 
     f->layer = last_layer(run);
     return KOHL_OK;
   }
-  double divisor;
+  float divisor;
   size_t count;
   status = count_batch(run, n, f, &divisor);
   if (status == KOHL_OK && run->sum) {
@@ -171,7 +182,7 @@ kohl_status kohl_run_step(kohl_run *run, double *lr) {
   if (end > run->draws.count) end = run->draws.count;
   found f = {0, 0, 0, 0, NULL, ""};
   kohl_status status = KOHL_OK;
-  if (run->sum) kohl_accumulate_begin(run->sum);
+  if (run->sum) kohl_accumulate_reset(run->sum);
   for (size_t p = first; p < end && status == KOHL_OK; p += batch) {
     status = run_batch(run, p, p + batch < end ? p + batch : end, &f);
   }

@@ -207,7 +207,6 @@ START_TEST(what_cannot_be_is_named) {
     kohl_status status;
     const char *text;
   } cases[] = {
-      {"limits.cache_bytes=1000", KOHL_NO_RESOURCE, "limits.cache_bytes"},
       {"base.at=block5", KOHL_USAGE, "block5"},
       {"epochs=0", KOHL_USAGE, "--set epochs=0"},
       {"data.validation=0.95", KOHL_USAGE, "data.validation"},
