@@ -30,6 +30,11 @@ static kohl_status check_options(kohl_context *ctx, const kohl_preprocessing *pr
     return kohl_fail(ctx, KOHL_USAGE, "loader: a share of %g bad pictures, expected 0 to 1", o->bad_limit);
   }
   if (o->bytes && o->augment) return kohl_fail(ctx, KOHL_USAGE, "loader: augmentation gives floats, asked for bytes");
+  if (o->row_h == 0 && o->row_w == 0) return KOHL_OK;
+  if (!o->augment || o->row_h < 1 || o->row_h > pre->fit.h || o->row_w < 1 || o->row_w > pre->fit.w) {
+    return kohl_fail(ctx, KOHL_USAGE, "loader: rows of %d x %d pixels, expected 1 x 1 to %d x %d, by an augmentation",
+                     o->row_w, o->row_h, pre->fit.w, pre->fit.h);
+  }
   return KOHL_OK;
 }
 
@@ -42,6 +47,11 @@ static size_t thread_count(const kohl_loader_options *o) {
 
 static size_t picture_bytes(const kohl_preprocessing *pre) { return kohl_prepare_floats(pre); }
 
+static size_t row_bytes(const kohl_preprocessing *pre, const kohl_loader_options *o) {
+  size_t values = o->row_h ? (size_t)o->row_h * (size_t)o->row_w * 3 : picture_bytes(pre);
+  return values * (o->bytes ? 1 : sizeof(float));
+}
+
 static size_t ring_size(const kohl_loader_options *o) { return thread_count(o) ? (size_t)o->ahead + 1 : 1; }
 
 kohl_status kohl_loader_bytes(kohl_context *ctx, size_t count, const kohl_preprocessing *pre,
@@ -49,7 +59,7 @@ kohl_status kohl_loader_bytes(kohl_context *ctx, size_t count, const kohl_prepro
   kohl_status status = check_options(ctx, pre, options);
   if (status != KOHL_OK) return status;
   const kohl_slot *slot = NULL;
-  size_t picture = picture_bytes(pre), row = picture * (options->bytes ? 1 : sizeof(float));
+  size_t picture = picture_bytes(pre), row = row_bytes(pre, options);
   size_t draw = row + sizeof *slot->results + sizeof *slot->ok + sizeof *slot->draw + sizeof *slot->sample +
                 sizeof *slot->label; /* a row is at most 3 GiB: no sum of these overflows, the products may */
   size_t workers = thread_count(options) ? thread_count(options) : 1, worker, ring, lists;
@@ -182,7 +192,7 @@ kohl_status kohl_loader_create(kohl_context *ctx, kohl_samples *samples, const k
   loader->options = *options;
   loader->options.workers = (int)thread_count(options); /* the number of processors may change meanwhile */
   loader->picture_bytes = picture_bytes(pre);
-  loader->row_bytes = loader->picture_bytes * (options->bytes ? 1 : sizeof(float));
+  loader->row_bytes = row_bytes(pre, options);
   status = make_memory(loader);
   if (status != KOHL_OK) {
     free_memory(loader);

@@ -21,10 +21,10 @@
 
 typedef struct kohl_loader kohl_loader;
 
-/* Makes the floats dst[h][w][3] of one draw from a decoded and fitted picture rgb[h][w][3].  draw is the position in
- * the epoch's list and keys all random numbers; workspace is the worker's, augment_bytes long, aligned to 64, with
- * anything in it.  Called by several threads at once: what user points to must not change while an epoch runs (between
- * epochs, before kohl_loader_begin, it may: that is where the epoch's number belongs). */
+/* Makes the floats dst[row_h][row_w][3] of one draw from a decoded and fitted picture rgb[h][w][3].  draw is the
+ * position in the epoch's list and keys all random numbers; workspace is the worker's, augment_bytes long, aligned to
+ * 64, with anything in it.  Called by several threads at once: what user points to must not change while an epoch runs
+ * (between epochs, before kohl_loader_begin, it may: that is where the epoch's number belongs). */
 typedef void (*kohl_augment)(void *user, uint64_t draw, const uint8_t *rgb, float *dst, void *workspace);
 
 enum { KOHL_LOADER_BATCH = 4096, KOHL_LOADER_WORKERS = 256, KOHL_LOADER_AHEAD = 1024 };
@@ -40,6 +40,7 @@ typedef struct kohl_loader_options {
   kohl_augment augment; /* NULL: normalised as pre says */
   void *augment_user;
   size_t augment_bytes;
+  int row_h, row_w; /* pixels of what the augmentation makes, at most those of the fit; 0: those of the fit */
 } kohl_loader_options;
 
 /* Batches of 32, a worker per processor, 2 ahead, floats, 1 % bad, 256 MiB to decode a picture, no cache. */
@@ -48,7 +49,7 @@ kohl_loader_options kohl_loader_options_default(void);
 /* One batch.  The arrays have count entries and are the loader's, valid until its next call. */
 typedef struct kohl_batch {
   size_t count;         /* 0: the epoch is over */
-  const float *floats;  /* [count][h][w][3]; NULL with bytes */
+  const float *floats;  /* [count][row_h][row_w][3]; NULL with bytes */
   const uint8_t *bytes; /* [count][h][w][3]; NULL without */
   const bool *ok;       /* false: a bad picture, its row is zeros */
   const uint64_t *draw; /* positions in the epoch's list, one after the other */
