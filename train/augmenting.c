@@ -14,6 +14,7 @@ struct kohl_augmenting {
   int h, w; /* of the result */
   uint64_t seed;
   uint32_t epoch;
+  const size_t *order; /* borrowed, or NULL */
   kohl_normalise_desc normalise;
   const kohl_kernel *kernel;         /* that normalises */
   size_t picture_bytes, other_bytes; /* of the workspace: the picture before it is normalised, then what kernels take */
@@ -46,6 +47,7 @@ static void augment(void *user, uint64_t draw, const uint8_t *rgb, float *dst, v
   const kohl_augmenting *augmenting = user;
   kohl_context ctx = augmenting->worker;
   kohl_augment_params params;
+  if (augmenting->order) draw = augmenting->order[draw];
   kohl_augment_draw(&augmenting->augmentation, augmenting->seed, augmenting->epoch, draw, &params);
   if (make(augmenting, &ctx, &params, rgb, dst, workspace) == KOHL_OK) return;
   for (size_t i = 0, n = 3 * (size_t)augmenting->h * (size_t)augmenting->w; i < n; i++) dst[i] = NAN;
@@ -160,4 +162,7 @@ void kohl_augmenting_hook(kohl_augmenting *augmenting, kohl_loader_options *opti
   options->row_w = augmenting->w;
 }
 
-void kohl_augmenting_begin(kohl_augmenting *augmenting, uint32_t epoch) { augmenting->epoch = epoch; }
+void kohl_augmenting_begin(kohl_augmenting *augmenting, uint32_t epoch, const size_t *order) {
+  augmenting->epoch = epoch;
+  augmenting->order = order;
+}

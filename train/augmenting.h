@@ -26,7 +26,9 @@ kohl_preprocessing kohl_augmenting_fitted(const kohl_augmenting *augmenting);
  * hook: rows are what kohl_prepare gives, as they are with a hook that draws nothing. */
 void kohl_augmenting_hook(kohl_augmenting *augmenting, kohl_loader_options *options);
 
-/* The epoch of the pictures that come from now on; only before kohl_loader_begin. */
-void kohl_augmenting_begin(kohl_augmenting *augmenting, uint32_t epoch);
+/* The epoch of the pictures that come from now on; only before kohl_loader_begin.  order: the loader's list is an
+ * epoch's list in another order, its position p being the epoch's order[p], which keys the numbers; borrowed until the
+ * epoch is over.  NULL: they are the same. */
+void kohl_augmenting_begin(kohl_augmenting *augmenting, uint32_t epoch, const size_t *order);
 
 #endif

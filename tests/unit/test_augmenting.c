@@ -101,7 +101,7 @@ static void load(const kohl_augmentation *a, uint64_t seed, uint32_t epoch, kohl
                 kohl_context_error(context));
   for (int round = 0; round < 1 + cached; round++) { /* the second one comes out of the cache */
     kohl_batch batch = {.count = 1};
-    kohl_augmenting_begin(augmenting, epoch);
+    kohl_augmenting_begin(augmenting, epoch, NULL);
     ck_assert_int_eq(kohl_loader_begin(loader, list->sample, list->count, 0), KOHL_OK);
     while (batch.count) {
       ck_assert_msg(kohl_loader_next(loader, &batch) == KOHL_OK, "%s", kohl_context_error(context));

@@ -118,7 +118,7 @@ START_TEST(phases_resume) {
       {"augment.rotation=20", "augment.horizontal_flip=true", "phases.2.begin=best", "data.oversample=25",
        "optimizer.ema=0.5", "phases.1.stop.patience=1"},
   };
-  static const long polls[] = {3, 150, 290, 330, 400, 520};
+  static const long polls[] = {100, 170, 290, 330, 400, 520};
   kohl_context *ctx = fit_context(2), *other = fit_context(3);
   char whole[32], run[32];
   snprintf(whole, sizeof whole, "whole%d", _i);
@@ -173,7 +173,7 @@ static void set_up(void) {
                  "pictures: {fit: stretch, filter: bilinear}\n"
                  "head: {dense: [16], dropout: 0.25}\n"
                  "optimizer: {lr: 3e-3}\n"
-                 "batch: 7\nseed: 3\n"
+                 "batch: 7\nseed: 3\nbest: val_loss\n"
                  "phases:\n"
                  "  - train: head\n"
                  "    epochs: 3\n"
