@@ -1,6 +1,6 @@
 /* What a recipe changes for a base that is not the published one: the text of base.adjust,
  *
- *   ARCHITECTURE: KEY=VALUE KEY=VALUE; ARCHITECTURE: ...
+ *   ARCHITECTURE: KEY=VALUE KEY='A VALUE WITH SPACES'; ARCHITECTURE: ...
  *
  * Each assignment goes the way of `--set`. */
 #include <stdio.h>
@@ -10,19 +10,39 @@
 #include "nn/json.h"
 #include "train/recipe.h"
 
+enum { ASSIGNMENT = 256 };
+
+/* The assignment that text begins with, without its quotes; text moves behind it. */
+static kohl_status take_assignment(kohl_context *ctx, const char **text, const char *end, char out[ASSIGNMENT]) {
+  const char *from = *text;
+  size_t n = 0;
+  bool quoted = false;
+  for (; from < end && (quoted || *from != ' '); from++) {
+    if (*from == '\'') {
+      quoted = !quoted;
+    } else if (n + 1 < ASSIGNMENT) {
+      out[n++] = *from;
+    } else {
+      return kohl_fail(ctx, KOHL_BAD_INPUT, "an assignment of more than %d bytes", ASSIGNMENT - 1);
+    }
+  }
+  out[n] = 0;
+  if (quoted) {
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "'%s': a quote that is not closed, expected another before the next `;`",
+                     kohl_quote(*text, (size_t)(from - *text)).text);
+  }
+  *text = from;
+  return KOHL_OK;
+}
+
 /* Assignments between text and end, separated by spaces. */
 static kohl_status apply(kohl_context *ctx, kohl_recipe *recipe, const char *text, const char *end) {
   while (text < end) {
-    char assignment[256];
-    size_t n = strcspn(text, " ;");
-    if (n >= sizeof assignment) {
-      return kohl_fail(ctx, KOHL_BAD_INPUT, "an assignment of %zu bytes, expected less than %zu", n, sizeof assignment);
-    }
-    memcpy(assignment, text, n);
-    assignment[n] = 0;
-    kohl_status status = n ? kohl_recipe_set(ctx, recipe, assignment) : KOHL_OK;
+    char assignment[ASSIGNMENT];
+    kohl_status status = take_assignment(ctx, &text, end, assignment);
+    if (status == KOHL_OK && assignment[0]) status = kohl_recipe_set(ctx, recipe, assignment);
     if (status != KOHL_OK) return status == KOHL_USAGE ? KOHL_BAD_INPUT : status;
-    text += n + (text + n < end);
+    text += text < end;
   }
   return KOHL_OK;
 }

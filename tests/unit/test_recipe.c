@@ -286,7 +286,6 @@ START_TEST(written_and_read_back) {
 }
 END_TEST
 
-/* recipes/ as it is in the tree: every key is explained, every recipe is one.  Tests run in the tree's root. */
 /* base.adjust acts for its architecture only, is emptied, and names what is wrong in it. */
 START_TEST(adjusted_for_a_base) {
   kohl_recipe r;
@@ -299,10 +298,17 @@ START_TEST(adjusted_for_a_base) {
   ck_assert_int_eq(r.seed, 0);
   ck_assert_int_eq(r.batch, 32);
   ck_assert_str_eq(r.base.adjust, "");
-  static const char *const bad[][2] = {{"base.adjust=a seed=5", "expected ARCHITECTURE: KEY=VALUE"},
+  ck_assert_int_eq(kohl_recipe_set(ctx, &r, "base.adjust=a: train='from b' freeze='c*,  d' seed=5; b: seed=1"),
+                   KOHL_OK);
+  ck_assert_msg(kohl_recipe_adjust(ctx, &r, "a") == KOHL_OK, "%s", ctx->error);
+  ck_assert_str_eq(r.phases[0].train, "from b");
+  ck_assert_str_eq(r.phases[0].freeze, "c*,  d");
+  ck_assert_int_eq(r.seed, 5);
+  static const char *const bad[][2] = {{"base.adjust=a: train='from b; b: seed=1", "a quote that is not closed"},
+                                       {"base.adjust=a seed=5", "expected ARCHITECTURE: KEY=VALUE"},
                                        {"base.adjust=a: sed=5", "no such field"},
                                        {"base.adjust=a: batch=0", "expected a whole number from 1"}};
-  for (int i = 0; i < 3; i++) {
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     ck_assert_int_eq(kohl_recipe_set(ctx, &r, bad[i][0]), KOHL_OK);
     ck_assert_int_eq(kohl_recipe_adjust(ctx, &r, "a"), KOHL_BAD_INPUT);
     ck_assert_msg(strstr(ctx->error, "field 'base.adjust'") && strstr(ctx->error, bad[i][1]), "%s", ctx->error);
@@ -311,6 +317,7 @@ START_TEST(adjusted_for_a_base) {
 }
 END_TEST
 
+/* recipes/ as it is in the tree: every key is explained, every recipe is one.  Tests run in the tree's root. */
 START_TEST(the_recipes_of_the_project) {
   static char text[1 << 16];
   FILE *file = fopen("recipes/README.md", "r");
@@ -326,9 +333,15 @@ START_TEST(the_recipes_of_the_project) {
   }
   kohl_recipe r;
   ck_assert_msg(kohl_recipe_read(ctx, "recipes/cleo.yaml", &r) == KOHL_OK, "%s", kohl_context_error(ctx));
+  ck_assert_int_eq(r.phase_count, 2); /* experiment A */
   ck_assert_double_eq(r.phases[0].optimizer.lr, 1e-4);
   ck_assert_double_eq(r.phases[0].optimizer.decay, 1e-6);
   ck_assert_int_eq(r.phases[0].optimizer.epsilon_place, KOHL_PLACE_OUTSIDE);
+  ck_assert_str_eq(r.phases[1].train, "last 4");
+  ck_assert_double_eq(r.phases[1].optimizer.lr, 5e-5);
+  ck_assert_double_eq(r.phases[1].optimizer.decay, 0);
+  ck_assert_int_eq(r.phases[0].epochs + r.phases[1].epochs, 50);
+  ck_assert_double_eq(r.augment.rotation, 20);
   ck_assert_int_eq((int)r.pictures.size, 128);
   ck_assert_int_eq(r.head.dense.value[0], 256);
   kohl_recipe_free(ctx, &r);
@@ -342,7 +355,7 @@ START_TEST(no_memory_is_an_error_and_nothing_leaks) {
   options.allocator = (kohl_allocator){meter_allocate, meter_release, &m};
   kohl_context *own;
   ck_assert_int_eq(kohl_context_create(&options, &own), KOHL_OK);
-  const char *text = "base: {name: a}\nhead: {dense: [1, 2]}\nepochs: 4\n";
+  const char *text = "base: {name: a}\nhead: {dense: [1, 2]}\nphases: [{train: all}, {name: b}]\n";
   long had = m.live, refused = 0;
   for (long fail = 0; fail < 500; fail++) {
     kohl_recipe r;
