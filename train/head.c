@@ -1,11 +1,8 @@
 /* Cutting the base, building the head, and putting it on the base. */
 #include "train/head.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "kernels/core/philox.h"
 
 typedef struct builder {
   kohl_context *ctx;
@@ -115,26 +112,6 @@ static kohl_status build(builder *b, const kohl_recipe *recipe, int classes) {
   return status == KOHL_OK ? kohl_graph_infer(b->ctx, b->graph) : status;
 }
 
-/* Glorot uniform for the matrices; biases stay 0. */
-static kohl_status draw_weights(kohl_context *ctx, const kohl_recipe *recipe, kohl_model *head) {
-  uint64_t layer = 0;
-  kohl_random_key key = kohl_random_key_make((uint64_t)recipe->seed, 0, KOHL_DRAWS_WEIGHTS);
-  for (size_t i = 0; i < head->weight_count; i++) {
-    kohl_weight *weight = &head->weights[i];
-    kohl_status status = kohl_weight_own(ctx, weight);
-    if (status != KOHL_OK) return status;
-    if (weight->spec.dims != 2) continue;
-    double fans = (double)weight->spec.shape[0] + (double)weight->spec.shape[1];
-    float limit = (float)sqrt(6.0 / fans);
-    for (size_t e = 0; e < weight->spec.count; e++) {
-      float unit = kohl_random_to_unit(kohl_random_at(key, layer, e)); /* [0, 1); 2u - 1 is exact */
-      weight->owned[e] = (2.0f * unit - 1.0f) * limit;
-    }
-    layer++;
-  }
-  return KOHL_OK;
-}
-
 kohl_status kohl_head_create(kohl_context *ctx, const kohl_recipe *recipe, const kohl_graph *base, int classes,
                              kohl_model **out) {
   builder b = {ctx, base, NULL, 0};
@@ -146,7 +123,7 @@ kohl_status kohl_head_create(kohl_context *ctx, const kohl_recipe *recipe, const
     return status;
   }
   status = kohl_model_create(ctx, b.graph, out);
-  if (status == KOHL_OK) status = draw_weights(ctx, recipe, *out);
+  if (status == KOHL_OK) status = kohl_weights_draw(ctx, *out, (uint64_t)recipe->seed, KOHL_DRAWS_HEAD);
   if (status != KOHL_OK) {
     kohl_model_destroy(ctx, *out);
     *out = NULL;

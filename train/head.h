@@ -7,13 +7,8 @@
 #define KOHL_TRAIN_HEAD_H
 
 #include "nn/model.h"
+#include "train/initial.h"
 #include "train/recipe.h"
-
-/* Which thing draws random numbers: the `op` of kernels/core/philox.h.  Layers of a graph use their index, below. */
-enum {
-  KOHL_DRAWS_WEIGHTS = 0x10000, /* initial weights; draw = number of the dense layer, element = place in the tensor */
-  KOHL_DRAWS_ORDER = 0x10001,   /* order of an epoch; draw 0, element = step of the shuffle */
-};
 
 /* The frozen part of a recipe out of a model: its graph cut at base.at (default: where the model's head begins, or its
  * last layer when it has none), its input set to pictures.size (0: as it is), and behind it the head's pool, which has

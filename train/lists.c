@@ -8,6 +8,7 @@
 #include "kernels/core/alloc.h"
 #include "kernels/core/crc32c.h"
 #include "train/run.h"
+#include "train/targets.h"
 
 /* Class, part and file name of every sample: a folder that was moved is the same data. */
 static void digest_data(kohl_run *run) {
@@ -16,8 +17,12 @@ static void digest_data(kohl_run *run) {
     const kohl_sample *s = &run->samples.sample[i];
     char file[KOHL_SAMPLE_PATH];
     kohl_sample_name(&run->samples, i, file);
-    const char *label = run->samples.classes[s->label];
-    crc = kohl_crc32c(crc, label, strlen(label) + 1);
+    size_t count;
+    const int *labels = kohl_sample_labels(&run->samples, i, &count);
+    for (size_t k = 0; k < count; k++) {
+      const char *label = run->samples.classes[labels[k]];
+      crc = kohl_crc32c(crc, label, strlen(label) + 1);
+    }
     crc = kohl_crc32c(crc, file, strlen(file) + 1);
     crc = kohl_crc32c(crc, &s->split, 1);
   }
@@ -94,7 +99,8 @@ static kohl_status make_lists(kohl_run *run) {
 
 kohl_status kohl_run_data(kohl_run *run) {
   const kohl_recipe *r = &run->recipe;
-  kohl_source_options options = {.split_column = r->data.split_column[0] ? r->data.split_column : NULL};
+  kohl_source_options options = {.split_column = r->data.split_column[0] ? r->data.split_column : NULL,
+                                 .several_labels = r->data.several_labels != 0};
   kohl_status status = kohl_samples_open(run->ctx, run->options->data, &options, &run->samples);
   if (status == KOHL_OK && r->data.copies == KOHL_COPIES_DROP) status = drop_copies(run);
   if (status == KOHL_OK) status = split(run);
@@ -104,5 +110,6 @@ kohl_status kohl_run_data(kohl_run *run) {
     return kohl_fail(run->ctx, KOHL_BAD_INPUT, "%s: 1 class, expected at least 2", run->options->data);
   }
   digest_data(run);
-  return KOHL_OK;
+  return kohl_targets_check(run->ctx, &run->samples, run->list, run->train_count + run->validation_count,
+                            r->loss.name == KOHL_LOSS_SIGMOID, run->options->data);
 }

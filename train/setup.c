@@ -51,21 +51,44 @@ static kohl_status read_recipe(kohl_run *run) {
   if (status == KOHL_OK) status = apply_overrides(run);
   if (status == KOHL_OK) status = kohl_recipe_check(run->ctx, &run->recipe, file);
   if (status == KOHL_OK && o->init_from) status = settle(run, "base.model", o->init_from);
-  if (status == KOHL_OK && !run->recipe.base.model[0]) {
+  const kohl_recipe *r = &run->recipe;
+  if (status == KOHL_OK && !r->base.model[0] && (!r->base.name[0] || strcmp(r->phases[0].train, "all") != 0)) {
     return kohl_fail(run->ctx, KOHL_USAGE,
-                     "%s: field 'base.model': no weights for the base '%s'; give --init-from MODEL", file,
-                     run->recipe.base.name);
+                     "%s: field 'base.model': no weights for the base '%s'; give --init-from MODEL, or train: all from "
+                     "initial weights",
+                     file, r->base.name);
   }
   return status;
 }
 
-/* Opens the model, cuts the base, and writes what was left open into the recipe.  *out is the caller's. */
+/* Frozen running statistics that nobody has measured would leave the network without any normalisation. */
+static kohl_status draw_base(kohl_run *run, kohl_model **out) {
+  const kohl_recipe *r = &run->recipe;
+  kohl_status status = kohl_base_draw(run->ctx, r->base.name, (int)r->pictures.size, (uint64_t)r->seed, out);
+  if (status != KOHL_OK) {
+    kohl_fail_prefix(run->ctx, "field 'base.name'");
+    return status;
+  }
+  for (size_t i = 0; i < (*out)->graph->count && !r->phases[0].batch_norm; i++) {
+    if ((*out)->graph->nodes[i].layer != KOHL_LAYER_batch_norm) continue;
+    return kohl_fail(run->ctx, KOHL_BAD_INPUT,
+                     "field 'batch_norm': value 'frozen' with initial weights of '%s', expected 'trained'",
+                     r->base.name);
+  }
+  return KOHL_OK;
+}
+
+/* Opens or draws the model, cuts the base, and writes what was left open into the recipe.  *out is the caller's. */
 static kohl_status make_base(kohl_run *run, kohl_model **out) {
-  kohl_model *source;
+  kohl_model *source = NULL;
   kohl_recipe *r = &run->recipe;
-  kohl_status status = kohl_model_open(run->ctx, r->base.model, &source);
-  if (status != KOHL_OK) return status;
-  if (!run->options->init_from && r->base.name[0] && strcmp(r->base.name, source->graph->arch) != 0) {
+  const bool drawn = !r->base.model[0];
+  kohl_status status = drawn ? draw_base(run, &source) : kohl_model_open(run->ctx, r->base.model, &source);
+  if (status != KOHL_OK) {
+    kohl_model_destroy(run->ctx, source);
+    return status;
+  }
+  if (!drawn && !run->options->init_from && r->base.name[0] && strcmp(r->base.name, source->graph->arch) != 0) {
     status = kohl_fail(run->ctx, KOHL_BAD_INPUT, "%s: architecture '%s', expected base.name '%s'", r->base.model,
                        source->graph->arch, r->base.name);
   }
