@@ -7,6 +7,7 @@ kohl_status kohl_targets_check(kohl_context *ctx, const kohl_samples *samples, c
                                bool sigmoid, const char *where) {
   char path[KOHL_SAMPLE_PATH];
   for (size_t i = 0; i < count && !sigmoid; i++) {
+    /* its kernel finds both the target and the weight by the label alone */
     size_t labels;
     kohl_sample_labels(samples, list[i], &labels);
     if (labels != 1) {
@@ -29,17 +30,18 @@ void kohl_targets_tell(const kohl_session_head *head, int i, const kohl_samples 
                        const float *class_weights) {
   size_t count, k = (size_t)head->k;
   const int *labels = kohl_sample_labels(samples, sample, &count);
-  if (head->labels) {
+  if (head->labels) { /* a softmax, whose class weights stand in the head */
     head->labels[i] = labels[0];
     return;
   }
   float *row = head->targets + (size_t)i * k;
   double sum = 0;
-  memset(row, 0, k * sizeof *row);
+  memset(row, 0, k * sizeof *row); /* of the run before */
   for (size_t j = 0; j < count; j++) {
     row[labels[j]] = 1.0f;
     sum += class_weights ? (double)class_weights[labels[j]] : 1.0;
   }
+  /* the mean and not the sum: a picture with many labels is still one picture; exact where it has one */
   head->sample_weights[i] = (float)(sum / (double)count) * kohl_sample_weight(samples, sample);
 }
 
