@@ -16,8 +16,9 @@
 
 /* Where a run is.  Given to the callback after every batch of pictures and every step, from the calling thread. */
 typedef struct kohl_train_progress {
-  const char *what; /* "statistics", "features": done of count pictures.  "training": done of count steps of the
-                       epoch.  "epoch": one has ended, all figures are its own */
+  const char *what; /* "statistics", "features", "test": done of count pictures.  "phase": one begins.  "training":
+                       done of count steps of the epoch.  "epoch": one has ended, all figures are its own.  "stopped
+                       early": this phase ends after epoch.  "fold": of kohl_crossval, fold `done` of count begins */
   size_t done, count;
   int epoch, epochs;                                    /* from 1 */
   int64_t step;                                         /* updates so far */
@@ -25,6 +26,10 @@ typedef struct kohl_train_progress {
   double val_loss, val_accuracy, val_balanced_accuracy; /* of the last complete epoch */
   double rate;                                          /* pictures a second */
   double seconds_left;                                  /* of all epochs (of the pass, before training); an estimate */
+  int phase, phases;                                    /* from 1; 0: not begun */
+  const char *phase_name;                               /* of the recipe; may be NULL */
+  const char *watched;                                  /* the recipe's word `best`, as "val_accuracy"; may be NULL */
+  double watched_value;                                 /* of the last complete epoch; NaN before the first one */
 } kohl_train_progress;
 
 typedef struct kohl_train_options {
@@ -37,6 +42,7 @@ typedef struct kohl_train_options {
   size_t override_count;
   void (*progress)(const kohl_train_progress *progress, void *user); /* may be NULL */
   void *progress_user;
+  bool (*save_now)(void *user); /* asked after every step, with progress_user: true writes a checkpoint; may be NULL */
 } kohl_train_options;
 
 typedef struct kohl_train_result {
