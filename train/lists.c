@@ -49,7 +49,7 @@ static kohl_status split_folds(kohl_run *run, const uint32_t *group) {
     status = kohl_folds_apply(run->ctx, &run->samples, fold, (size_t)r->data.folds, (size_t)r->data.fold, true);
   }
   kohl_free(run->ctx, fold);
-  if (status != KOHL_USAGE) return status;
+  if (status != KOHL_USAGE && status != KOHL_BAD_INPUT) return status;
   kohl_fail_prefix(run->ctx, "fields 'data.folds' and 'data.fold'");
   return KOHL_BAD_INPUT;
 }
