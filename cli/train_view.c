@@ -162,7 +162,6 @@ static bool show_event(train_view *v, const kohl_train_progress *p) {
         p->epochs == 1 ? "" : "s");
   } else if (!strcmp(p->what, "stopped early")) {
     add(line, "stopped early after epoch %d of %d", p->epoch, p->epochs);
-    if (p->watched) add(line, ": no better %s", p->watched);
   } else if (!v->terminal && p->done == p->count && strcmp(p->what, "training")) {
     add(line, "%s of %zu pictures", p->what, p->count);
     if (p->rate > 0) add(line, ", %.1f a second", p->rate);
