@@ -32,6 +32,11 @@ int cli_begin(cli *c);
 /* Whether Ctrl-C was pressed. */
 bool cli_interrupted(void);
 
+/* For a command that saves what it has: SIGHUP (a terminal that is closed, too) no longer ends it, and the first Ctrl-C
+ * is answered on a terminal.  cli_take_hangup: whether SIGHUP came since the last call. */
+void cli_catch_hangup(void);
+bool cli_take_hangup(void);
+
 /* Prints "kohl SUBCOMMAND: text" as one line on standard error (control characters become '?') and returns the exit
  * code of status. */
 int cli_fail(cli *c, kohl_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -1,4 +1,5 @@
 /* The library's context as the options ask for it, and Ctrl-C. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,15 +9,45 @@
 #include "kernels/core/kernel.h"
 
 /* A signal handler can reach nothing but a variable of the file. */
-static volatile sig_atomic_t interrupts;
+static volatile sig_atomic_t interrupts, hangups, saves;
 
 static void on_interrupt(int number) {
   (void)number;
   if (interrupts) _exit(130);
   interrupts = 1;
+  /* writing a large checkpoint takes seconds, in which nobody should press it again for want of an answer */
+  static const char text[] = "\nkohl: stopping and saving; Ctrl-C again stops at once\n";
+  int error = errno;
+  if (saves && write(STDERR_FILENO, text, sizeof text - 1) < 0) saves = 0;
+  errno = error;
 }
 
 bool cli_interrupted(void) { return interrupts != 0; }
+
+static void on_hangup(int number) {
+  (void)number;
+  hangups = 1;
+}
+
+/* System calls that the signal comes into go on by themselves. */
+static void catch_signal(int number, void (*handler)(int)) {
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = handler;
+  action.sa_flags = SA_RESTART;
+  sigaction(number, &action, NULL);
+}
+
+void cli_catch_hangup(void) {
+  saves = isatty(STDERR_FILENO) == 1;
+  catch_signal(SIGHUP, on_hangup);
+}
+
+bool cli_take_hangup(void) {
+  if (!hangups) return false;
+  hangups = 0; /* a signal between the two lines is answered by the same checkpoint */
+  return true;
+}
 
 static bool cancel(void *user) {
   (void)user;
@@ -82,12 +113,8 @@ int cli_begin(cli *c) {
   }
   int code = options.impl ? check_impls(c, options.impl) : 0;
   if (code) return code;
-  struct sigaction action;
-  memset(&action, 0, sizeof action);
-  action.sa_handler = on_interrupt;
-  action.sa_flags = SA_RESTART;
-  sigaction(SIGINT, &action, NULL);
-  sigaction(SIGTERM, &action, NULL);
+  catch_signal(SIGINT, on_interrupt);
+  catch_signal(SIGTERM, on_interrupt);
   kohl_status status = kohl_context_create(&options, &c->ctx);
   if (status != KOHL_OK) {
     return cli_fail(c, status, "%ld threads: %s", cli_get(c, CLI_OPTION_threads)->number, kohl_status_text(status));

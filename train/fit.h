@@ -17,18 +17,21 @@
 
 /* Where a run is.  Given to the callback after every batch of pictures and every step, from the calling thread. */
 typedef struct kohl_train_progress {
-  const char *what; /* "statistics", "pictures", "features": done of count pictures.  "phase": one begins, done of
-                       count.  "training": done of count steps of the epoch.  "epoch": one has ended, all figures are
-                       its own */
+  const char *what; /* "statistics", "pictures", "features", "test": done of count pictures.  "phase": one begins, done
+                       of count.  "training": done of count steps of the epoch.  "epoch": one has ended, all figures are
+                       its own.  "stopped early": this phase ends after epoch.  "fold": of kohl_crossval, fold `done` of
+                       count begins */
   size_t done, count;
-  int phase, phases;                                    /* from 1 */
-  const char *phase_name;                               /* "" where the recipe gives none */
+  int phase, phases;                                    /* from 1; 0: not begun */
+  const char *phase_name;                               /* of the recipe; may be NULL, or "" where it gives none */
   int epoch, epochs;                                    /* from 1, of all phases */
   int64_t step;                                         /* updates so far */
   double loss, accuracy;                                /* of the epoch so far */
   double val_loss, val_accuracy, val_balanced_accuracy; /* of the last complete epoch */
   double rate;                                          /* pictures a second */
   double seconds_left;                                  /* of all epochs (of the pass, before training); an estimate */
+  const char *watched;                                  /* the recipe's word `best`, as "val_accuracy"; may be NULL */
+  double watched_value;                                 /* of the last complete epoch; NaN before the first one */
 } kohl_train_progress;
 
 /* For tests and research: looks at, and may change, what a step works on.  Either may be NULL. */

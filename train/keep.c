@@ -114,11 +114,10 @@ double kohl_run_figure(const kohl_run *run, kohl_recipe_word which, const kohl_e
     case KOHL_BEST_LOSS: return -what->val_loss;
     case KOHL_BEST_BALANCED_ACCURACY: return m->balanced_accuracy;
     case KOHL_BEST_MACRO_F1: return m->macro_f1;
-    case KOHL_BEST_TOP5:
-      return m->top5;
-      //    case KOHL_BEST_KAPPA: return m->kappa;
-      //    case KOHL_BEST_ROC_AUC: return m->roc_auc_macro;
-      //    case KOHL_BEST_AVERAGE_PRECISION: return m->average_precision_macro;
+    case KOHL_BEST_TOP5: return m->top5;
+    case KOHL_BEST_KAPPA: return m->kappa;
+    case KOHL_BEST_ROC_AUC: return m->roc_auc_macro;
+    case KOHL_BEST_AVERAGE_PRECISION: return m->average_precision_macro;
     default: return m->accuracy;
   }
 }

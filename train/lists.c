@@ -43,6 +43,22 @@ static kohl_status drop_copies(kohl_run *run) {
   return status;
 }
 
+/* One fold of data.folds: the same division whatever data.fold is. */
+static kohl_status split_folds(kohl_run *run, const uint32_t *group) {
+  const kohl_recipe *r = &run->recipe;
+  uint32_t *fold;
+  kohl_status status = kohl_alloc(run->ctx, run->samples.count, sizeof *fold, "folds", &fold);
+  if (status != KOHL_OK) return status;
+  status = kohl_folds_make(run->ctx, &run->samples, group, NULL, (uint64_t)r->data.seed, (size_t)r->data.folds, fold);
+  if (status == KOHL_OK) {
+    status = kohl_folds_apply(run->ctx, &run->samples, fold, (size_t)r->data.folds, (size_t)r->data.fold, true);
+  }
+  kohl_free(run->ctx, fold);
+  if (status != KOHL_USAGE && status != KOHL_BAD_INPUT) return status;
+  kohl_fail_prefix(run->ctx, "fields 'data.folds' and 'data.fold'");
+  return KOHL_BAD_INPUT;
+}
+
 static kohl_status split(kohl_run *run) {
   const kohl_recipe *r = &run->recipe;
   uint32_t *group;
@@ -53,8 +69,12 @@ static kohl_status split(kohl_run *run) {
     status = KOHL_BAD_INPUT;
   }
   if (status != KOHL_OK) return status;
-  status = kohl_samples_split_groups(run->ctx, &run->samples, group, NULL, (uint64_t)r->data.seed, r->data.validation,
-                                     r->data.test);
+  if (r->data.folds) {
+    status = split_folds(run, group);
+  } else {
+    status = kohl_samples_split_groups(run->ctx, &run->samples, group, NULL, (uint64_t)r->data.seed, r->data.validation,
+                                       r->data.test);
+  }
   kohl_free(run->ctx, group);
   return status;
 }

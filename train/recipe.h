@@ -132,6 +132,7 @@ typedef struct kohl_recipe {
     kohl_recipe_int seed;
     kohl_recipe_word copies;
     kohl_recipe_text group;
+    kohl_recipe_int folds, fold;
     kohl_recipe_int cap, oversample, workers;
     kohl_recipe_word several_labels; /* 0 or 1 */
   } data;
