@@ -1,9 +1,12 @@
 /* The course of a run: setup, phases, epochs. */
 #include "train/fit.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "kernels/core/alloc.h"
+#include "train/recipe_field.h"
 #include "train/run.h"
 
 kohl_train_progress kohl_run_progress(const kohl_run *run, const char *what, size_t done, size_t count) {
@@ -17,6 +20,8 @@ kohl_train_progress kohl_run_progress(const kohl_run *run, const char *what, siz
   p.val_loss = run->result.val_loss;
   p.val_accuracy = run->result.val_accuracy;
   p.val_balanced_accuracy = run->result.val_balanced_accuracy;
+  p.watched = run->watched;
+  p.watched_value = run->watched_value;
   return p;
 }
 
@@ -35,17 +40,28 @@ static void report_epoch(const kohl_run *run, const kohl_epoch *what) {
   run->options->progress(&p, run->options->progress_user);
 }
 
+static void announce_end(const kohl_run *run) {
+  if (!run->options->progress) return;
+  kohl_train_progress p =
+      kohl_run_progress(run, "stopped early", (size_t)run->place.phase_epoch, (size_t)run->phase->epochs);
+  p.epoch = (int)run->place.epoch;
+  run->options->progress(&p, run->options->progress_user);
+}
+
 /* What an epoch leaves: the best model, a line, the place from which the next one begins, the checkpoint. */
 static kohl_status end_epoch(kohl_run *run, const kohl_epoch *what) {
   kohl_train_place *place = &run->place;
   const kohl_recipe_word best = run->recipe.best;
-  const kohl_recipe_word stop = run->phase->stop.metric == 0 ? best : run->phase->stop.metric - 1; /* "best" is 0 */
+  const kohl_recipe_word metric = run->phase->stop.metric;
+  const kohl_recipe_word stop = metric == KOHL_STOP_BEST ? best : metric - KOHL_STOP_FIRST;
   place->epoch++;
   place->phase_epoch++;
   place->at = place->right = place->seen = 0;
   place->loss = place->divisor = 0;
   kohl_status status = kohl_run_keep(run, what);
   if (status != KOHL_OK) return status;
+  run->watched_value = run->validation_count ? kohl_run_figure(run, best, what) : NAN;
+  if (best == KOHL_BEST_LOSS) run->watched_value = -run->watched_value;
   bool ended = kohl_schedule_epoch(run->phase, &place->schedule, kohl_run_figure(run, best, what),
                                    kohl_run_figure(run, stop, what));
   place->ended = ended;
@@ -54,6 +70,7 @@ static kohl_status end_epoch(kohl_run *run, const kohl_epoch *what) {
   if (ended && place->phase_epoch < run->phase->epochs) {
     kohl_run_log(run->ctx, run->options->run, "phase %d ends after epoch %lld of %lld: no longer better",
                  (int)place->phase + 1, (long long)place->phase_epoch, (long long)run->phase->epochs);
+    announce_end(run);
   }
   return status;
 }
@@ -103,12 +120,22 @@ static kohl_status go_on(kohl_run *run) {
   if (status == KOHL_OK) status = kohl_run_load(run, file);
   kohl_safetensors_close(run->ctx, file);
   if (status != KOHL_OK) return status;
+  kohl_events_resume(run->events, run->place.step);
   run->result.val_loss = run->place.best_loss;
   run->result.val_accuracy = run->place.best_accuracy;
   run->result.val_balanced_accuracy = run->place.best_balanced;
   kohl_run_log(run->ctx, run->options->run, "going on after epoch %lld and %lld draws of the next",
                (long long)run->place.epoch, (long long)run->place.at);
   return KOHL_OK;
+}
+
+/* The recipe's word for the figure that decides. */
+static void name_watched(kohl_run *run) {
+  int length;
+  const kohl_recipe_field *field = &kohl_recipe_fields[kohl_recipe_field_find("best", 4)];
+  const char *word = kohl_recipe_word_text(field, run->recipe.best, &length);
+  snprintf(run->watched, sizeof run->watched, "%.*s", length, word);
+  run->watched_value = NAN;
 }
 
 static kohl_status prepare(kohl_run *run) {
@@ -121,6 +148,8 @@ static kohl_status prepare(kohl_run *run) {
   log_data(run);
   status = kohl_run_preprocessing(run);
   if (status == KOHL_OK) run->model->preprocessing = run->pre;
+  name_watched(run);
+  kohl_events_open(run->ctx, o->run, &run->events); /* training goes on without them */
   if (status == KOHL_OK && goes_on) return go_on(run);
   if (status == KOHL_OK) status = kohl_phase_begin(run);
   return status == KOHL_OK ? kohl_run_save(run)
@@ -134,6 +163,9 @@ static void free_run(kohl_run *run) {
   kohl_cache_destroy(ctx, run->pictures);
   kohl_samples_free(ctx, &run->samples);
   kohl_text_free(&run->history);
+  kohl_events_close(run->events);
+  kohl_free(ctx, run->answers.rows);
+  kohl_free(ctx, run->answers.sample);
   kohl_free(ctx, run->list);
   kohl_list_free(ctx, &run->draws);
   kohl_free(ctx, run->row);
@@ -147,8 +179,10 @@ kohl_status kohl_train(kohl_context *ctx, const kohl_train_options *options, koh
   run.options = options;
   run.history.ctx = ctx;
   run.place = kohl_train_place_begin();
+  run.started = kohl_run_clock();
   kohl_status status = prepare(&run);
   if (status == KOHL_OK) status = run_phases(&run);
+  if (status == KOHL_OK) kohl_run_finish(&run);
   run.result.epochs = (int)run.place.epoch;
   run.result.steps = run.place.step;
   run.result.best_epoch = (int)run.place.best_epoch;

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "kernels/core/alloc.h"
+#include "train/predictions.h"
 #include "train/run.h"
+#include "train/targets.h"
 
 static kohl_status write_split(kohl_run *run, kohl_split split, const char *name) {
   char path[KOHL_RUN_PATH];
@@ -99,12 +101,58 @@ kohl_status kohl_run_store(kohl_run *run) {
   return status;
 }
 
+/* What the best model says about the validation part. */
+static kohl_status fill_predictions(kohl_run *run, kohl_predictions *p) {
+  const kohl_answers *a = &run->answers;
+  kohl_context *ctx = run->ctx;
+  const bool many = run->recipe.data.several_labels != 0;
+  p->count = a->count;
+  p->classes = (int)a->classes;
+  kohl_status status = kohl_alloc(ctx, a->classes, sizeof *p->labels, "predictions", &p->labels);
+  for (size_t c = 0; c < a->classes && status == KOHL_OK; c++) {
+    status = kohl_strdup(ctx, run->samples.classes[c], &p->labels[c]);
+  }
+  if (status == KOHL_OK) status = kohl_alloc(ctx, a->count, sizeof *p->file, "predictions", &p->file);
+  if (status == KOHL_OK) status = kohl_alloc(ctx, a->count, sizeof *p->truth, "predictions", &p->truth);
+  if (status == KOHL_OK) {
+    status = kohl_alloc(ctx, a->count * a->classes, sizeof *p->probabilities, "predictions", &p->probabilities);
+  }
+  if (status == KOHL_OK && many) status = kohl_alloc(ctx, a->count * a->classes, 1, "predictions", &p->marks);
+  if (status == KOHL_OK && many) status = kohl_alloc(ctx, a->count * a->classes, 1, "predictions", &p->chosen);
+  if (status != KOHL_OK) return status;
+  memcpy(p->probabilities, a->rows, a->count * a->classes * sizeof *a->rows);
+  for (size_t i = 0; i < a->count && status == KOHL_OK; i++) {
+    char path[KOHL_SAMPLE_PATH];
+    status = kohl_strdup(ctx, kohl_sample_path(&run->samples, a->sample[i], path), &p->file[i]);
+    p->truth[i] = run->samples.sample[a->sample[i]].label;
+    if (many) kohl_targets_truth(&run->samples, a->sample[i], p->marks + i * a->classes);
+    for (size_t c = 0; many && c < a->classes; c++) {
+      p->chosen[i * a->classes + c] = a->rows[i * a->classes + c] >= 0.5f;
+    }
+  }
+  return status;
+}
+
+/* A file name that is not UTF-8 cannot stand in the table, which is said and no failure. */
+static kohl_status write_predictions(kohl_run *run) {
+  char path[KOHL_RUN_PATH];
+  kohl_predictions p = {0};
+  kohl_status status = kohl_run_path(run->ctx, run->options->run, "predictions.csv", path);
+  if (status == KOHL_OK) status = fill_predictions(run, &p);
+  if (status == KOHL_OK && kohl_predictions_write(run->ctx, &p, path) != KOHL_OK) {
+    kohl_run_log(run->ctx, run->options->run, "no predictions.csv: %s", kohl_context_error(run->ctx));
+  }
+  kohl_predictions_free(run->ctx, &p);
+  return status;
+}
+
 static kohl_status save_best(kohl_run *run, const kohl_epoch *what) {
   char path[KOHL_RUN_PATH];
   kohl_status status = kohl_run_path(run->ctx, run->options->run, "best.safetensors", path);
   if (status == KOHL_OK) status = kohl_run_store(run);
   if (status == KOHL_OK) status = describe(run, run->place.epoch, what, run->model);
-  return status == KOHL_OK ? kohl_model_save(run->ctx, run->model, path) : status;
+  if (status == KOHL_OK) status = kohl_model_save(run->ctx, run->model, path);
+  return status == KOHL_OK && run->validation_count ? write_predictions(run) : status;
 }
 
 double kohl_run_figure(const kohl_run *run, kohl_recipe_word which, const kohl_epoch *what) {
@@ -139,6 +187,20 @@ static void add_history(kohl_run *run, const kohl_epoch *what) {
   }
 }
 
+static void add_events(kohl_run *run, const kohl_epoch *what) {
+  const int64_t step = run->place.step;
+  kohl_events_scalar(run->events, step, "train/lr", what->lr);
+  kohl_events_scalar(run->events, step, "train/loss", what->loss);
+  kohl_events_scalar(run->events, step, "train/accuracy", what->accuracy);
+  if (run->validation_count) {
+    kohl_events_scalar(run->events, step, "validation/loss", what->val_loss);
+    kohl_events_scalar(run->events, step, "validation/accuracy", what->metrics.accuracy);
+    kohl_events_scalar(run->events, step, "validation/balanced_accuracy", what->metrics.balanced_accuracy);
+    kohl_events_scalar(run->events, step, "validation/macro_f1", what->metrics.macro_f1);
+  }
+  kohl_events_flush(run->events);
+}
+
 kohl_status kohl_run_keep(kohl_run *run, const kohl_epoch *what) {
   kohl_train_place *place = &run->place;
   double now = kohl_run_figure(run, run->recipe.best, what);
@@ -154,6 +216,7 @@ kohl_status kohl_run_keep(kohl_run *run, const kohl_epoch *what) {
   run->result.loss = what->loss;
   run->result.accuracy = what->accuracy;
   add_history(run, what);
+  add_events(run, what);
   if (status == KOHL_OK) status = kohl_run_write(run->ctx, run->options->run, "metrics.csv", &run->history);
   kohl_run_log(run->ctx, run->options->run,
                "epoch %lld: loss %.4f accuracy %.4f, validation loss %.4f accuracy %.4f balanced %.4f%s, %.1f s",

@@ -12,12 +12,20 @@
 #include "nn/session.h"
 #include "train/accumulate.h"
 #include "train/checkpoint.h"
+#include "train/events.h"
 #include "train/feed.h"
 #include "train/fit.h"
 #include "train/head.h"
 #include "train/metrics.h"
 #include "train/runfolder.h"
 #include "train/update.h"
+
+/* What the network says about the validation part's good pictures. */
+typedef struct kohl_answers {
+  size_t count, classes;
+  float *rows;    /* [count][classes]: probabilities */
+  size_t *sample; /* [count]: indices into the samples */
+} kohl_answers;
 
 /* What an epoch gave. */
 typedef struct kohl_epoch {
@@ -54,9 +62,13 @@ typedef struct kohl_run {
   float *probabilities;                    /* [batch][classes], owned: of one batch */
   size_t *order;                           /* [draws.count], owned: this epoch's positions in draws */
   kohl_train_place place;                  /* how far the run is */
+  kohl_answers answers;                    /* owned: of the last epoch that was judged */
+  kohl_events *events;                     /* TensorBoard's, or NULL */
   kohl_text history;                       /* metrics.csv */
   kohl_train_result result;
-  double begun; /* seconds: when this pass began, for rates */
+  char watched[64];      /* the recipe's word `best` */
+  double watched_value;  /* its figure after the last epoch; NaN before */
+  double started, begun; /* seconds: when the call and this pass began */
 } kohl_run;
 
 /* Reads and settles the recipe, opens the base and makes the network: base, head, initial weights.  own is the base's
@@ -97,7 +109,9 @@ size_t kohl_run_steps(const kohl_run *run); /* updates of an epoch */
  * caller's, also on failure. */
 kohl_status kohl_run_epoch(kohl_run *run, kohl_epoch *out);
 
-/* Judges the weights of kohl_run_store by the validation part: out's metrics and val_loss. */
+/* Judges the weights of kohl_run_store by the validation part: run->answers, out's metrics and val_loss.  With several
+ * labels a picture the metrics are those of kohl_metrics_many under the same names; accuracy is the share of pictures
+ * whose most probable label is one of theirs, balanced_accuracy the macro recall. */
 kohl_status kohl_run_validate(kohl_run *run, kohl_epoch *out);
 
 /* The order of an epoch: a shuffle of 0 .. count-1 keyed by (seed, epoch). */
@@ -108,6 +122,9 @@ kohl_status kohl_run_write_lists(kohl_run *run);
 
 /* After an epoch: best.safetensors when it is the best so far, a line of metrics.csv. */
 kohl_status kohl_run_keep(kohl_run *run, const kohl_epoch *what);
+
+/* At the end: run.json and report.html.  What cannot be written is named in the log. */
+void kohl_run_finish(kohl_run *run);
 
 /* The figure that decides, larger is better.  Without validation pictures the last epoch is the best. */
 double kohl_run_figure(const kohl_run *run, kohl_recipe_word which, const kohl_epoch *what);

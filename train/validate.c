@@ -3,29 +3,24 @@
 
 #include "kernels/core/alloc.h"
 #include "kernels/core/math.h"
+#include "train/metrics_many.h"
 #include "train/run.h"
+#include "train/targets.h"
 
 enum { VALIDATION_BATCH = 256 };
 
-/* Probabilities of the validation part's good pictures, row by row, and their samples. */
-typedef struct answers {
-  const size_t *list;
-  float *rows;
-  size_t *sample;
-  size_t count, classes;
-} answers;
-
-static kohl_status answer_rows(kohl_run *run, kohl_session *session, answers *a) {
+static kohl_status answer_rows(kohl_run *run, kohl_session *session, kohl_answers *a) {
   const kohl_features *kept = &run->feed.validation;
+  const size_t *list = run->list + run->train_count;
   const int last = (int)session->model->graph->count - 1;
   float *input = kohl_session_input(session);
   kohl_status status = KOHL_OK;
   for (size_t first = 0; first < kept->count && status == KOHL_OK;) {
     int n = 0;
     for (; first < kept->count && n < VALIDATION_BATCH; first++) {
-      if (run->samples.sample[a->list[first]].bad) continue;
+      if (run->samples.sample[list[first]].bad) continue;
       memcpy(input + (size_t)n * kept->floats, kept->rows + first * kept->floats, kept->floats * sizeof *input);
-      a->sample[a->count + (size_t)n++] = a->list[first];
+      a->sample[a->count + (size_t)n++] = list[first];
     }
     status = kohl_session_run(session, n);
     if (status == KOHL_OK) status = kohl_session_output(session, last, n, a->rows + a->count * a->classes);
@@ -34,7 +29,7 @@ static kohl_status answer_rows(kohl_run *run, kohl_session *session, answers *a)
   return status;
 }
 
-static kohl_status answer_kept(kohl_run *run, answers *a) {
+static kohl_status answer_kept(kohl_run *run, kohl_answers *a) {
   kohl_session *session;
   kohl_plan_options options = kohl_plan_options_default();
   options.batch = VALIDATION_BATCH;
@@ -45,23 +40,24 @@ static kohl_status answer_kept(kohl_run *run, answers *a) {
 }
 
 static kohl_status take_answer(void *user, size_t at, const float *row, size_t floats) {
-  answers *a = user;
+  kohl_run *run = user;
+  kohl_answers *a = &run->answers;
   memcpy(a->rows + a->count * a->classes, row, floats * sizeof *row);
-  a->sample[a->count++] = a->list[at];
+  a->sample[a->count++] = run->list[run->train_count + at];
   return KOHL_OK;
 }
 
-static kohl_status answer_pictures(kohl_run *run, answers *a) {
+static kohl_status answer_pictures(kohl_run *run) {
   const kohl_pictures_job job = {.model = run->model,
                                  .pre = &run->pre,
                                  .samples = &run->samples,
-                                 .list = a->list,
+                                 .list = run->list + run->train_count,
                                  .count = run->validation_count,
                                  .batch = KOHL_PICTURES_BATCH,
                                  .workers = (int)run->recipe.data.workers,
                                  .cache = run->pictures,
                                  .sink = take_answer,
-                                 .user = a};
+                                 .user = run};
   return kohl_pictures_run(run->ctx, &job);
 }
 
@@ -70,7 +66,7 @@ static double surprise(float p) { return -(double)kohl_logf(p < 1e-7f ? 1e-7f : 
 
 /* The mean over the pictures, without weights and smoothing: of -ln p of the truth, or with sigmoid of the mean over
  * all labels of -ln p of this one being so, or not. */
-static double validation_loss(const kohl_run *run, const answers *a) {
+static double validation_loss(const kohl_run *run, const kohl_answers *a) {
   double sum = 0;
   for (size_t i = 0; i < a->count; i++) {
     const float *row = a->rows + i * a->classes;
@@ -90,30 +86,70 @@ static double validation_loss(const kohl_run *run, const answers *a) {
   return a->count ? sum / (double)a->count : 0;
 }
 
-static kohl_status judge(kohl_run *run, const answers *a, kohl_epoch *out) {
+static kohl_status judge_one_label(kohl_run *run, kohl_metrics *out) {
+  const kohl_answers *a = &run->answers;
   int32_t *truth;
   kohl_status status = kohl_alloc(run->ctx, a->count, sizeof *truth, "validation labels", &truth);
   if (status != KOHL_OK) return status;
   for (size_t i = 0; i < a->count; i++) truth[i] = run->samples.sample[a->sample[i]].label;
-  status = kohl_metrics_compute(run->ctx, a->rows, truth, a->count, (int)a->classes, &out->metrics);
-  if (status == KOHL_OK) out->val_loss = validation_loss(run, a);
+  status = kohl_metrics_compute(run->ctx, a->rows, truth, a->count, (int)a->classes, out);
   kohl_free(run->ctx, truth);
   return status;
 }
 
+/* The share of pictures whose most probable label is one of theirs. */
+static double share_right(const kohl_answers *a, const uint8_t *marks) {
+  size_t right = 0;
+  for (size_t i = 0; i < a->count; i++) {
+    const float *row = a->rows + i * a->classes;
+    size_t best = 0;
+    for (size_t c = 1; c < a->classes; c++) best = row[c] > row[best] ? c : best;
+    right += marks[i * a->classes + best];
+  }
+  return a->count ? (double)right / (double)a->count : 0;
+}
+
+static kohl_status judge_many_labels(kohl_run *run, kohl_metrics *out) {
+  const kohl_answers *a = &run->answers;
+  kohl_metrics_many many = {0};
+  uint8_t *marks;
+  kohl_status status = kohl_alloc(run->ctx, a->count * a->classes, 1, "validation labels", &marks);
+  if (status != KOHL_OK) return status;
+  for (size_t i = 0; i < a->count; i++) {
+    kohl_targets_truth(&run->samples, a->sample[i], marks + i * a->classes);
+  }
+  status = kohl_metrics_many_compute(run->ctx, a->rows, marks, a->count, (int)a->classes, NULL, 2.0, &many);
+  if (status == KOHL_OK) {
+    out->n = a->count;
+    out->accuracy = share_right(a, marks);
+    out->balanced_accuracy = many.macro_recall;
+    out->macro_f1 = many.macro_f1;
+    out->roc_auc_macro = many.roc_auc_macro;
+    out->average_precision_macro = many.average_precision_macro;
+  }
+  kohl_metrics_many_free(run->ctx, &many);
+  kohl_free(run->ctx, marks);
+  return status;
+}
+
+static kohl_status make_room(kohl_run *run) {
+  kohl_answers *a = &run->answers;
+  a->count = 0;
+  a->classes = run->samples.class_count;
+  if (a->rows) return KOHL_OK;
+  kohl_status status =
+      kohl_alloc(run->ctx, run->validation_count * a->classes, sizeof *a->rows, "validation probabilities", &a->rows);
+  if (status != KOHL_OK) return status;
+  return kohl_alloc(run->ctx, run->validation_count, sizeof *a->sample, "validation samples", &a->sample);
+}
+
 kohl_status kohl_run_validate(kohl_run *run, kohl_epoch *out) {
-  kohl_context *ctx = run->ctx;
-  answers a = {.list = run->list + run->train_count, .classes = run->samples.class_count};
   kohl_status status = kohl_run_store(run);
-  if (status == KOHL_OK) {
-    status = kohl_alloc(ctx, run->validation_count * a.classes, sizeof *a.rows, "validation probabilities", &a.rows);
-  }
-  if (status == KOHL_OK) {
-    status = kohl_alloc(ctx, run->validation_count, sizeof *a.sample, "validation samples", &a.sample);
-  }
-  if (status == KOHL_OK) status = run->feed.rows ? answer_kept(run, &a) : answer_pictures(run, &a);
-  if (status == KOHL_OK) status = judge(run, &a, out);
-  kohl_free(ctx, a.rows);
-  kohl_free(ctx, a.sample);
+  if (status == KOHL_OK) status = make_room(run);
+  if (status == KOHL_OK) status = run->feed.rows ? answer_kept(run, &run->answers) : answer_pictures(run);
+  if (status != KOHL_OK) return status;
+  status =
+      run->recipe.data.several_labels ? judge_many_labels(run, &out->metrics) : judge_one_label(run, &out->metrics);
+  if (status == KOHL_OK) out->val_loss = validation_loss(run, &run->answers);
   return status;
 }
