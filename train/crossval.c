@@ -283,6 +283,23 @@ static kohl_status run_fold(crossval *v, int fold) {
   return status == KOHL_OK ? write_folds(v) : status;
 }
 
+/* A resume: reads what is done, or begins in a folder in which no fold had its recipe yet. */
+static kohl_status go_on(const crossval *v) {
+  const kohl_train_options *o = v->options;
+  char path[KOHL_RUN_PATH];
+  if (access(v->first_recipe, F_OK) == 0) {
+    kohl_status status = check_recipe(v);
+    return status == KOHL_OK ? read_folds(v) : status;
+  }
+  kohl_status status = kohl_run_path(v->ctx, o->run, "recipe.yaml", path);
+  if (status != KOHL_OK) return status;
+  if (access(path, F_OK) == 0) {
+    return kohl_fail(v->ctx, KOHL_USAGE, "%s: is a run without folds, expected fold-1", o->run);
+  }
+  if (o->recipe && access(o->run, F_OK) == 0) return KOHL_OK;
+  return kohl_fail(v->ctx, KOHL_USAGE, "%s: no folds to go on with: fold-1/recipe.yaml is missing", o->run);
+}
+
 static kohl_status begin(crossval *v) {
   const kohl_train_options *o = v->options;
   if (v->out->folds < KOHL_CROSSVAL_LEAST || v->out->folds > KOHL_FOLDS) {
@@ -297,14 +314,7 @@ static kohl_status begin(crossval *v) {
     status = kohl_alloc(v->ctx, o->override_count + 2, sizeof *v->overrides, "overrides", &v->overrides);
   }
   if (status != KOHL_OK) return status;
-  if (o->resume && access(v->first_recipe, F_OK) == 0) {
-    status = check_recipe(v);
-    return status == KOHL_OK ? read_folds(v) : status;
-  }
-  if (o->resume && (!o->recipe || access(o->run, F_OK) != 0)) {
-    return kohl_fail(v->ctx, KOHL_USAGE, "%s: no folds to go on with: fold-1/recipe.yaml is missing", o->run);
-  }
-  return o->resume ? KOHL_OK : kohl_run_open(v->ctx, o->run, false);
+  return o->resume ? go_on(v) : kohl_run_open(v->ctx, o->run, false);
 }
 
 kohl_status kohl_crossval(kohl_context *ctx, const kohl_train_options *options, int folds, kohl_crossval_result *out) {

@@ -215,6 +215,10 @@ START_TEST(what_cannot_be_is_named) {
   options.resume = true;
   refused(ctx, &options, 3, KOHL_USAGE, "no folds to go on with");
   ck_assert_int_ne(access(options.run, F_OK), 0);
+  options = options_of("plain");
+  fit_ok(ctx, kohl_train(ctx, &options, NULL));
+  options.resume = true;
+  refused(ctx, &options, 3, KOHL_USAGE, "a run without folds");
   /* batches of pixels */
   uint8_t *records = calloc(30, 3073);
   fit_make_folder("cifar");
