@@ -114,7 +114,7 @@ kohl_status kohl_recipe_check(kohl_context *ctx, const kohl_recipe *recipe, cons
 /* Every key, with its value, as YAML; *text is the caller's until kohl_free and ends with a zero. */
 kohl_status kohl_recipe_print(kohl_context *ctx, const kohl_recipe *recipe, char **text);
 
-/* Writes that text to a new file, or over an old one. */
+/* Writes that text to a new file, or in the place of an old one: complete or not at all (kernels/core/place.h). */
 kohl_status kohl_recipe_write(kohl_context *ctx, const kohl_recipe *recipe, const char *path);
 
 void kohl_recipe_free(kohl_context *ctx, kohl_recipe *recipe);
