@@ -146,11 +146,16 @@ static kohl_status take_step(kohl_run *run, int64_t epoch, size_t first, size_t 
   size_t count;
   int n = gather(run, first, end);
   if (n == 0) return KOHL_OK;
+  const kohl_train_hooks *hooks = run->options->hooks;
+  if (hooks && hooks->on_input) {
+    hooks->on_input(hooks->user, run->step, kohl_session_input(run->session), (size_t)n * run->train.floats);
+  }
   kohl_status status = kohl_session_backward(run->session, n, (uint32_t)epoch);
   if (status != KOHL_OK) return status;
   float *params = kohl_session_params(run->session, &count);
   /* the session's memory, which nothing reads after the step: clipping may change it */
   float *gradients = kohl_session_gradients(run->session, &count);
+  if (hooks && hooks->on_gradients) hooks->on_gradients(hooks->user, run->step, gradients, count);
   *lr = run->recipe.optimizer.lr / (1.0 + run->recipe.optimizer.decay * (double)run->step);
   if (!finite_array(kohl_session_losses(run->session), (size_t)n)) {
     const char *layer = run->head->graph->nodes[run->head->graph->count - 1].name;

@@ -27,6 +27,17 @@ typedef struct kohl_train_progress {
   double seconds_left;                                  /* of all epochs (of the pass, before training); an estimate */
 } kohl_train_progress;
 
+/* Looks into every pass of a training, and may change what it sees: for tests of what a step refuses, and for watching
+ * numbers.  Both are called from the calling thread; either may be NULL.  step: updates so far.  The arrays are the
+ * session's, good during the call. */
+typedef struct kohl_train_hooks {
+  /* before every forward and backward pass: the rows of its good pictures, features or prepared pixels */
+  void (*on_input)(void *user, int64_t step, float *input, size_t floats);
+  /* behind it and before the update: the gradients of all trained weights, in the order of the session's params */
+  void (*on_gradients)(void *user, int64_t step, float *gradients, size_t count);
+  void *user;
+} kohl_train_hooks;
+
 typedef struct kohl_train_options {
   const char *recipe;           /* its file; may be NULL with resume: RUN/recipe.yaml */
   const char *data;             /* folder or CSV (datasets/source.h) */
@@ -37,6 +48,7 @@ typedef struct kohl_train_options {
   size_t override_count;
   void (*progress)(const kohl_train_progress *progress, void *user); /* may be NULL */
   void *progress_user;
+  const kohl_train_hooks *hooks; /* NULL: none */
 } kohl_train_options;
 
 typedef struct kohl_train_result {

@@ -19,6 +19,7 @@ import time
 
 import runs
 
+THREADS, WORKERS = (1, 2, 3), (0, 1, 2, 3, 4)
 MOST_TRIES = 50  # to kill a run before it ends
 arguments = argparse.ArgumentParser()
 arguments.add_argument("build")
@@ -31,26 +32,25 @@ seen = collections.Counter()  # what the kills met
 
 
 class Configuration:
-    """A recipe with the result of its uninterrupted run."""
+    """A recipe with the result of its uninterrupted runs, which is one result whatever the number of threads."""
 
     def __init__(self, place, number):
         self.name, self.base, keys = runs.CONFIGURATIONS[number]
         self.place, self.recipe, self.number = place, f"r{number}", number
         self.run, self.attempts = f"stopped{number}", 0
         place.recipe(self.recipe, keys)
-        begin = time.monotonic()
-        place.must_train(self.recipe, self.base, f"whole{number}", **self.hands())
-        self.seconds = time.monotonic() - begin
-        self.whole = place.result(f"whole{number}")
+        self.whole, self.seconds = None, {}
+        for threads in THREADS:
+            whole, begin = f"whole{number}_{threads}", time.monotonic()
+            place.must_train(self.recipe, self.base, whole, threads=threads, workers=draw.choice(WORKERS))
+            self.seconds[threads] = time.monotonic() - begin
+            self.whole = self.whole or place.result(whole)
+            self.same = place.result(whole) == self.whole and (threads == 1 or self.same)
 
-    @staticmethod
-    def hands():
-        return {"threads": draw.randint(1, 3), "workers": draw.randint(0, 4)}
-
-    def call(self, resume):
+    def call(self, resume, threads):
         """A resume finds the recipe by itself or is given it."""
         recipe = None if resume and draw.random() < 0.5 else self.recipe
-        return self.place.command(recipe, self.base, self.run, resume=resume, **self.hands())
+        return self.place.command(recipe, self.base, self.run, threads, draw.choice(WORKERS), resume)
 
     def began(self):
         return os.path.exists(self.place.path(self.run, "recipe.yaml"))
@@ -61,8 +61,10 @@ class Configuration:
 
 def stop(one, resume, signals):
     """Starts a call and sends it the signals at a random moment.  Its exit code; 0 and above: it has ended before."""
-    with subprocess.Popen(one.call(resume), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        time.sleep(draw.random() * one.seconds)
+    threads = draw.choice(THREADS)
+    command = one.call(resume, threads)
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        time.sleep(draw.random() * one.seconds[threads])
         for number in signals:
             process.send_signal(number)
             if number == signal.SIGHUP:
@@ -71,27 +73,21 @@ def stop(one, resume, signals):
 
 
 def look(one):
-    """Counts what a stop has left behind; the newest checkpoint must be whole at any time."""
+    """Counts what a stop has left behind."""
     folder = one.place.path(one.run)
     files = os.listdir(folder) if os.path.isdir(folder) else []
-    checkpoints = [name for name in ("last.ckpt", "previous.ckpt") if name in files]
     seen["with half a file beside the whole ones"] += any(".tmp" in name for name in files)
-    if not checkpoints:
+    if "recipe.yaml" not in files:
+        seen["before the recipe was kept"] += 1
+    elif "last.ckpt" not in files:
         seen["before the first checkpoint"] += 1
-        return None
-    if "best.safetensors" not in files:
+    elif "best.safetensors" not in files:
         seen["before the first model"] += 1
-    try:
-        one.place.checkpoint(one.run, checkpoints[0])
-    except (ValueError, KeyError) as error:
-        return f"{checkpoints[0]} is damaged: {error}"
-    return None
 
 
 def finish(one):
     """Resumes to the end; None, or what is wrong."""
     if not one.began():  # not even the recipe was kept: there is nothing to resume, which must be said
-        seen["before the recipe was kept"] += 1
         code, said = one.place.train(one.recipe, one.base, one.run, resume=True)
         if code != 1 or "no run to resume" not in said:
             return f"resume of a folder without a recipe: exit {code}: {said}"
@@ -99,9 +95,9 @@ def finish(one):
         resume = False
     else:
         resume = True
-    command = one.call(resume)
+    command = one.call(resume, draw.choice(THREADS))
     done = subprocess.run(command, capture_output=True, text=True, timeout=runs.LIMIT)
-    if done.returncode:
+    if done.returncode or done.stderr:  # a damaged checkpoint would be warned of
         return f"{' '.join(command)}: exit {done.returncode}: {done.stderr.strip()}"
     got = one.place.result(one.run)
     wrong = [name for name, a, b in zip(("best.safetensors", "last.ckpt"), got, one.whole) if a != b]
@@ -117,11 +113,11 @@ def case(one, signals):
             break
     else:
         return f"ended before its stop {MOST_TRIES} times, the last time with exit code {code}"
-    wrong = look(one)
-    if wrong is None and one.began() and draw.random() < 1 / 3:
+    look(one)
+    if one.began() and draw.random() < 1 / 3:
         seen["killed again after a resume"] += stop(one, True, [signal.SIGKILL]) < 0
-        wrong = look(one)
-    return wrong or finish(one)
+        look(one)
+    return finish(one)
 
 
 def main():
@@ -139,10 +135,13 @@ def main():
         for i, one in enumerate(ready):
             kills = len(cases[i])
             wrong = [text for text in (case(one, signals) for signals in cases[i] + [[signal.SIGINT]]) if text]
-            report(not wrong, f"{one.name}: {kills} runs killed and one interrupted end as if they had not been "
-                   f"({one.seconds:.2f} s)", f"{len(wrong)} do not, --seed {arguments.seed}; the first: {(wrong or [''])[0]}")
+            times = " ".join(f"{one.seconds[threads]:.2f}" for threads in THREADS)
+            report(one.same, f"{one.name}: the same with 1, 2 and 3 threads ({times} s)")
+            report(not wrong, f"{one.name}: {kills} runs killed and one interrupted end as if they had not been",
+                   f"{len(wrong)} do not, --seed {arguments.seed}; the first: {(wrong or [''])[0]}")
         seconds = time.monotonic() - begin
-        print(f"# {arguments.kills} runs killed in {seconds:.0f} s: " + ", ".join(f"{n} {what}" for what, n in sorted(seen.items())))
+        met = ", ".join(f"{n} {what}" for what, n in sorted(seen.items()))
+        print(f"# {arguments.kills} runs killed in {seconds:.0f} s; {met}")
     report.end()
 
 

@@ -23,24 +23,29 @@ SIDE = 16    # of the bases
 COLOURS = {"basalt": ((70, 75, 80), 30), "faience": ((60, 130, 160), 18), "ochre": ((190, 120, 50), 12)}
 
 # What every recipe begins with; a configuration changes keys, each "group.key" or "key".
-COMMON = {"epochs": 20, "batch": 4, "seed": 3, "data.validation": "1/5", "pictures.fit": "stretch", "head.dense": [12],
+COMMON = {"epochs": 40, "batch": 12, "seed": 3, "data.validation": "1/5", "pictures.fit": "stretch", "head.dense": [12],
           "head.dropout": 0, "data.oversample": 40, "optimizer.lr": 1e-2}
+ADAM = {"optimizer.name": "adam", "optimizer.epsilon_place": "hat"}
 AUGMENT = {"augment.rotation": 20, "augment.width_shift": 0.2, "augment.horizontal_flip": True}
-ALL_LAYERS = {"train": "all", "batch_norm": "trained"}
-PHASES = [{"name": "head", "train": "head", "epochs": 10, "optimizer": {"name": "rmsprop", "lr": 1e-2}},
-          {"name": "fine", "train": "last 3", "epochs": 10, "optimizer": {"name": "adam", "epsilon_place": "hat", "lr": 1e-3}}]
+ANEW = {**AUGMENT, "features.variants": 0, "epochs": 20}
+ALL = {"train": "all", "batch_norm": "trained", "epochs": 20}
+PHASES = [{"name": "head", "train": "head", "epochs": 20, "optimizer": {"name": "rmsprop", "lr": 1e-2}},
+          {"name": "fine", "train": "last 3", "epochs": 10,
+           "optimizer": {"name": "adam", "epsilon_place": "hat", "lr": 1e-3}}]
 
-# One line each: name, base, keys.
+# One entry each: name, base, keys.
 CONFIGURATIONS = [
-    ("a head, RMSprop with momentum", "plain", {"optimizer.momentum": 0.5}),
-    ("dropout, oversampling", "plain", {"head.dropout": 0.4, "data.oversample": 120}),
-    ("Adam, average of the weights", "plain", {"optimizer.name": "adam", "optimizer.epsilon_place": "hat", "optimizer.ema": 0.9}),
-    ("augmentation drawn anew in every epoch, dropout", "plain", {**AUGMENT, "features.variants": 0, "head.dropout": 0.4}),
-    ("augmentation in two variants, oversampling", "plain", {**AUGMENT, "features.variants": 2, "data.oversample": 40}),
-    ("all layers with batch-norm, SGD", "norm", {**ALL_LAYERS, "optimizer.name": "sgd", "optimizer.lr": 0.03, "optimizer.momentum": 0.9}),
-    ("all layers with batch-norm, augmentation, gradients of two batches, average of the weights", "norm",
-     {**ALL_LAYERS, **AUGMENT, "features.variants": 0, "accumulate": 2, "optimizer.ema": 0.9}),
-    ("two phases, dropout", "norm", {"epochs": None, "phases": PHASES, "head.dropout": 0.4, "batch_norm": "trained"}),
+    ("a head, RMSprop with momentum", "plain", {"optimizer.momentum": 0.5, "data.oversample": 0}),
+    ("dropout, oversampling", "plain", {"head.dropout": 0.4, "data.oversample": 80}),
+    ("Adam, average of the weights", "plain", {**ADAM, "optimizer.ema": 0.9}),
+    ("augmentation anew in every epoch, dropout", "plain", {**ANEW, "head.dropout": 0.4}),
+    ("augmentation in two variants, oversampling", "plain", {**AUGMENT, "features.variants": 2}),
+    ("all layers with batch-norm, SGD", "norm",
+     {**ALL, "optimizer.name": "sgd", "optimizer.lr": 0.03, "optimizer.momentum": 0.9}),
+    ("all layers, augmentation, gradients of two batches, average of the weights", "norm",
+     {**ALL, **ANEW, "accumulate": 2, "optimizer.ema": 0.9}),
+    ("two phases, batch-norm, dropout", "norm",
+     {"epochs": None, "phases": PHASES, "head.dropout": 0.4, "batch_norm": "trained"}),
 ]
 
 
