@@ -81,7 +81,12 @@ $B/oracle/%: $B/obj/tests/oracle/%.o $B/libkohl.a
 	@mkdir -p $(@D)
 	$(call say,LD $@) $(CC) $(LDFLAGS_ALL) $^ $(LIBS) -o $@
 
-unit: $(UNIT_BIN) $(ORACLE_BIN)
+# Stands between a program and its files, for tests/faults; not for the sanitizers, which must be loaded first.
+$B/faults/%.so: tests/faults/%.c
+	@mkdir -p $(@D)
+	$(call say,LD $@) $(CC) $(BASE) -O2 -fvisibility=default -shared $< -ldl -o $@
+
+unit: $(UNIT_BIN) $(ORACLE_BIN) $B/faults/fail_io.so
 
 .SECONDARY:
 

@@ -78,7 +78,11 @@ static kohl_status write_sample(kohl_context *ctx, const writer *w, size_t i) {
 /* Opens the file and writes the header. */
 static kohl_status begin(kohl_context *ctx, writer *w) {
   w->file = fopen(w->path, "we");
-  if (!w->file) return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: cannot be written: %s", w->path, strerror(errno));
+  if (!w->file) {
+    const bool full = errno == ENOSPC || errno == EDQUOT;
+    return kohl_fail(ctx, full ? KOHL_NO_RESOURCE : KOHL_BAD_INPUT, "%s: cannot be written: %s", w->path,
+                     strerror(errno));
+  }
   fprintf(w->file, "path,label%s%s%s\n", w->samples->weight ? ",weight" : "", w->samples->group ? ",group" : "",
           w->splits ? ",split" : "");
   return KOHL_OK;

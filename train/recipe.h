@@ -185,7 +185,7 @@ kohl_status kohl_recipe_check(kohl_context *ctx, const kohl_recipe *recipe, cons
  * until kohl_free and ends with a zero. */
 kohl_status kohl_recipe_print(kohl_context *ctx, const kohl_recipe *recipe, char **text);
 
-/* Writes that text to a new file, or over an old one. */
+/* Writes that text to a new file, or in the place of an old one: complete or not at all (kernels/core/place.h). */
 kohl_status kohl_recipe_write(kohl_context *ctx, const kohl_recipe *recipe, const char *path);
 
 /* The recipe's `augment`, and whether it changes any picture. */

@@ -1,10 +1,9 @@
 /* A recipe as YAML.  Numbers are written by the JSON writer, because it does not ask the locale what a decimal point
  * is, and so that they read back equal. */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "kernels/core/alloc.h"
+#include "kernels/core/place.h"
 #include "nn/json.h"
 #include "train/recipe_field.h"
 
@@ -119,10 +118,14 @@ kohl_status kohl_recipe_write(kohl_context *ctx, const kohl_recipe *recipe, cons
   char *text;
   kohl_status status = kohl_recipe_print(ctx, recipe, &text);
   if (status != KOHL_OK) return status;
-  FILE *file = fopen(path, "we");
-  bool good = file && fputs(text, file) >= 0;
-  int error = errno;
-  if (file && fclose(file) != 0 && good) good = false, error = errno;
+  kohl_file_place place;
+  status = kohl_place_begin(ctx, path, &place);
+  if (status == KOHL_OK) {
+    status = kohl_place_create(ctx, &place);
+    if (status == KOHL_OK) status = kohl_place_append(ctx, &place, text, strlen(text));
+    if (status == KOHL_OK) status = kohl_place_commit(ctx, &place);
+    kohl_place_end(ctx, &place);
+  }
   kohl_free(ctx, text);
-  return good ? KOHL_OK : kohl_fail(ctx, KOHL_NO_RESOURCE, "%s: cannot write: %s", path, strerror(error));
+  return status;
 }

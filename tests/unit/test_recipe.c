@@ -281,7 +281,7 @@ START_TEST(written_and_read_back) {
   kohl_recipe_free(ctx, &r);
   unlink(path);
   ck_assert_int_eq(kohl_recipe_default(ctx, &r), KOHL_OK);
-  ck_assert_int_eq(kohl_recipe_write(ctx, &r, "/no/such/folder/r.yaml"), KOHL_NO_RESOURCE);
+  ck_assert_int_eq(kohl_recipe_write(ctx, &r, "/no/such/folder/r.yaml"), KOHL_BAD_INPUT);
   kohl_recipe_free(ctx, &r);
 }
 END_TEST

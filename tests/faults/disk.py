@@ -1,0 +1,110 @@
+"""Training on a disk that fails: at every single call that writes, for a full disk and for an error of the medium.
+
+    disk.py BUILD
+
+Runs a short training under fail_io.so once to count its calls, and then twice for every call: with a disk that is full
+from there on (ENOSPC: exit code 4), and with that call alone failing (EIO: exit code 2 or 4, kernels/core/place.h).  A run
+that lost a file must end so, with one line that names it and no temporary file left; only its log and the second name of
+a checkpoint may be lost quietly.  The newest checkpoint that was complete must still be whole, and when the disk works
+again, --resume must end with the bytes of a run that met no failure.  Prints TAP.
+"""
+import errno
+import os
+import re
+import shutil
+import sys
+import time
+
+import runs
+
+BUILD = sys.argv[1]
+SHIM = os.path.abspath(os.path.join(BUILD, "faults", "fail_io.so"))
+KEYS = {"epochs": 2, "head.dense": [], "optimizer.momentum": 0.5}
+# what fails, mode and error of the shim, exit codes
+FAILURES = [("a full disk from call N on", "on", errno.ENOSPC, (4,)), ("call N fails", "once", errno.EIO, (2, 4))]
+report = runs.Report()
+
+
+class Disk:
+    """Calls of kohl under the shim; the run's folder is RUN."""
+
+    def __init__(self, folder):
+        self.place = runs.Place(BUILD, os.path.realpath(folder))
+        self.place.recipe("r", KEYS)
+        self.states = {}  # number of checkpoints that were completed -> digest of the newest
+
+    def train(self, at=0, mode="once", error=0):
+        """(exit code, standard error, [(call, name, failed)])."""
+        trace = self.place.path("trace")
+        shutil.rmtree(self.place.path("run"), ignore_errors=True)
+        if os.path.exists(trace):
+            os.remove(trace)
+        where = {"FAIL_IO_FOLDER": self.place.path("run"), "FAIL_IO_TRACE": trace, "FAIL_IO_AT": at, "FAIL_IO_MODE": mode,
+                 "FAIL_IO_ERRNO": error, "LD_PRELOAD": SHIM}
+        code, said = self.place.train("r", "plain", "run", environment={key: str(value) for key, value in where.items()})
+        with open(trace, encoding="utf-8") as file:
+            calls = [line.split() for line in file]
+        return code, said, [(call, re.sub(r"\.tmp.*", "", name), state == "FAILED") for _, call, name, state in calls]
+
+    def resume(self):
+        """None, or what is wrong."""
+        begun = os.path.exists(self.place.path("run", "recipe.yaml"))
+        if not begun:
+            shutil.rmtree(self.place.path("run"), ignore_errors=True)
+        code, said = self.place.train("r" if not begun else None, "plain", "run", resume=begun)
+        if code:
+            return f"resume: exit {code}: {said}"
+        return None if self.place.result("run") == self.whole else "the resumed run's files differ from the uninterrupted run's"
+
+    def newest(self, calls):
+        """The newest complete checkpoint must be there and the same whatever failed behind it.  None, or what is wrong."""
+        complete = sum(call == "rename" and name == "last.ckpt" and not failed for call, name, failed in calls)
+        if not complete:
+            return None
+        try:
+            state = self.place.checkpoint("run")
+        except (OSError, ValueError) as error:
+            return f"last.ckpt, which was complete, is not: {error}"
+        if self.states.setdefault(complete, state) != state:
+            return f"last.ckpt is not checkpoint {complete}"
+        return None
+
+    def one(self, at, mode, error, codes):
+        """One failing call.  None, or what is wrong."""
+        code, said, calls = self.train(at, mode, error)
+        lost = [(call, name) for call, name, failed in calls if failed and name != "log.txt" and call != "link"]
+        left = [name for name in os.listdir(self.place.path("run")) if ".tmp" in name]
+        if not any(failed for _, _, failed in calls):
+            return "no call failed"
+        if code not in (codes if lost else (0,)):
+            return f"exit {code}, expected {codes if lost else 0}: {said}"
+        if lost and (said.count("\n") or lost[0][1] not in said):  # the folder's name stands in every path
+            return f"expected one line that names {lost[0][1]}: {said}"
+        if left:
+            return f"left behind: {left}"
+        return self.newest(calls) or self.resume()
+
+
+def main():
+    begin = time.monotonic()
+    with runs.folder() as folder:
+        disk = Disk(folder)
+        code, said, calls = disk.train()
+        if code:
+            report(False, "a run under the shim", f"exit {code}: {said}")
+            report.end()
+        disk.whole = disk.place.result("run")
+        kinds = {call for call, _, _ in calls}
+        report(kinds == {"open", "write", "pwrite", "fsync", "close", "rename", "link"},
+               f"the shim sees {len(calls)} calls of {len(kinds)} kinds", sorted(kinds))
+        for what, *failure in FAILURES:
+            wrong = [f"N = {n} ({call} {name}): {text}" for n, (call, name, _) in enumerate(calls, 1)
+                     for text in [disk.one(n, *failure)] if text]
+            report(not wrong, f"{what}, N = 1 to {len(calls)}: reported, the older checkpoint is whole, resumed to the same "
+                   "bytes", f"{len(wrong)} are not:\n" + "\n".join(wrong[:20]))
+        report(len(disk.states) >= 2, f"{len(disk.states)} different checkpoints were met")
+    print(f"# {time.monotonic() - begin:.0f} s")
+    report.end()
+
+
+main()
