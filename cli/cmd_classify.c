@@ -13,9 +13,11 @@ typedef struct classify_view {
   cli *c;
   const kohl_model *model;
   kohl_classifier *classifier;
-  int *order; /* of the best classes; topk of them */
+  int *order; /* of the best classes: topk of them, with many labels room for all */
   int topk, label_width;
   bool raw;
+  bool many;         /* labels have thresholds: the output says which are given */
+  bool all_given;    /* those beyond topk are shown too, where they are given */
   kohl_status worst; /* of single pictures */
 } classify_view;
 
@@ -55,6 +57,10 @@ static kohl_status print_object(classify_view *v, const kohl_classified *r, int 
     cli_json_text(w, "label", label_of(v->model, v->order[i]).text);
     kohl_json_write_key(w, "probability");
     kohl_json_write_float(w, r->probabilities[v->order[i]]);
+    if (r->chosen) {
+      kohl_json_write_key(w, "chosen");
+      kohl_json_write_bool(w, r->chosen[v->order[i]]);
+    }
     kohl_json_write_object_end(w);
   }
   kohl_json_write_array_end(w);
@@ -88,6 +94,7 @@ static void print_rows(classify_view *v, const kohl_classified *r, int best) {
       putchar(separator);
       print_float(r->logits[v->order[i]]);
     }
+    if (r->chosen) printf("%c%d", separator, r->chosen[v->order[i]]);
     putchar('\n');
   }
 }
@@ -97,7 +104,8 @@ static void print_block(classify_view *v, const kohl_classified *r, int best) {
   putchar('\n');
   for (int i = 0; i < best; i++) {
     label_text label = label_of(v->model, v->order[i]);
-    printf("  %6.2f %%  ", 100.0 * (double)r->probabilities[v->order[i]]);
+    bool chosen = r->chosen && r->chosen[v->order[i]];
+    printf("%c %6.2f %%  ", chosen ? '*' : ' ', 100.0 * (double)r->probabilities[v->order[i]]);
     cli_print_safe(label.text, strlen(label.text), stdout);
     if (v->raw) {
       int blanks = v->label_width - (int)cli_text_width(label.text);
@@ -107,6 +115,20 @@ static void print_block(classify_view *v, const kohl_classified *r, int best) {
   }
 }
 
+/* Fills order with the classes to be shown, best first; returns how many. */
+static int order_classes(classify_view *v, const kohl_classified *r) {
+  int classes = kohl_classifier_classes(v->classifier);
+  if (!classes || !r->chosen || !v->all_given) {
+    return classes ? kohl_top_k(r->probabilities, classes, v->topk, v->order) : 0;
+  }
+  int kept = 0;
+  kohl_top_k(r->probabilities, classes, classes, v->order);
+  for (int i = 0; i < classes; i++) {
+    if (i < v->topk || r->chosen[v->order[i]]) v->order[kept++] = v->order[i];
+  }
+  return kept;
+}
+
 static kohl_status print_result(void *user, const kohl_classified *r) {
   classify_view *v = user;
   if (r->status != KOHL_OK) {
@@ -114,8 +136,7 @@ static kohl_status print_result(void *user, const kohl_classified *r) {
     if (v->worst == KOHL_OK) v->worst = r->status;
     return KOHL_OK;
   }
-  int classes = kohl_classifier_classes(v->classifier);
-  int best = classes ? kohl_top_k(r->probabilities, classes, v->topk, v->order) : 0;
+  int best = order_classes(v, r);
   kohl_status status = KOHL_OK;
   if (cli_format_is(v->c, "json")) {
     status = print_object(v, r, best);
@@ -174,7 +195,8 @@ static int classify_files(cli *c, classify_view *v, const char *const *files, si
   if (status != KOHL_OK) return cli_fail_library(c, status);
   int classes = kohl_classifier_classes(v->classifier);
   if (v->topk > classes) v->topk = classes;
-  status = kohl_alloc(c->ctx, (size_t)v->topk + 1, sizeof *v->order, "the best classes", &v->order);
+  status =
+      kohl_alloc(c->ctx, (size_t)(v->many ? classes : v->topk) + 1, sizeof *v->order, "the best classes", &v->order);
   if (status != KOHL_OK) return cli_fail_library(c, status);
   for (size_t i = 0; i < v->model->label_count; i++) {
     int width = (int)cli_text_width(v->model->labels[i]);
@@ -183,7 +205,13 @@ static int classify_files(cli *c, classify_view *v, const char *const *files, si
   const char *format = cli_get(c, CLI_OPTION_format)->text;
   char s = *format == 'c' ? ',' : '\t';
   if (strlen(format) == 3)
-    printf("file%crank%clabel%cprobability%s\n", s, s, s, !v->raw ? "" : s == ',' ? ",logit" : "\tlogit");
+    printf("file%crank%clabel%cprobability%s%s\n", s, s, s,
+           !v->raw    ? ""
+           : s == ',' ? ",logit"
+                      : "\tlogit",
+           !v->many   ? ""
+           : s == ',' ? ",chosen"
+                      : "\tchosen");
   status = kohl_classify(v->classifier, files, count, print_result, v);
   if (c->output_ended) return c->output_code;
   return status == KOHL_OK ? (int)v->worst : cli_fail_library(c, status);
@@ -213,6 +241,8 @@ int cmd_classify(cli *c) {
   }
   if (code == 0) code = list_files(c, &files, &count, &lines);
   view.model = model;
+  view.many = model && model->task == KOHL_TASK_MANY_LABELS;
+  view.all_given = !cli_get(c, CLI_OPTION_topk)->set;
   if (code == 0) code = classify_files(c, &view, files, count);
   kohl_classifier_destroy(view.classifier);
   kohl_free(c->ctx, view.order);

@@ -44,6 +44,23 @@ static void print_labels(const kohl_model *model) {
   putchar('\n');
 }
 
+/* The thresholds with the labels, or the one number that all have. */
+static void print_thresholds(const kohl_model *model) {
+  if (model->task != KOHL_TASK_MANY_LABELS) return;
+  size_t count = model->label_count, shown = count <= LABELS_SHOWN + 1 ? count : LABELS_SHOWN;
+  printf("thresholds     ");
+  if (!model->thresholds) {
+    printf("0.5 for every label\n");
+    return;
+  }
+  for (size_t i = 0; i < shown; i++) {
+    if (i) printf(", ");
+    cli_print_safe(model->labels[i], strlen(model->labels[i]), stdout);
+    printf(" %.6g", (double)model->thresholds[i]);
+  }
+  printf("%s\n", shown < count ? ", ..." : "");
+}
+
 /* The members of the provenance object, one a line; texts without their quotes, the rest as JSON. */
 static void print_provenance(cli *c, const kohl_model *model) {
   kohl_json json;
@@ -93,6 +110,7 @@ static void print_summary(cli *c, const char *path, const kohl_model *model) {
   printf(", %s trainable\n", trainable == parameters ? "all" : cli_count(trainable).text);
   if (graph->base_output >= 0) printf("head           begins after %s\n", graph->nodes[graph->base_output].name);
   print_labels(model);
+  print_thresholds(model);
   print_preprocessing(&model->preprocessing);
   print_provenance(c, model);
   putchar('\n');

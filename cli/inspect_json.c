@@ -76,6 +76,12 @@ int cli_inspect_json(cli *c, const char *path, const kohl_model *model) {
   kohl_json_write_array_begin(&w);
   for (size_t i = 0; i < model->label_count; i++) kohl_json_write_string(&w, model->labels[i]);
   kohl_json_write_array_end(&w);
+  if (model->task == KOHL_TASK_MANY_LABELS) {
+    kohl_json_write_key(&w, "thresholds");
+    kohl_json_write_array_begin(&w);
+    for (size_t i = 0; i < model->label_count; i++) kohl_json_write_float(&w, kohl_model_threshold(model, i));
+    kohl_json_write_array_end(&w);
+  }
   kohl_json_write_key(&w, "preprocessing");
   kohl_preprocessing_write_json(&model->preprocessing, &w);
   kohl_json_write_key(&w, "provenance");

@@ -22,6 +22,7 @@ struct kohl_classifier {
   int last, logits_node, features_node; /* -1: none */
   size_t input_floats, feature_floats;
   float *probabilities, *logits, *features; /* batch rows each; NULL when not asked for */
+  bool *chosen;                             /* of one picture; NULL but for many labels */
   outcome *outcomes;
 };
 
@@ -70,6 +71,9 @@ static kohl_status allocate(kohl_classifier *k) {
   if (status == KOHL_OK && classes) {
     status = kohl_alloc(k->ctx, rows * classes, sizeof(float), "the probabilities", &k->probabilities);
     if (status == KOHL_OK) status = kohl_alloc(k->ctx, rows * classes, sizeof(float), "the logits", &k->logits);
+    if (status == KOHL_OK && k->model->task == KOHL_TASK_MANY_LABELS) {
+      status = kohl_alloc(k->ctx, classes, sizeof *k->chosen, "the chosen labels", &k->chosen);
+    }
   }
   if (status == KOHL_OK && k->features_node >= 0) {
     k->feature_floats = floats_of(k->model->graph->nodes[k->features_node].shape);
@@ -112,6 +116,7 @@ void kohl_classifier_destroy(kohl_classifier *classifier) {
   kohl_free(ctx, classifier->probabilities);
   kohl_free(ctx, classifier->logits);
   kohl_free(ctx, classifier->features);
+  kohl_free(ctx, classifier->chosen);
   kohl_free(ctx, classifier->outcomes);
   kohl_free(ctx, classifier);
 }
@@ -166,6 +171,10 @@ static kohl_status deliver(kohl_classifier *k, const char *path, size_t index, s
   if (o->status == KOHL_OK && classes) {
     result.probabilities = k->probabilities + row * classes;
     result.logits = k->logits + row * classes;
+    for (size_t c = 0; k->chosen && c < classes; c++) {
+      k->chosen[c] = result.probabilities[c] >= kohl_model_threshold(k->model, c);
+    }
+    result.chosen = k->chosen;
   }
   if (o->status == KOHL_OK && k->features) result.features = k->features + row * k->feature_floats;
   bool finite = o->status != KOHL_OK ||

@@ -36,6 +36,7 @@ typedef struct kohl_classified {
   const char *error;          /* one line naming the file; "" when KOHL_OK */
   const float *probabilities; /* [classes] */
   const float *logits;        /* [classes] */
+  const bool *chosen;         /* [classes]: labels at or above their thresholds; NULL but for a model of many labels */
   const float *features;      /* [h][w][c], NULL without a features layer */
 } kohl_classified;
 

@@ -58,6 +58,7 @@ void kohl_model_destroy(kohl_context *ctx, kohl_model *model) {
   for (size_t i = 0; i < model->label_count; i++) kohl_free(ctx, model->labels[i]);
   kohl_free(ctx, model->weights);
   kohl_free(ctx, model->labels);
+  kohl_free(ctx, model->thresholds);
   kohl_free(ctx, model->provenance);
   kohl_free(ctx, model->path);
   kohl_graph_destroy(ctx, model->graph);
@@ -131,10 +132,38 @@ kohl_status kohl_model_set_labels(kohl_context *ctx, kohl_model *model, const ch
   if (status == KOHL_OK) {
     model->labels = copies;
     model->label_count = count;
+    kohl_free(ctx, model->thresholds);
+    model->thresholds = NULL;
   }
   for (size_t i = 0; i < old_count; i++) kohl_free(ctx, old[i]);
   kohl_free(ctx, old);
   return status;
+}
+
+float kohl_model_threshold(const kohl_model *model, size_t i) {
+  return model->thresholds ? model->thresholds[i] : 0.5f;
+}
+
+kohl_status kohl_model_set_thresholds(kohl_context *ctx, kohl_model *model, const float *thresholds, size_t count) {
+  float *copy = NULL;
+  if (count && (model->task != KOHL_TASK_MANY_LABELS || count != model->label_count)) {
+    return kohl_fail(ctx, KOHL_BAD_INPUT,
+                     "thresholds: %zu numbers for %zu labels of task '%s', expected one for each %s", count,
+                     model->label_count, kohl_model_task_name(model->task), "label of a 'many_labels' model");
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (thresholds[i] >= 0.0f && thresholds[i] <= 1.0f) continue;
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "thresholds: value %g of label '%s', expected 0 to 1", (double)thresholds[i],
+                     model->labels[i]);
+  }
+  if (count) {
+    kohl_status status = kohl_alloc(ctx, count, sizeof *copy, "thresholds", &copy);
+    if (status != KOHL_OK) return status;
+    memcpy(copy, thresholds, count * sizeof *copy);
+  }
+  kohl_free(ctx, model->thresholds);
+  model->thresholds = copy;
+  return KOHL_OK;
 }
 
 kohl_status kohl_model_set_provenance(kohl_context *ctx, kohl_model *model, const char *json) {

@@ -1,9 +1,9 @@
 /* A model: graph, weights, class labels, task and preprocessing, in one .safetensors file.
  *
- * The file's metadata key `kohl` holds a JSON object {"format", "graph", "labels", "task", "preprocessing",
- * "provenance"}; the tensors are named "<node>.<suffix>" (nn/graph.h), f32, filters krsc, dense [out,in].
- * Opening maps the file and reads the header; a tensor's CRC32C is checked when it is first packed.
- * An opened model is immutable and may be shared between threads; one that is being built belongs to its builder. */
+ * The file's metadata key `kohl` holds a JSON object {"format", "graph", "labels", "thresholds", "task",
+ * "preprocessing", "provenance"}; the tensors are named "<node>.<suffix>" (nn/graph.h), f32, filters krsc, dense
+ * [out,in]. Opening maps the file and reads the header; a tensor's CRC32C is checked when it is first packed. An opened
+ * model is immutable and may be shared between threads; one that is being built belongs to its builder. */
 #ifndef KOHL_NN_MODEL_H
 #define KOHL_NN_MODEL_H
 
@@ -33,6 +33,7 @@ struct kohl_model {
   size_t weight_count;
   char **labels; /* label_count class names in the order of the outputs; the last node's channels, or 0 */
   size_t label_count;
+  float *thresholds; /* label_count numbers of 0 to 1 with KOHL_TASK_MANY_LABELS, or NULL: ask kohl_model_threshold */
   kohl_model_task task;
   kohl_preprocessing preprocessing;
   char *provenance; /* a JSON object as text: source, digest, recipe, metrics; "{}" when unknown */
@@ -58,8 +59,16 @@ kohl_status kohl_weight_verify(kohl_context *ctx, const kohl_model *model, const
 /* Checks every weight (CRC32C, finite values); `kohl verify`. */
 kohl_status kohl_model_verify(kohl_context *ctx, const kohl_model *model);
 
-/* Replaces the labels by copies.  Their number must equal the channels of the last node, or be 0. */
+/* Replaces the labels by copies and forgets thresholds.  Their number must equal the channels of the last node, or be
+ * 0. */
 kohl_status kohl_model_set_labels(kohl_context *ctx, kohl_model *model, const char *const *labels, size_t count);
+
+/* A picture has label i when its probability is at or above this: the model's threshold, or 0.5. */
+float kohl_model_threshold(const kohl_model *model, size_t i);
+
+/* Replaces the thresholds by a copy; NULL and 0: all are 0.5 again.  KOHL_BAD_INPUT: the task is not many labels, there
+ * is not one for each label, one is outside 0 to 1. */
+kohl_status kohl_model_set_thresholds(kohl_context *ctx, kohl_model *model, const float *thresholds, size_t count);
 
 /* Replaces the provenance text, which must be a JSON object. */
 kohl_status kohl_model_set_provenance(kohl_context *ctx, kohl_model *model, const char *json);

@@ -17,6 +17,8 @@ typedef struct {
   kohl_graph *graph;
   char **labels;
   size_t label_count, label_capacity;
+  float *thresholds;
+  size_t threshold_count, threshold_capacity;
   kohl_model_task task;
   kohl_preprocessing preprocessing;
   char *provenance;
@@ -27,6 +29,7 @@ static void draft_free(kohl_context *ctx, draft *d) {
   kohl_graph_destroy(ctx, d->graph);
   for (size_t i = 0; i < d->label_count; i++) kohl_free(ctx, d->labels[i]);
   kohl_free(ctx, d->labels);
+  kohl_free(ctx, d->thresholds);
   kohl_free(ctx, d->provenance);
 }
 
@@ -40,6 +43,28 @@ static kohl_status read_labels(kohl_context *ctx, kohl_json *json, draft *d) {
   }
   if (status == KOHL_OK) status = json->status;
   if (status == KOHL_OK && json->event != KOHL_JSON_ARRAY_END) status = kohl_json_fail(json, "expected a label");
+  return status;
+}
+
+/* An empty array, as no array, is 0.5 for all. */
+static kohl_status read_thresholds(kohl_context *ctx, kohl_json *json, draft *d) {
+  if (d->thresholds) return kohl_json_fail(json, "a second list of thresholds");
+  kohl_status status = kohl_json_expect(json, KOHL_JSON_ARRAY_BEGIN);
+  while (status == KOHL_OK && kohl_json_next(json) == KOHL_JSON_NUMBER_VALUE) {
+    double value = 0;
+    if (d->threshold_count == LABELS_MOST) return kohl_json_fail(json, "more than %d thresholds", LABELS_MOST);
+    status = kohl_json_get_double(json, &value);
+    if (status == KOHL_OK && !(value >= 0 && value <= 1)) {
+      return kohl_json_fail(json, "threshold %zu: value %g, expected 0 to 1", d->threshold_count, value);
+    }
+    if (status == KOHL_OK) {
+      status = kohl_grow(ctx, &d->thresholds, &d->threshold_capacity, d->threshold_count + 1, sizeof *d->thresholds,
+                         "thresholds");
+    }
+    if (status == KOHL_OK) d->thresholds[d->threshold_count++] = (float)value;
+  }
+  if (status == KOHL_OK) status = json->status;
+  if (status == KOHL_OK && json->event != KOHL_JSON_ARRAY_END) status = kohl_json_fail(json, "expected a threshold");
   return status;
 }
 
@@ -79,6 +104,7 @@ static kohl_status read_member(kohl_context *ctx, kohl_json *json, draft *d) {
   if (kohl_json_is(json, "graph"))
     return d->graph ? kohl_json_fail(json, "a second graph") : kohl_graph_read_json(ctx, json, &d->graph);
   if (kohl_json_is(json, "labels")) return read_labels(ctx, json, d);
+  if (kohl_json_is(json, "thresholds")) return read_thresholds(ctx, json, d);
   if (kohl_json_is(json, "task")) return read_task(json, d);
   if (kohl_json_is(json, "preprocessing"))
     return d->has_preprocessing = true, kohl_preprocessing_read_json(json, &d->preprocessing);
@@ -102,6 +128,11 @@ static kohl_status check_draft(kohl_context *ctx, const draft *d) {
   if (d->label_count && (d->label_count != (size_t)out.c || out.h * out.w != 1)) {
     return kohl_fail(ctx, KOHL_BAD_INPUT, "%zu labels, but the last layer '%s' gives %dx%dx%d values", d->label_count,
                      d->graph->nodes[d->graph->count - 1].name, out.h, out.w, out.c);
+  }
+  if (d->threshold_count && (d->threshold_count != d->label_count || d->task != KOHL_TASK_MANY_LABELS)) {
+    return kohl_fail(ctx, KOHL_BAD_INPUT,
+                     "%zu thresholds, %zu labels, task '%s', expected one for each label of 'many_labels'",
+                     d->threshold_count, d->label_count, kohl_model_task_name(d->task));
   }
   return KOHL_OK;
 }
@@ -167,6 +198,10 @@ static kohl_status open_model(kohl_context *ctx, kohl_safetensors **file, draft 
   model->label_count = d->label_count;
   d->labels = NULL;
   d->label_count = 0;
+  if (d->threshold_count) {
+    model->thresholds = d->thresholds;
+    d->thresholds = NULL;
+  }
   model->task = d->task;
   model->preprocessing = d->preprocessing;
   if (d->provenance) {
@@ -225,6 +260,12 @@ static kohl_status write_metadata(kohl_context *ctx, const kohl_model *model, ko
   kohl_json_write_array_begin(&json);
   for (size_t i = 0; i < model->label_count; i++) kohl_json_write_string(&json, model->labels[i]);
   kohl_json_write_array_end(&json);
+  if (model->thresholds) {
+    kohl_json_write_key(&json, "thresholds");
+    kohl_json_write_array_begin(&json);
+    for (size_t i = 0; i < model->label_count; i++) kohl_json_write_float(&json, model->thresholds[i]);
+    kohl_json_write_array_end(&json);
+  }
   kohl_json_write_key(&json, "task");
   kohl_json_write_string(&json, kohl_model_task_name(model->task));
   kohl_json_write_key(&json, "preprocessing");

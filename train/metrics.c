@@ -1,84 +1,182 @@
-/* Counting right and wrong answers.  All counts are whole numbers, so that no order of summation matters before the
- * last divisions. */
+/* One label a picture.  Right and wrong answers are counted in whole numbers, so that no order of summation matters
+ * before the last divisions. */
 #include "train/metrics.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "kernels/core/alloc.h"
+#include "train/metrics_rank.h"
 
-/* How many classes stand before `truth` in the order of falling probability, equal ones by index; -1 for a NaN.
- * *best becomes the first class of that order. */
-static int rank_of(const float *row, int classes, int truth, int *best) {
+kohl_metrics_options kohl_metrics_options_default(void) { return (kohl_metrics_options){.beta = 1, .ranks = true}; }
+
+kohl_status kohl_metrics_check(kohl_context *ctx, int classes, const kohl_metrics_options *options) {
+  if (classes < 1) return kohl_fail(ctx, KOHL_USAGE, "metrics: %d classes, expected at least 1", classes);
+  if (options->beta > 0 && options->beta <= 1e6) return KOHL_OK;
+  return kohl_fail(ctx, KOHL_USAGE, "metrics: beta %g, expected a number above 0, at most 1e6", options->beta);
+}
+
+static double share(int64_t part, int64_t whole) { return whole > 0 ? (double)part / (double)whole : 0.0; }
+
+void kohl_class_metrics_finish(kohl_class_metrics *one, int64_t n, double beta) {
+  const double squared = beta * beta;
+  int64_t others = n - one->support, mistaken = one->predicted - one->right;
+  one->precision = share(one->right, one->predicted);
+  one->recall = share(one->right, one->support);
+  one->f1 = share(2 * one->right, one->support + one->predicted);
+  one->fbeta =
+      one->right ? (1 + squared) * (double)one->right / (squared * (double)one->support + (double)one->predicted) : 0.0;
+  one->specificity = share(others - mistaken, others);
+}
+
+/* The place of `truth` in the order of falling probability, from 0; *best becomes the class at place 0. */
+static int place_of(const float *row, int classes, int truth, int *best) {
   int before = 0;
   *best = 0;
   for (int c = 0; c < classes; c++) {
-    if (row[c] != row[c]) return -1;
     if (row[c] > row[*best]) *best = c;
     if (row[c] > row[truth] || (row[c] == row[truth] && c < truth)) before++;
   }
   return before;
 }
 
-static double share(int64_t part, int64_t whole) { return whole > 0 ? (double)part / (double)whole : 0.0; }
-
-static void summarise(kohl_metrics *m) {
-  int64_t right = 0;
-  int supported = 0, seen = 0;
-  double recalls = 0, f1s = 0;
-  for (int c = 0; c < m->classes; c++) {
-    kohl_class_metrics *one = &m->per_class[c];
-    int64_t hit = m->confusion[(size_t)c * (size_t)m->classes + (size_t)c];
-    right += hit;
-    one->precision = share(hit, one->predicted);
-    one->recall = share(hit, one->support);
-    one->f1 = share(2 * hit, one->support + one->predicted);
-    if (one->support) supported++, recalls += one->recall;
-    if (one->support || one->predicted) seen++, f1s += one->f1;
+static kohl_status check_sample(kohl_context *ctx, const float *row, int classes, size_t i, int32_t truth) {
+  if (truth < 0 || truth >= classes) {
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "sample %zu: class %d, expected 0 to %d", i, (int)truth, classes - 1);
   }
-  m->accuracy = share(right, (int64_t)m->n);
-  m->balanced_accuracy = supported ? recalls / supported : 0.0;
-  m->macro_f1 = seen ? f1s / seen : 0.0;
+  for (int c = 0; c < classes; c++) {
+    if (row[c] >= 0.0f && row[c] <= 1.0f) continue;
+    if (row[c] != row[c]) return kohl_fail(ctx, KOHL_NOT_FINITE, "sample %zu: a probability is NaN", i);
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "sample %zu: probability %g of class %d, expected 0 to 1", i, (double)row[c],
+                     c);
+  }
+  return KOHL_OK;
+}
+
+/* Adds the sample's part of Brier scores and log loss, which become means in the end. */
+static void add_scores(const float *row, int32_t truth, kohl_metrics *m) {
+  double sum = 0;
+  for (int c = 0; c < m->classes; c++) {
+    double p = (double)row[c], off = p - (c == truth);
+    sum += kohl_probability_clip(p);
+    m->per_class[c].brier += off * off;
+  }
+  m->log_loss -= log(kohl_probability_clip((double)row[truth]) / sum);
 }
 
 static kohl_status count(kohl_context *ctx, const float *probabilities, const int32_t *truth, kohl_metrics *m) {
-  int64_t top3 = 0, top5 = 0;
   for (size_t i = 0; i < m->n; i++) {
-    if (truth[i] < 0 || truth[i] >= m->classes) {
-      return kohl_fail(ctx, KOHL_BAD_INPUT, "sample %zu: class %d, expected 0 to %d", i, (int)truth[i], m->classes - 1);
-    }
-    int best, before = rank_of(probabilities + i * (size_t)m->classes, m->classes, truth[i], &best);
-    if (before < 0) return kohl_fail(ctx, KOHL_NOT_FINITE, "sample %zu: a probability is NaN", i);
-    top3 += before < 3;
-    top5 += before < 5;
+    const float *row = probabilities + i * (size_t)m->classes;
+    kohl_status status = check_sample(ctx, row, m->classes, i, truth[i]);
+    if (status != KOHL_OK) return status;
+    int best, place = place_of(row, m->classes, truth[i], &best);
+    m->places[place]++;
     m->per_class[truth[i]].support++;
     m->per_class[best].predicted++;
+    m->per_class[best].right += best == truth[i];
     m->confusion[(size_t)truth[i] * (size_t)m->classes + (size_t)best]++;
+    kohl_calibration_add(&m->calibration, (double)row[best], best == truth[i]);
+    add_scores(row, truth[i], m);
   }
-  m->top3 = share(top3, (int64_t)m->n);
-  m->top5 = share(top5, (int64_t)m->n);
+  kohl_calibration_finish(&m->calibration);
+  m->ece = m->calibration.ece;
   return KOHL_OK;
+}
+
+/* Sums over the classes, which average() divides. */
+static void add_class(kohl_metrics *m, const kohl_class_metrics *one) {
+  double support = (double)one->support;
+  m->balanced_accuracy += one->recall; /* 0 without support */
+  m->weighted_precision += support * one->precision;
+  m->weighted_recall += support * one->recall;
+  m->weighted_f1 += support * one->f1;
+  m->weighted_fbeta += support * one->fbeta;
+  if (!one->support && !one->predicted) return;
+  m->classes_seen++;
+  m->macro_precision += one->precision;
+  m->macro_recall += one->recall;
+  m->macro_f1 += one->f1;
+  m->macro_fbeta += one->fbeta;
+  m->macro_specificity += one->specificity;
+}
+
+static void average(kohl_metrics *m) {
+  const double n = m->n ? (double)m->n : 1.0;
+  const int64_t total = (int64_t)m->n;
+  int supported = 0;
+  int64_t chance = 0; /* pairs of a true and a predicted sample that agree */
+  for (int c = 0; c < m->classes; c++) {
+    kohl_class_metrics *one = &m->per_class[c];
+    kohl_class_metrics_finish(one, total, m->beta);
+    one->brier /= n;
+    m->brier += one->brier;
+    supported += one->support > 0;
+    chance += one->support * one->predicted;
+    add_class(m, one);
+  }
+  const double seen = m->classes_seen ? m->classes_seen : 1.0;
+  m->log_loss /= n;
+  m->accuracy = share(m->places[0], total);
+  m->top3 = kohl_metrics_top(m, 3);
+  m->top5 = kohl_metrics_top(m, 5);
+  m->balanced_accuracy = supported ? m->balanced_accuracy / supported : 0.0;
+  m->kappa = share(total * m->places[0] - chance, total * total - chance);
+  m->macro_precision /= seen;
+  m->macro_recall /= seen;
+  m->macro_f1 /= seen;
+  m->macro_fbeta /= seen;
+  m->macro_specificity /= seen;
+  m->weighted_precision /= n;
+  m->weighted_recall /= n;
+  m->weighted_f1 /= n;
+  m->weighted_fbeta /= n;
+}
+
+static kohl_status rank(kohl_context *ctx, const float *probabilities, const int32_t *truth, kohl_metrics *m) {
+  kohl_rank_averages r;
+  kohl_status status = kohl_rank_classes(ctx, probabilities, truth, NULL, m->n, m->classes, m->per_class, &r);
+  m->roc_auc_macro = r.roc_auc_macro;
+  m->roc_auc_micro = r.roc_auc_micro;
+  m->average_precision_macro = r.average_precision_macro;
+  m->average_precision_micro = r.average_precision_micro;
+  m->classes_used = r.classes_used;
+  return status;
+}
+
+kohl_status kohl_metrics_measure(kohl_context *ctx, const float *probabilities, const int32_t *truth, size_t n,
+                                 int classes, const kohl_metrics_options *options, kohl_metrics *out) {
+  memset(out, 0, sizeof *out);
+  kohl_status status = kohl_metrics_check(ctx, classes, options);
+  if (status != KOHL_OK) return status;
+  out->n = n;
+  out->classes = classes;
+  out->beta = options->beta;
+  size_t k = (size_t)classes;
+  status = kohl_alloc(ctx, k, sizeof *out->per_class, "class metrics", &out->per_class);
+  if (status == KOHL_OK) status = kohl_alloc(ctx, k * k, sizeof *out->confusion, "confusion matrix", &out->confusion);
+  if (status == KOHL_OK) status = kohl_alloc(ctx, k, sizeof *out->places, "places", &out->places);
+  if (status == KOHL_OK) status = count(ctx, probabilities, truth, out);
+  if (status == KOHL_OK) average(out);
+  if (status == KOHL_OK && options->ranks) status = rank(ctx, probabilities, truth, out);
+  if (status != KOHL_OK) kohl_metrics_free(ctx, out);
+  return status;
 }
 
 kohl_status kohl_metrics_compute(kohl_context *ctx, const float *probabilities, const int32_t *truth, size_t n,
                                  int classes, kohl_metrics *out) {
-  memset(out, 0, sizeof *out);
-  if (classes < 1) return kohl_fail(ctx, KOHL_USAGE, "metrics: %d classes, expected at least 1", classes);
-  out->n = n;
-  out->classes = classes;
-  size_t k = (size_t)classes;
-  kohl_status status = kohl_alloc(ctx, k, sizeof *out->per_class, "class metrics", &out->per_class);
-  if (status == KOHL_OK) status = kohl_alloc(ctx, k * k, sizeof *out->confusion, "confusion matrix", &out->confusion);
-  if (status == KOHL_OK) status = count(ctx, probabilities, truth, out);
-  if (status == KOHL_OK) {
-    summarise(out);
-  } else {
-    kohl_metrics_free(ctx, out);
-  }
-  return status;
+  const kohl_metrics_options options = kohl_metrics_options_default();
+  return kohl_metrics_measure(ctx, probabilities, truth, n, classes, &options, out);
+}
+
+double kohl_metrics_top(const kohl_metrics *metrics, int k) {
+  int64_t right = 0;
+  for (int i = 0; i < k && i < metrics->classes; i++) right += metrics->places[i];
+  return share(right, (int64_t)metrics->n);
 }
 
 void kohl_metrics_free(kohl_context *ctx, kohl_metrics *metrics) {
   kohl_free(ctx, metrics->per_class);
   kohl_free(ctx, metrics->confusion);
+  kohl_free(ctx, metrics->places);
   memset(metrics, 0, sizeof *metrics);
 }
