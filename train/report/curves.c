@@ -106,7 +106,7 @@ static void draw_axes(kohl_canvas *c, const panel *p, double right, double h) {
   double past = -INFINITY;
   for (size_t row = 0; row < p->epochs->rows; row++) {
     double x = place_x(p, right, row);
-    if ((row && (row + 1) % step) || x - past < 20) continue;
+    if ((row && (row + 1) % step) || (row && row < step * 3 / 4) || x - past < 20) continue;
     past = x;
     kohl_canvas_line(c, x, h - bottom, x, h - bottom + 4, 0.8, KOHL_SOLID);
     snprintf(text, sizeof text, "%g", epoch_of(p->epochs, row));
@@ -222,7 +222,8 @@ static kohl_status add_panel(kohl_report *r, panel *p, const char *name) {
   if (!set_range(p)) return KOHL_OK;
   describe(p, &alt);
   kohl_status status = alt.status;
-  kohl_figure figure = {name, alt.text, 470, p->series == rate_series ? 220 : 310, draw, p};
+  bool wide = p->series == rate_series; /* it stands alone below the other two */
+  kohl_figure figure = {name, alt.text, wide ? 964 : 470, wide ? 200 : 310, draw, p};
   if (status == KOHL_OK) status = kohl_report_figure(r, &figure, "");
   if (status == KOHL_OK) kohl_report_figure_end(r);
   kohl_text_free(&alt);

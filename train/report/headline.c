@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "datasets/decimal.h"
+#include "train/metrics_interval.h"
 #include "train/report/sections.h"
 
 void kohl_report_duration(double seconds, char *out, size_t bytes) {
@@ -18,25 +19,17 @@ void kohl_report_duration(double seconds, char *out, size_t bytes) {
   }
 }
 
-void kohl_report_wilson(double right, double n, double *low, double *high) {
-  const double z = 1.959963984540054; /* the normal distribution's 97.5 % */
-  double p = right / n, middle = p + z * z / (2 * n), half = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n));
-  *low = fmax(0, (middle - half) / (1 + z * z / n));
-  *high = fmin(1, (middle + half) / (1 + z * z / n));
-}
-
 static void add_card(kohl_report *r, const char *name, const char *value, const char *small) {
   kohl_text_add(&r->html, "<div><dt>%s</dt><dd>%s", name, value);
   if (*small) kohl_text_add(&r->html, "<small>%s</small>", small);
   kohl_text_add(&r->html, "</dd></div>\n");
 }
 
-static void add_accuracy(kohl_report *r, const char *name, double right, double n) {
+static void add_accuracy(kohl_report *r, const char *name, int64_t right, int64_t n) {
   char value[32], small[96];
-  double low, high;
-  snprintf(value, sizeof value, "%.1f %%", 100 * right / n);
-  kohl_report_wilson(right, n, &low, &high);
-  snprintf(small, sizeof small, "95 %% interval %.1f to %.1f %% (Wilson)", 100 * low, 100 * high);
+  kohl_interval interval = kohl_interval_wilson(right, n);
+  snprintf(value, sizeof value, "%.1f %%", 100.0 * (double)right / (double)n);
+  snprintf(small, sizeof small, "95 %% interval %.1f to %.1f %%", 100 * interval.low, 100 * interval.high);
   add_card(r, name, value, small);
 }
 
@@ -44,6 +37,30 @@ static void add_share(kohl_report *r, const char *name, double share, const char
   char value[32];
   snprintf(value, sizeof value, "%.1f %%", 100 * share);
   add_card(r, name, value, small);
+}
+
+/* Wilson's interval of the accuracy; of the means over classes, which are no shares, one by drawing again. */
+static kohl_status add_measured(kohl_report *r) {
+  enum { SEED = 0 };
+  const kohl_metrics *m = &r->input->metrics;
+  const kohl_predictions *p = &r->input->predictions;
+  kohl_bootstrap drawn = {0};
+  char value[32], small[96] = "mean F1 of the labels";
+  add_accuracy(r, p->marks ? "all labels right" : "accuracy", (int64_t)floor(m->accuracy * (double)m->n + 0.5),
+               (int64_t)m->n);
+  if (!p->marks) {
+    kohl_status status = kohl_bootstrap_run(r->ctx, p->probabilities, p->truth, p->count, p->classes,
+                                            KOHL_BOOTSTRAP_RESAMPLES, SEED, &drawn);
+    if (status != KOHL_OK) return status;
+    snprintf(small, sizeof small, "95 %% interval %.1f to %.1f %%; the mean recall of the classes",
+             100 * drawn.balanced_accuracy.low, 100 * drawn.balanced_accuracy.high);
+    add_share(r, "balanced accuracy", m->balanced_accuracy, small);
+    snprintf(small, sizeof small, "95 %% interval %.3f to %.3f; the mean F1 of the classes", drawn.macro_f1.low,
+             drawn.macro_f1.high);
+  }
+  snprintf(value, sizeof value, "%.3f", m->macro_f1);
+  add_card(r, "macro F1", value, small);
+  return KOHL_OK;
 }
 
 /* The validation part's figures of the kept epoch, where there are no predictions. */
@@ -55,7 +72,9 @@ static void add_validation(kohl_report *r) {
   double balanced = kohl_report_cell(e, (size_t)best, kohl_report_column(e, "val_balanced_accuracy"));
   double training = kohl_report_cell(e, (size_t)best, kohl_report_column(e, "accuracy"));
   double n = (double)r->input->lists.count[KOHL_REPORT_VALIDATION];
-  if (accuracy == accuracy && n > 0) add_accuracy(r, "validation accuracy", floor(accuracy * n + 0.5), n);
+  if (accuracy >= 0 && accuracy <= 1 && n > 0) {
+    add_accuracy(r, "validation accuracy", (int64_t)floor(accuracy * n + 0.5), (int64_t)n);
+  }
   if (accuracy == accuracy && !(n > 0)) add_share(r, "validation accuracy", accuracy, "");
   if (balanced == balanced) add_share(r, "balanced accuracy", balanced, "mean recall of the classes");
   if (accuracy != accuracy && training == training) {
@@ -134,8 +153,6 @@ static void add_navigation(kohl_report *r) {
 }
 
 kohl_status kohl_report_headline(kohl_report *r, const char *title) {
-  const kohl_metrics *m = &r->input->metrics;
-  bool several = r->input->predictions.marks != NULL;
   kohl_text_add(&r->html, "<header>\n<h1>");
   kohl_page_text(&r->html, title);
   kohl_text_add(&r->html, "</h1>\n");
@@ -147,12 +164,9 @@ kohl_status kohl_report_headline(kohl_report *r, const char *title) {
                       "matrix, classes, reliability and pictures are missing.");
   }
   kohl_text_add(&r->html, "<dl class=\"head\">\n");
+  kohl_status status = KOHL_OK;
   if (r->input->has_predictions) {
-    char f1[32];
-    add_accuracy(r, several ? "all labels right" : "accuracy", floor(m->accuracy * (double)m->n + 0.5), (double)m->n);
-    if (!several) add_share(r, "balanced accuracy", m->balanced_accuracy, "mean recall of the classes");
-    snprintf(f1, sizeof f1, "%.3f", m->macro_f1);
-    add_card(r, "macro F1", f1, "mean F1 of the classes");
+    status = add_measured(r);
   } else {
     add_validation(r);
   }
@@ -160,5 +174,5 @@ kohl_status kohl_report_headline(kohl_report *r, const char *title) {
   kohl_text_add(&r->html, "</dl>\n");
   add_navigation(r);
   kohl_text_add(&r->html, "</header>\n<main>\n");
-  return r->html.status;
+  return status == KOHL_OK ? r->html.status : status;
 }

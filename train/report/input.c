@@ -26,7 +26,7 @@ static kohl_status read_recipe(kohl_report_input *input, const char *path) {
 static kohl_status count_marks(kohl_report_input *input) {
   const kohl_predictions *p = &input->predictions;
   kohl_metrics *m = &input->metrics;
-  size_t classes = (size_t)p->classes, right = 0, seen = 0;
+  size_t classes = (size_t)p->classes, right = 0;
   kohl_status status = kohl_alloc(input->ctx, classes, sizeof *m->per_class, "label metrics", &m->per_class);
   if (status != KOHL_OK) return status;
   m->n = p->count;
@@ -34,19 +34,14 @@ static kohl_status count_marks(kohl_report_input *input) {
   for (size_t i = 0; i < p->count; i++) right += !memcmp(p->marks + i * classes, p->chosen + i * classes, classes);
   for (size_t c = 0; c < classes; c++) {
     kohl_class_metrics *one = &m->per_class[c];
-    int64_t hit = 0;
     for (size_t i = c; i < p->count * classes; i += classes) {
       one->support += p->marks[i];
       one->predicted += p->chosen[i];
-      hit += p->marks[i] & p->chosen[i];
+      one->right += p->marks[i] & p->chosen[i];
     }
-    if (one->support) one->recall = (double)hit / (double)one->support;
-    if (one->predicted) one->precision = (double)hit / (double)one->predicted;
-    if (one->support + one->predicted) one->f1 = 2.0 * (double)hit / (double)(one->support + one->predicted);
-    seen += one->support + one->predicted > 0;
-    m->macro_f1 += one->f1;
+    kohl_class_metrics_finish(one, (int64_t)p->count, 1);
+    m->macro_f1 += one->f1 / (double)classes;
   }
-  if (seen) m->macro_f1 /= (double)seen;
   m->accuracy = (double)right / (double)p->count; /* the reader refuses a file without rows */
   return KOHL_OK;
 }

@@ -86,7 +86,7 @@ static kohl_status add_thumbnail(kohl_report *r, const char *file, const char *a
 static void add_answer(kohl_report *r, const char *what, int class, double p) {
   kohl_text_add(&r->html, "%s <b>", what);
   kohl_page_text(&r->html, r->labels[class]);
-  kohl_text_add(&r->html, "</b> %.1f %%<br>", 100 * p);
+  kohl_text_add(&r->html, "</b> <span class=\"no\">%.1f %%</span><br>", 100 * p);
 }
 
 static kohl_status add_item(kohl_report *r, const answer *a, bool doubt) {

@@ -7,31 +7,12 @@
 
 enum { TICKS = 6 };
 
-void kohl_reliability_compute(const kohl_predictions *predictions, kohl_reliability *out) {
-  memset(out, 0, sizeof *out);
-  for (size_t i = 0; i < predictions->count; i++) {
-    int best = kohl_predictions_best(predictions, i);
-    double p = (double)predictions->probabilities[i * (size_t)predictions->classes + (size_t)best];
-    int bin = (int)(p * KOHL_REPORT_BINS);
-    if (bin >= KOHL_REPORT_BINS) bin = KOHL_REPORT_BINS - 1; /* p is 1 */
-    out->count[bin]++;
-    out->right[bin] += best == predictions->truth[i];
-    out->mean[bin] += p;
-  }
-  for (int b = 0; b < KOHL_REPORT_BINS; b++) {
-    if (!out->count[b]) continue;
-    out->ece += fabs((double)out->right[b] - out->mean[b]) / (double)predictions->count;
-    out->mean[b] /= (double)out->count[b];
-  }
-}
+static const double left = 56, top = 24, side = 300, gap = 34, low = 76, width = 530;
 
-static const double left = 56, top = 34, side = 300, gap = 34, low = 76, width = 470;
-
-static void draw_axes(kohl_canvas *c, const kohl_reliability *x, double most) {
+static void draw_axes(kohl_canvas *c, const kohl_calibration *x, double most) {
   char text[32];
   double ticks[TICKS];
   kohl_canvas_colour(c, KOHL_INK);
-  kohl_canvas_bold(c, 8, 17, 12, 0, "Reliability");
   for (int i = 0; i <= 4; i++) {
     double at = i / 4.0 * side;
     kohl_canvas_colour(c, KOHL_GRID);
@@ -74,14 +55,14 @@ static void draw_key(kohl_canvas *c) {
 }
 
 static void draw(kohl_canvas *c, const kohl_figure *figure) {
-  const kohl_reliability *x = figure->what;
-  const double bin = side / KOHL_REPORT_BINS;
+  const kohl_calibration *x = figure->what;
+  const double bin = side / KOHL_CALIBRATION_BINS;
   double most = 1;
-  for (int b = 0; b < KOHL_REPORT_BINS; b++) most = fmax(most, (double)x->count[b]);
+  for (int b = 0; b < KOHL_CALIBRATION_BINS; b++) most = fmax(most, (double)x->bin[b].count);
   draw_axes(c, x, most);
-  for (int b = 0; b < KOHL_REPORT_BINS; b++) {
-    if (!x->count[b]) continue;
-    double right = (double)x->right[b] / (double)x->count[b], said = x->mean[b];
+  for (int b = 0; b < KOHL_CALIBRATION_BINS; b++) {
+    if (!x->bin[b].count) continue;
+    double right = (double)x->bin[b].right / (double)x->bin[b].count, said = x->bin[b].confidence;
     double at = left + b * bin + 1, upper = fmax(right, said), lower = fmin(right, said);
     kohl_canvas_colour(c, KOHL_BLUE);
     kohl_canvas_box(c, at, top + side * (1 - right), bin - 2, side * right);
@@ -90,8 +71,8 @@ static void draw(kohl_canvas *c, const kohl_figure *figure) {
     kohl_canvas_colour(c, KOHL_VERMILLION);
     kohl_canvas_frame(c, at, top + side * (1 - upper), bin - 2, side * (upper - lower), 0.9);
     kohl_canvas_colour(c, KOHL_FAINT);
-    kohl_canvas_box(c, at, top + side + gap + low * (1 - (double)x->count[b] / most), bin - 2,
-                    low * (double)x->count[b] / most);
+    kohl_canvas_box(c, at, top + side + gap + low * (1 - (double)x->bin[b].count / most), bin - 2,
+                    low * (double)x->bin[b].count / most);
   }
   kohl_canvas_colour(c, KOHL_INK);
   kohl_canvas_line(c, left, top + side, left + side, top, 1.2, KOHL_DASHED);
@@ -100,18 +81,19 @@ static void draw(kohl_canvas *c, const kohl_figure *figure) {
   draw_key(c);
 }
 
-static void add_table(kohl_report *r, const kohl_reliability *x) {
+static void add_table(kohl_report *r, const kohl_calibration *x) {
   kohl_report_numbers(r, "The numbers of every bin");
   kohl_page_table(&r->html, "Pictures by the probability of their answer",
                   "probability|>pictures|>mean probability|>right|>share right");
-  for (int b = 0; b < KOHL_REPORT_BINS; b++) {
+  for (int b = 0; b < KOHL_CALIBRATION_BINS; b++) {
     char head[32];
-    snprintf(head, sizeof head, "%d to %d %%", 100 * b / KOHL_REPORT_BINS, 100 * (b + 1) / KOHL_REPORT_BINS);
+    snprintf(head, sizeof head, "%.1f to %.1f %%", 100.0 * b / KOHL_CALIBRATION_BINS,
+             100.0 * (b + 1) / KOHL_CALIBRATION_BINS);
     kohl_page_row_head(&r->html, head);
-    kohl_text_add(&r->html, "<td>%zu</td>", x->count[b]);
-    if (x->count[b]) {
-      kohl_text_add(&r->html, "<td>%.4f</td><td>%zu</td><td>%.4f</td></tr>\n", x->mean[b], x->right[b],
-                    (double)x->right[b] / (double)x->count[b]);
+    kohl_text_add(&r->html, "<td>%lld</td>", (long long)x->bin[b].count);
+    if (x->bin[b].count) {
+      kohl_text_add(&r->html, "<td>%.4f</td><td>%lld</td><td>%.4f</td></tr>\n", x->bin[b].confidence,
+                    (long long)x->bin[b].right, (double)x->bin[b].right / (double)x->bin[b].count);
     } else {
       kohl_text_add(&r->html, "<td>-</td><td>-</td><td>-</td></tr>\n");
     }
@@ -121,7 +103,7 @@ static void add_table(kohl_report *r, const kohl_reliability *x) {
 }
 
 kohl_status kohl_report_reliability(kohl_report *r) {
-  kohl_reliability x;
+  const kohl_calibration *x = &r->input->metrics.calibration;
   kohl_page_section(&r->html, "reliability", "How far probabilities can be believed");
   if (!r->input->has_predictions || r->input->predictions.marks) {
     kohl_page_missing(&r->html, r->input->has_predictions
@@ -130,31 +112,30 @@ kohl_status kohl_report_reliability(kohl_report *r) {
     kohl_text_add(&r->html, "</section>\n");
     return r->html.status;
   }
-  kohl_reliability_compute(&r->input->predictions, &x);
   char alt[200];
   double sum = 0, right = 0;
-  for (int b = 0; b < KOHL_REPORT_BINS; b++) {
-    sum += x.mean[b] * (double)x.count[b];
-    right += (double)x.right[b];
+  for (int b = 0; b < KOHL_CALIBRATION_BINS; b++) {
+    sum += x->bin[b].confidence * (double)x->bin[b].count;
+    right += (double)x->bin[b].right;
   }
   double n = (double)r->input->predictions.count;
   const char *side_of = sum > right ? "more" : "less";
   snprintf(alt, sizeof alt,
            "Reliability diagram. The mean probability of the answers is %.3f, and %.3f of them are right; expected "
            "calibration error %.3f.",
-           sum / n, right / n, x.ece);
+           sum / n, right / n, x->ece);
   kohl_text_add(&r->html,
                 "<p>The answers have a mean probability of %.1f %%, and %.1f %% of them are right: the network is "
                 "%s sure than it should be. Expected calibration error (ECE, %d bins): %.4f.</p>\n",
-                100 * sum / n, 100 * right / n, side_of, KOHL_REPORT_BINS, x.ece);
-  kohl_figure figure = {"reliability", alt, width, top + side + gap + low + 40, draw, &x};
+                100 * sum / n, 100 * right / n, side_of, KOHL_CALIBRATION_BINS, x->ece);
+  kohl_figure figure = {"reliability", alt, width, top + side + gap + low + 40, draw, x};
   kohl_status status = kohl_report_figure(r, &figure,
                                           "A bar is the share of right answers among those of about that "
                                           "probability; the hatched gap is what is missing to the mean "
                                           "probability, or beyond it. Bars on the dashed line are just "
                                           "as good as they say.");
   if (status != KOHL_OK) return status;
-  add_table(r, &x);
+  add_table(r, x);
   kohl_report_figure_end(r);
   kohl_text_add(&r->html, "</section>\n");
   return r->html.status;

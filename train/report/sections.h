@@ -35,17 +35,4 @@ void kohl_report_figure_end(kohl_report *r);
 /* Seconds as "1 h 02 min", "3 min 05 s" or "4.2 s". */
 void kohl_report_duration(double seconds, char *out, size_t bytes);
 
-/* Wilson's 95 % interval of a share of right answers among n > 0. */
-void kohl_report_wilson(double right, double n, double *low, double *high);
-
-/* Equal widths of the most probable class's probability: how many pictures, how many of them right, and the mean
- * probability.  ece is the sum over the bins of count / n * |right / count - mean|. */
-enum { KOHL_REPORT_BINS = 10 };
-typedef struct kohl_reliability {
-  size_t count[KOHL_REPORT_BINS], right[KOHL_REPORT_BINS];
-  double mean[KOHL_REPORT_BINS]; /* 0 in an empty bin */
-  double ece;
-} kohl_reliability;
-void kohl_reliability_compute(const kohl_predictions *predictions, kohl_reliability *out);
-
 #endif
