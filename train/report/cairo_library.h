@@ -1,7 +1,7 @@
 /* What kohl calls of Cairo (cairo.def), as pointers into the library that was opened.
  *
- * Cairo's interface has not changed in libcairo.so.2 since 2005, so that the few calls are declared here and a build
- * needs no headers of it; a test compares the declarations where the headers are. */
+ * libcairo.so.2 has kept its interface since 2005, so that the few calls are declared here and a build needs no headers
+ * of it. */
 #ifndef KOHL_TRAIN_REPORT_CAIRO_LIBRARY_H
 #define KOHL_TRAIN_REPORT_CAIRO_LIBRARY_H
 

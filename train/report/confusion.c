@@ -73,7 +73,7 @@ static void draw(kohl_canvas *c, const kohl_figure *figure) {
   for (int i = 0; i < x->count; i++) {
     double at = (i + 0.5) * x->cell + name * 0.36;
     kohl_canvas_frame(c, x->left + i * x->cell, x->top + i * x->cell, x->cell, x->cell, x->cell < 20 ? 0.9 : 1.4);
-    kohl_canvas_shorten(c, name, x->left - 26, x->labels[x->shown[i]], text);
+    kohl_canvas_shorten(c, name, x->left - 32, x->labels[x->shown[i]], text);
     kohl_canvas_text(c, x->left - 5, x->top + at, name, 1, text);
     kohl_canvas_shorten(c, name, x->top - 26, x->labels[x->shown[i]], text);
     kohl_canvas_upright(c, x->left + at, x->top - 5, name, 0, text);
@@ -187,8 +187,8 @@ static kohl_status add_matrix(kohl_report *r, const int *shown, int count, const
   x.cell = 560.0 / count;
   if (x.cell > 52) x.cell = 52;
   x.size = x.cell > 26 ? 11 : x.cell * 0.46;
-  double name = x.cell < 13 ? x.cell * 0.72 : 10, width = name * 0.64 * (double)longest;
-  x.left = 30 + (width > 150 ? 150 : width); /* an estimate: what is longer is shortened */
+  double name = x.cell < 13 ? x.cell * 0.72 : 10, width = name * 0.78 * (double)longest;
+  x.left = 38 + (width > 150 ? 150 : width); /* an estimate: what is longer is shortened */
   x.top = 30 + (width > 120 ? 120 : width);
   const double side = x.cell * count;
   kohl_figure figure = {"confusion", alt, x.left + side + 58, x.top + (side < 110 ? 110 : side) + 10, draw, &x};

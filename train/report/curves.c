@@ -72,7 +72,7 @@ static bool set_range(panel *p) {
   return true;
 }
 
-static const double left = 54, top = 44, bottom = 42;
+static const double left = 54, top = 58, bottom = 42, phases = 36;
 
 static double place_x(const panel *p, double right, size_t row) {
   size_t rows = p->epochs->rows;
@@ -106,7 +106,7 @@ static void draw_axes(kohl_canvas *c, const panel *p, double right, double h) {
   double past = -INFINITY;
   for (size_t row = 0; row < p->epochs->rows; row++) {
     double x = place_x(p, right, row);
-    if ((row && (row + 1) % step) || (row && row < step * 3 / 4) || x - past < 20) continue;
+    if ((row && (row + 1) % step) || (row && row * 4 < step * 3) || x - past < 20) continue;
     past = x;
     kohl_canvas_line(c, x, h - bottom, x, h - bottom + 4, 0.8, KOHL_SOLID);
     snprintf(text, sizeof text, "%g", epoch_of(p->epochs, row));
@@ -116,17 +116,19 @@ static void draw_axes(kohl_canvas *c, const panel *p, double right, double h) {
   kohl_canvas_text(c, (left + right) / 2, h - 8, 10, 0.5, "epoch");
 }
 
-/* Where a phase begins: a line with its name beside it; and where the kept epoch is. */
+/* Where a phase begins: a line, with its name above the diagram; and where the kept epoch is. */
 static void draw_events(kohl_canvas *c, const panel *p, double right, double h) {
   char text[KOHL_SHORT];
+  const kohl_report_epochs *e = p->epochs;
   kohl_canvas_colour(c, KOHL_FAINT);
-  for (size_t row = 0; row < p->epochs->rows && p->epochs->phase; row++) {
-    const char *name = p->epochs->phase[row];
-    if (row && strcmp(name, p->epochs->phase[row - 1]) == 0) continue;
+  for (size_t row = 0, next; row < e->rows && e->phase; row = next) {
+    for (next = row + 1; next < e->rows && strcmp(e->phase[next], e->phase[row]) == 0; next++) {
+    }
     double x = row ? (place_x(p, right, row) + place_x(p, right, row - 1)) / 2 : left;
-    if (row) kohl_canvas_line(c, x, top, x, h - bottom, 1.1, KOHL_DASHED);
-    kohl_canvas_shorten(c, 9, 0.45 * (h - top - bottom), name, text);
-    kohl_canvas_upright(c, x + 11, h - bottom - 6, 9, 0, text);
+    double end = next < e->rows ? (place_x(p, right, next) + place_x(p, right, next - 1)) / 2 : right;
+    if (row) kohl_canvas_line(c, x, phases - 9, x, h - bottom, 1.1, KOHL_DASHED);
+    kohl_canvas_shorten(c, 9, end - x - 8, e->phase[row], text);
+    if (end - x > 20) kohl_canvas_text(c, x + 4, phases, 9, 0, text);
   }
   if (p->best < 0) return;
   double x = place_x(p, right, (size_t)p->best);
@@ -223,7 +225,7 @@ static kohl_status add_panel(kohl_report *r, panel *p, const char *name) {
   describe(p, &alt);
   kohl_status status = alt.status;
   bool wide = p->series == rate_series; /* it stands alone below the other two */
-  kohl_figure figure = {name, alt.text, wide ? 964 : 470, wide ? 200 : 310, draw, p};
+  kohl_figure figure = {name, alt.text, wide ? 964 : 470, wide ? 210 : 320, draw, p};
   if (status == KOHL_OK) status = kohl_report_figure(r, &figure, "");
   if (status == KOHL_OK) kohl_report_figure_end(r);
   kohl_text_free(&alt);

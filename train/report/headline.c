@@ -15,7 +15,7 @@ void kohl_report_duration(double seconds, char *out, size_t bytes) {
   } else if (s >= 60) {
     snprintf(out, bytes, "%ld min %02ld s", s / 60, s % 60);
   } else {
-    snprintf(out, bytes, seconds < 9.95 ? "%.1f s" : "%.0f s", seconds);
+    snprintf(out, bytes, seconds < 0.0995 ? "%.3f s" : seconds < 9.95 ? "%.1f s" : "%.0f s", seconds);
   }
 }
 

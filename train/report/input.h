@@ -16,7 +16,7 @@ typedef struct kohl_report_epochs {
   size_t rows, columns;
   char **name;   /* [columns], owned */
   double *value; /* [rows][columns], owned; NaN where the cell is empty or no finite number */
-  char **phase;  /* [rows], owned, or NULL: no column `phase` */
+  char **phase;  /* [rows], fit to be drawn, owned; NULL: no column `phase` */
   size_t capacity, phase_capacity;
 } kohl_report_epochs;
 

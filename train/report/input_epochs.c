@@ -7,6 +7,7 @@
 #include "datasets/decimal.h"
 #include "kernels/core/alloc.h"
 #include "train/report/input.h"
+#include "train/report/page.h"
 
 static kohl_status read_header(kohl_context *ctx, const kohl_csv *csv, kohl_report_epochs *out) {
   kohl_status status = kohl_alloc(ctx, kohl_csv_fields(csv), sizeof *out->name, "names of columns", &out->name);
@@ -25,7 +26,8 @@ static kohl_status read_row(kohl_context *ctx, const kohl_csv *csv, int phase, k
   kohl_status status = kohl_grow(ctx, &out->value, &out->capacity, need, sizeof *out->value, "epochs");
   if (status == KOHL_OK && phase >= 0) {
     status = kohl_grow(ctx, &out->phase, &out->phase_capacity, out->rows + 1, sizeof *out->phase, "phases");
-    if (status == KOHL_OK) status = kohl_strdup(ctx, kohl_csv_field(csv, (size_t)phase), &out->phase[out->rows]);
+    const char *name = kohl_csv_field(csv, (size_t)phase);
+    if (status == KOHL_OK) status = kohl_page_clean(ctx, name, strlen(name), &out->phase[out->rows]);
   }
   if (status != KOHL_OK) return status;
   for (size_t i = 0; i < out->columns; i++) {

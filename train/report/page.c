@@ -182,7 +182,11 @@ static const char style[] =
     ".no{white-space:nowrap}.thumbs b{font-weight:600}.thumbs .file{color:#595959;font-size:.72rem}\n"
     "@media print{@page{margin:16mm 14mm}body{padding:0;max-width:none;font-size:10pt;color:#000}nav{display:none}"
     "h2{break-after:avoid;margin-top:1.6rem}figure,.thumbs li,tr,dl.head{break-inside:avoid}"
-    ".wide{overflow:visible;max-height:none}pre{white-space:pre-wrap}.pair{grid-template-columns:1fr 1fr}"
+    ".wide{overflow:visible;max-height:none}tfoot{display:table-row-group}dl.head{grid-template-columns:repeat(5,1fr);"
+    "gap:.5rem}dl.head dd{font-size:1.3rem}ul.thumbs{grid-template-columns:repeat(6,1fr)}.thumbs img,.thumbs "
+    ".gone{width:80px;height:80px}#recipe "
+    "details::details-content{content-visibility:visible;height:auto}pre{white-space:pre-"
+    "wrap}.pair{grid-template-columns:1fr 1fr}"
     "summary{color:#000}a{color:inherit;text-decoration:none}*{print-color-adjust:exact;"
     "-webkit-print-color-adjust:exact}}\n";
 

@@ -99,7 +99,7 @@ static kohl_status add_item(kohl_report *r, const answer *a, bool doubt) {
   kohl_text_add(&r->html, "<li>");
   if (status == KOHL_OK) status = add_thumbnail(r, p->file[a->i], alt.text);
   kohl_text_free(&alt);
-  kohl_text_add(&r->html, "<span class=\"of\">is</span> <b>");
+  kohl_text_add(&r->html, "<span class=\"of\">label</span> <b>");
   kohl_page_text(&r->html, r->labels[truth]);
   kohl_text_add(&r->html, "</b><br>");
   add_answer(r, doubt ? "<span class=\"of\">1st</span>" : "<span class=\"of\">said</span>", a->first, a->p);

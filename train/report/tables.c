@@ -50,8 +50,8 @@ kohl_status kohl_report_data(kohl_report *r) {
   kohl_text_add(
       &r->html,
       "<p>%zu pictures of %zu classes, as the lists of the run name them. The balanced weight is n / "
-      "(classes &times; n of the class) of the training list; what recipe and repetitions make of it is for the "
-      "training.</p>\n",
+      "(classes &times; n of the class) of the training list; the recipe may cap, repeat and weigh on top of "
+      "that.</p>\n",
       pictures_of(lists), lists->class_count);
   kohl_page_table(&r->html, "Pictures of every class in every part", heads.text);
   for (size_t i = 0; i < lists->class_count; i++) add_class(r, &lists->classes[i]);
