@@ -46,13 +46,14 @@ typedef struct kohl_metrics {
   /* Means weighted by support.  weighted_recall is the accuracy, as are all micro averages of one label a picture. */
   double weighted_precision, weighted_recall, weighted_f1, weighted_fbeta;
   int classes_seen;
-  /* macro: means over the classes that are `ranked`, classes_used of them; micro: all probabilities in one list. */
+  /* macro: means over the classes that are `ranked`, classes_used of them; micro: all probabilities in one list, which
+   * is ranked but for no samples or a single class. */
   double roc_auc_macro, roc_auc_micro, average_precision_macro, average_precision_micro;
   int classes_used;
-  double brier; /* mean over samples of the sum over classes of (probability - 1 or 0)^2: 0 to 2 */
-  double
-      log_loss; /* mean of -ln of the truth's probability, clipped to 2^-52 .. 1 - 2^-52, in a row made to sum to 1 */
-  double ece;   /* of calibration */
+  bool micro_ranked;
+  double brier;    /* mean over samples of the sum over classes of (probability - 1 or 0)^2: 0 to 2 */
+  double log_loss; /* mean of -ln of the truth's probability: rows clipped to 2^-52 .. 1 - 2^-52, made to sum to 1 */
+  double ece;      /* of calibration */
   kohl_calibration calibration;  /* of the highest probability of each sample */
   kohl_class_metrics *per_class; /* [classes], owned */
   int64_t *confusion;            /* [true class][predicted class], owned */

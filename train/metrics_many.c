@@ -103,6 +103,7 @@ static kohl_status rank(kohl_context *ctx, const float *probabilities, const uin
   m->average_precision_macro = r.average_precision_macro;
   m->average_precision_micro = r.average_precision_micro;
   m->classes_used = r.classes_used;
+  m->micro_ranked = r.micro_ranked;
   return status;
 }
 

@@ -18,9 +18,11 @@ typedef struct kohl_metrics_many {
   double micro_precision, micro_recall, micro_f1, micro_fbeta;             /* of all decisions as one list */
   double weighted_precision, weighted_recall, weighted_f1, weighted_fbeta; /* weighted by support */
   double samples_precision, samples_recall, samples_f1, samples_fbeta;     /* means over pictures */
-  /* macro: means over the labels that some pictures have and some have not, classes_used of them */
+  /* macro: means over the labels that some pictures have and some have not, classes_used of them; micro: all decisions
+   * in one list, which is ranked where not all are equal */
   double roc_auc_macro, roc_auc_micro, average_precision_macro, average_precision_micro;
   int classes_used;
+  bool micro_ranked;
   double brier;    /* mean over all decisions of (probability - 1 or 0)^2 */
   double log_loss; /* mean over all decisions of -ln of the probability of what is so, clipped as for one label */
   double ece;      /* of calibration */

@@ -81,6 +81,7 @@ static kohl_status rank_all(kohl_context *ctx, const table *t, uint32_t *keys, u
     for (size_t c = 0; c < t->classes; c++) keys[i * t->classes + c] = key_at(t, i, c);
   }
   kohl_rank r = kohl_rank_measure(keys, scratch, t->n * t->classes);
+  out->micro_ranked = r.known;
   out->roc_auc_micro = r.roc_auc;
   out->average_precision_micro = r.average_precision;
   return KOHL_OK;

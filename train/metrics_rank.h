@@ -40,6 +40,7 @@ kohl_rank kohl_rank_measure(uint32_t *keys, uint32_t *scratch, size_t count);
 typedef struct kohl_rank_averages {
   double roc_auc_macro, roc_auc_micro, average_precision_macro, average_precision_micro;
   int classes_used;
+  bool micro_ranked;
 } kohl_rank_averages;
 
 /* Fills roc_auc, average_precision and ranked of every class.  Sample i is of class c where marks[i][c] says so, or,
