@@ -44,8 +44,9 @@ kohl_status kohl_metrics_many_compute(kohl_context *ctx, const float *probabilit
                                       int classes, const float *thresholds, double beta, kohl_metrics_many *out);
 void kohl_metrics_many_free(kohl_context *ctx, kohl_metrics_many *metrics);
 
-/* thresholds[c] = the one with the highest F-beta of label c on these samples: tried is every probability that occurs,
- * which is every way to cut the list in two; of equally good ones the highest is taken.  A label that no sample has
+/* thresholds[c] = the one with the highest F-beta of label c on these samples: tried is every way to cut the
+ * list between two different probabilities; of equally good ones the highest is taken, and of it the middle between the
+ * two (between the lowest and 0, where all are above).  A label that no sample has
  * gets 0.5, since nothing can be known about it.  Errors as above. */
 kohl_status kohl_thresholds_choose(kohl_context *ctx, const float *probabilities, const uint8_t *marks, size_t n,
                                    int classes, double beta, float *thresholds);
