@@ -87,7 +87,7 @@ static bool find_phase(const kohl_recipe *recipe, const char **key, size_t *n, i
 }
 
 static kohl_status find_target(kohl_context *ctx, const kohl_recipe *recipe, const char *shown, const char *key,
-                               size_t n, target *out) {
+                               size_t n, bool must_act, target *out) {
   const kohl_quoted whole = kohl_quote(key, n);
   if (!find_phase(recipe, &key, &n, &out->phase)) {
     return kohl_fail(ctx, KOHL_USAGE, "--set %s: field '%s': no such phase, expected phases.N.KEY with N from 1 to %d",
@@ -99,7 +99,7 @@ static kohl_status find_target(kohl_context *ctx, const kohl_recipe *recipe, con
                      whole.text, out->index < 0 ? "" : " of a phase");
   }
   if (!recipe->phases_listed) out->phase = -1; /* the one phase is the top level */
-  if (out->index < KOHL_RECIPE_RUN_FIELDS || out->phase >= 0) return KOHL_OK;
+  if (!must_act || out->index < KOHL_RECIPE_RUN_FIELDS || out->phase >= 0) return KOHL_OK;
   for (int p = 0; p < recipe->phase_count; p++) {
     if (!(recipe->phases[p].own & own_bit(out->index))) return KOHL_OK;
   }
@@ -107,12 +107,12 @@ static kohl_status find_target(kohl_context *ctx, const kohl_recipe *recipe, con
                    whole.text, whole.text);
 }
 
-kohl_status kohl_recipe_set(kohl_context *ctx, kohl_recipe *recipe, const char *assignment) {
+kohl_status kohl_recipe_assign(kohl_context *ctx, kohl_recipe *recipe, const char *assignment, bool must_act) {
   const char *equals = strchr(assignment, '=');
   kohl_quoted shown = kohl_quote(assignment, strlen(assignment));
   if (!equals) return kohl_fail(ctx, KOHL_USAGE, "--set %s: expected KEY=VALUE", shown.text);
   target to = {-1, -1};
-  kohl_status status = find_target(ctx, recipe, shown.text, assignment, (size_t)(equals - assignment), &to);
+  kohl_status status = find_target(ctx, recipe, shown.text, assignment, (size_t)(equals - assignment), must_act, &to);
   if (status != KOHL_OK) return status;
   char expected[KOHL_RECIPE_EXPECTED];
   void *at = kohl_recipe_field_at(recipe, to.index, to.phase);
@@ -124,6 +124,10 @@ kohl_status kohl_recipe_set(kohl_context *ctx, kohl_recipe *recipe, const char *
   return kohl_fail(ctx, KOHL_USAGE, "--set %s: field '%s': value '%s', expected %s", shown.text,
                    kohl_quote(assignment, (size_t)(equals - assignment)).text,
                    kohl_quote(equals + 1, strlen(equals + 1)).text, expected);
+}
+
+kohl_status kohl_recipe_set(kohl_context *ctx, kohl_recipe *recipe, const char *assignment) {
+  return kohl_recipe_assign(ctx, recipe, assignment, true);
 }
 
 kohl_augmentation kohl_recipe_augmentation(const kohl_recipe *recipe) {

@@ -2,13 +2,14 @@
  *
  *   ARCHITECTURE: KEY=VALUE KEY='A VALUE WITH SPACES'; ARCHITECTURE: ...
  *
- * Each assignment goes the way of `--set`. */
+ * Each assignment goes the way of `--set`, but for one thing: a key that every phase says itself by now, since the
+ * command line said it for the phases that the recipe leaves open, is no mistake. */
 #include <stdio.h>
 #include <string.h>
 
 #include "kernels/core/alloc.h"
 #include "nn/json.h"
-#include "train/recipe.h"
+#include "train/recipe_field.h"
 
 enum { ASSIGNMENT = 256 };
 
@@ -40,7 +41,7 @@ static kohl_status apply(kohl_context *ctx, kohl_recipe *recipe, const char *tex
   while (text < end) {
     char assignment[ASSIGNMENT];
     kohl_status status = take_assignment(ctx, &text, end, assignment);
-    if (status == KOHL_OK && assignment[0]) status = kohl_recipe_set(ctx, recipe, assignment);
+    if (status == KOHL_OK && assignment[0]) status = kohl_recipe_assign(ctx, recipe, assignment, false);
     if (status != KOHL_OK) return status == KOHL_USAGE ? KOHL_BAD_INPUT : status;
     text += text < end;
   }

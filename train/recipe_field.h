@@ -63,6 +63,9 @@ bool kohl_recipe_field_parse(kohl_context *ctx, const kohl_recipe_field *field, 
  * be freed. */
 kohl_status kohl_recipe_settle(kohl_context *ctx, kohl_recipe *recipe);
 
+/* kohl_recipe_set; with must_act false also where every phase says the key itself, so that none is changed. */
+kohl_status kohl_recipe_assign(kohl_context *ctx, kohl_recipe *recipe, const char *assignment, bool must_act);
+
 /* The words of a field: the one with this number, and its length. */
 const char *kohl_recipe_word_text(const kohl_recipe_field *field, int word, int *length);
 

@@ -164,6 +164,23 @@ START_TEST(overrides) {
 }
 END_TEST
 
+/* Overrides come before base.adjust, and once more behind it: they have the last word in any spelling. */
+START_TEST(overrides_and_adjustments) {
+  static const char *const spelled[] = {"optimizer.lr=1", "phases.1.optimizer.lr=1"};
+  for (int i = 0; i < 2; i++) {
+    kohl_recipe r = read_text(two);
+    set(&r, "base.adjust=a: optimizer.lr=3 phases.2.train='last 5'");
+    set(&r, spelled[i]);
+    ck_assert_msg(kohl_recipe_adjust(ctx, &r, "a") == KOHL_OK, "%s", kohl_context_error(ctx));
+    set(&r, spelled[i]);
+    ck_assert_double_eq(r.phases[0].optimizer.lr, 1);
+    ck_assert_double_eq(r.phases[1].optimizer.lr, 5e-5);
+    ck_assert_str_eq(r.phases[1].train, "last 5");
+    kohl_recipe_free(ctx, &r);
+  }
+}
+END_TEST
+
 static const char *const wrong[][2] = {
     {"phases:\n  - train: head\n  - optimizer:\n      lr: x\n",
      "r.yaml:4: field 'phases.2.optimizer.lr': value 'x', expected a number from"},
@@ -341,6 +358,7 @@ int main(void) {
   tcase_add_test(tests, one_phase_is_the_top_level);
   tcase_add_test(tests, a_phase_has_what_it_says_and_else_the_top_level);
   tcase_add_test(tests, overrides);
+  tcase_add_test(tests, overrides_and_adjustments);
   tcase_add_loop_test(tests, what_is_refused, 0, (int)(sizeof wrong / sizeof *wrong));
   tcase_add_test(tests, augmentation);
   tcase_add_test(tests, fills);
