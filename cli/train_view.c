@@ -1,4 +1,7 @@
-/* Progress of training as people and programs read it. */
+/* Progress of training as people and programs read it.
+ *
+ * Lines that stay (epochs, phases, folds) are the same on a terminal and in a file, so that a log can be read like a
+ * screen; the rewritten line and its escape sequences are for terminals alone. */
 #include "cli/train_view.h"
 
 #include <math.h>
@@ -93,6 +96,7 @@ static void add_left(const train_view *v, const kohl_train_progress *p, detail h
   add(line, "epoch %d/%d", p->epoch, p->epochs);
 }
 
+/* Steps are not counted for people: the bar has them, the rate is in pictures. */
 static void add_right(const kohl_train_progress *p, detail how, char line[LINE]) {
   if (strcmp(p->what, "training")) {
     add(line, " %zu of %zu", p->done, p->count);
@@ -136,6 +140,8 @@ static void show_line(train_view *v, const kohl_train_progress *p) {
   v->c->line_open = true;
 }
 
+/* The line of an epoch.  What is watched is added where it is none of the three figures that are always there; without
+ * validation pictures there are none. */
 static void show_epoch(const kohl_train_progress *p) {
   int digits = p->epochs > 99 ? 3 : p->epochs > 9 ? 2 : 1;
   printf("epoch %*d/%d  loss %.4f acc %4.1f %%", digits, p->epoch, p->epochs, p->loss, 100.0 * p->accuracy);
@@ -187,6 +193,7 @@ void train_view_result_json(kohl_json_writer *w, const kohl_train_result *r) {
   cli_json_number(w, "val_balanced_accuracy", r->val_balanced_accuracy);
 }
 
+/* Every member is in every line of its event, null where there is no number yet. */
 static void print_json(train_view *v, const kohl_train_progress *p) {
   bool epoch = !strcmp(p->what, "epoch"), fold = !strcmp(p->what, "fold");
   if (!epoch && !fold && strcmp(p->what, "phase") && strcmp(p->what, "stopped early")) return;

@@ -1,4 +1,8 @@
-/* The loop over folds, and folds.csv, from which it goes on. */
+/* The loop over folds, and folds.csv, from which it goes on.
+ *
+ * A fold is done when its row stands in folds.csv, which is replaced as a whole after each; everything before that is
+ * the resume of one run.  Folds after the first are trained by the first one's settled recipe, so that all are the same
+ * recipe even where the base or the caller's options had the last word in it. */
 #include "train/crossval.h"
 
 #include <inttypes.h>
@@ -32,6 +36,7 @@ typedef struct crossval {
   char own[2][32];
 } crossval;
 
+/* In two passes: the sum of squares less the square of the sum loses all digits where the folds agree. */
 void kohl_crossval_mean(const kohl_crossval_result *result, int figure, double *mean, double *sd) {
   double sum = 0, squares = 0;
   for (int i = 0; i < result->done; i++) sum += result->fold[i].figure[figure];
@@ -64,6 +69,7 @@ static void add_summary(kohl_text *text, const kohl_crossval_result *r, bool spr
   kohl_text_add(text, "\n");
 }
 
+/* The whole file, by a rename: a stop leaves the rows of the folds before. */
 static kohl_status write_folds(const crossval *v) {
   const kohl_crossval_result *r = v->out;
   kohl_text text = {.ctx = v->ctx};
@@ -85,6 +91,7 @@ static kohl_status write_folds(const crossval *v) {
   return status;
 }
 
+/* A later version may have more figures, whose folds cannot be averaged with these. */
 static kohl_status check_header(kohl_context *ctx, const kohl_csv *csv) {
   bool good = kohl_csv_fields(csv) == FIXED_COLUMNS + KOHL_CROSSVAL_FIGURES;
   for (size_t i = 0; good && i < FIXED_COLUMNS + KOHL_CROSSVAL_FIGURES; i++) {
@@ -96,7 +103,7 @@ static kohl_status check_header(kohl_context *ctx, const kohl_csv *csv) {
                    kohl_csv_name(csv), kohl_csv_line(csv));
 }
 
-/* The row of the next fold. */
+/* The row of the next fold; rows in another order or with anything but numbers were not written by write_folds. */
 static kohl_status read_row(const crossval *v, const kohl_csv *csv) {
   kohl_crossval_result *r = v->out;
   double value[FIXED_COLUMNS + KOHL_CROSSVAL_FIGURES];
@@ -216,6 +223,7 @@ static void remove_beginnings(const crossval *v, const char *folder) {
   }
 }
 
+/* Our two overrides come last: nothing in the recipe or the caller's options can make two folds the same. */
 static kohl_status train_fold(crossval *v, int fold, const char *folder) {
   kohl_train_options o = *v->options;
   char recipe[KOHL_RUN_PATH];
@@ -240,6 +248,7 @@ static void on_test(void *user, size_t done, size_t count) {
   v->options->progress(&p, v->options->progress_user);
 }
 
+/* The best model on the pictures that neither trained nor chose it, prepared as its file says. */
 static kohl_status test_fold(crossval *v, const char *folder) {
   char model[KOHL_RUN_PATH], list[KOHL_RUN_PATH];
   kohl_evaluate_options options = kohl_evaluate_options_default();

@@ -37,6 +37,7 @@ typedef struct kohl_crossval_result {
 
 /* Trains and judges, fold after fold.  options are those of kohl_train with RUN as run: new or empty, unless resume,
  * which goes on within the fold at hand.  folds: KOHL_CROSSVAL_LEAST to KOHL_FOLDS; it takes the place of data.folds.
+ * The data must be the same in all calls, or the folds are not parts of one division.
  * With resume the recipe of fold 1 holds for all; options->recipe is only read where there is none yet, and overrides
  * that would change it are KOHL_USAGE.
  *
