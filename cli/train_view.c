@@ -193,7 +193,7 @@ void train_view_result_json(kohl_json_writer *w, const kohl_train_result *r) {
   cli_json_number(w, "val_balanced_accuracy", r->val_balanced_accuracy);
 }
 
-/* Every member is in every line of its event, null where there is no number yet. */
+/* A number that does not exist yet is null. */
 static void print_json(train_view *v, const kohl_train_progress *p) {
   bool epoch = !strcmp(p->what, "epoch"), fold = !strcmp(p->what, "fold");
   if (!epoch && !fold && strcmp(p->what, "phase") && strcmp(p->what, "stopped early")) return;
