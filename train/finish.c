@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "train/report/report.h"
 #include "train/run.h"
 
 static void write_count(kohl_json_writer *json, const char *key, size_t value) {
@@ -54,4 +55,8 @@ void kohl_run_finish(kohl_run *run) {
   }
   kohl_text_free(&text);
   kohl_json_write_free(&json);
+  const kohl_report_options report = {.run = run->options->run};
+  if (kohl_report_write(run->ctx, &report) != KOHL_OK) {
+    kohl_run_log(run->ctx, run->options->run, "no report.html: %s", kohl_context_error(run->ctx));
+  }
 }

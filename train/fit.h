@@ -34,10 +34,14 @@ typedef struct kohl_train_progress {
   double watched_value;                                 /* of the last complete epoch; NaN before the first one */
 } kohl_train_progress;
 
-/* For tests and research: looks at, and may change, what a step works on.  Either may be NULL. */
+/* Looks into every pass of a training, and may change what it sees: for tests of what a step refuses, and for watching
+ * numbers.  Both are called from the calling thread; either may be NULL.  step: updates so far.  The arrays are the
+ * session's, good during the call. */
 typedef struct kohl_train_hooks {
-  void (*on_input)(void *user, int64_t step, float *input, size_t floats);        /* rows, before forward */
-  void (*on_gradients)(void *user, int64_t step, float *gradients, size_t count); /* before the update */
+  /* before every forward and backward pass: the rows of its good pictures, features or prepared pixels */
+  void (*on_input)(void *user, int64_t step, float *input, size_t floats);
+  /* behind it and before the update: the gradients of all trained weights, in the order of the session's params */
+  void (*on_gradients)(void *user, int64_t step, float *gradients, size_t count);
   void *user;
 } kohl_train_hooks;
 

@@ -139,7 +139,7 @@ static kohl_status run_batch(kohl_run *run, size_t first, size_t end, found *f) 
   const kohl_shape in = run->session->model->graph->nodes[0].shape;
   int n;
   kohl_status status = kohl_feed_next(run, first, end, &n);
-  if (status != KOHL_OK || n == 0 || f->wrong) return status;
+  if (status != KOHL_OK || n == 0) return status;
   tell(run, n);
   if (hooks && hooks->on_input) {
     hooks->on_input(hooks->user, run->place.step, kohl_session_input(run->session),
@@ -150,26 +150,23 @@ static kohl_status run_batch(kohl_run *run, size_t first, size_t end, found *f) 
   if (!finite_array(kohl_session_losses(run->session), (size_t)n)) {
     f->wrong = "loss is not finite";
     f->layer = last_layer(run);
-    return KOHL_OK;
   }
   float divisor;
   size_t count;
+  float *gradients = kohl_session_gradients(run->session, &count);
+  if (hooks && hooks->on_gradients) hooks->on_gradients(hooks->user, run->place.step, gradients, count);
   status = count_batch(run, n, f, &divisor);
-  if (status == KOHL_OK && run->sum) {
-    kohl_accumulate_add(run->sum, kohl_session_gradients(run->session, &count), divisor);
-  }
+  if (status == KOHL_OK && run->sum) kohl_accumulate_add(run->sum, gradients, divisor);
   return status;
 }
 
 /* Takes the step unless its numbers are wrong, which f then says. */
 static void update(kohl_run *run, found *f, double *lr) {
-  const kohl_train_hooks *hooks = run->options->hooks;
   size_t count;
   float *params = kohl_session_params(run->session, &count);
   /* the session's memory, which nothing reads after the step: clipping may change it */
   float *gradients = kohl_session_gradients(run->session, &count);
   if (run->sum) kohl_accumulate_finish(run->sum, gradients);
-  if (hooks && hooks->on_gradients) hooks->on_gradients(hooks->user, run->place.step, gradients, count);
   *lr = kohl_schedule_rate(run->phase, &run->place.schedule, run->place.phase_step, (int64_t)kohl_run_steps(run));
   if (kohl_update_step(run->update, run->place.phase_step + 1, *lr, params, gradients)) return;
   f->wrong = "gradient is not finite or too large for the rate";
