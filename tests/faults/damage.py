@@ -70,7 +70,8 @@ class Damage:
 
 def judge(what, cases, check):
     wrong = [f"{name}: {text}" for name, data in cases for text in [check(data)] if text]
-    report(not wrong, f"{what} ({len(cases)} cases)", f"{len(wrong)} are not, --seed {arguments.seed}:\n" + "\n".join(wrong[:10]))
+    report(not wrong, f"{what} ({len(cases)} cases)",
+           f"{len(wrong)} are not, --seed {arguments.seed}:\n" + "\n".join(wrong[:10]))
 
 
 def main():
@@ -84,8 +85,8 @@ def main():
         judge("last.ckpt with one bit flipped: previous.ckpt is used and named", flips, damage.older)
         judge("last.ckpt with bytes behind it, or not there: previous.ckpt is used and named",
               [("64 bytes more", damage.last + bytes(64)), ("no file", None)], damage.older)
-        judge("both damaged: an error that names last.ckpt, and nothing is changed", [cuts[0], cuts[-1], flips[3], flips[-1]],
-              damage.neither)
+        judge("both damaged: an error that names last.ckpt, and nothing is changed",
+              [cuts[0], cuts[-1], flips[3], flips[-1]], damage.neither)
     report.end()
 
 

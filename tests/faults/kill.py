@@ -3,10 +3,11 @@ that nobody stopped.
 
     kill.py BUILD [--kills N] [--seed S]
 
-N runs (16; 200 is the full test), in turn of every configuration of runs.py, are killed by SIGKILL at a moment drawn from
-the time that the whole run takes; a third gets SIGHUP a moment before, which asks for a checkpoint between two epochs, and
-a third of the resumed runs is killed once more.  Every call has its own number of threads (1 to 3) and of decoding threads
-(0 to 4).  Of every configuration one run is besides stopped by SIGINT.  Prints TAP.
+N runs (16; 200 is the full test), in turn of every configuration of runs.py, are killed by SIGKILL: a quarter at a moment
+after their start, the others after their first checkpoint, drawn from the time that the whole run takes.  A third gets
+SIGHUP a moment before, which asks for a checkpoint between two epochs, and a third of the resumed runs is killed once
+more.  Every call has its own number of threads (1 to 3) and of decoding threads (0 to 4).  Of every configuration one run
+is besides stopped by SIGINT.  Prints TAP.
 """
 import argparse
 import collections
@@ -20,6 +21,7 @@ import time
 import runs
 
 THREADS, WORKERS = (1, 2, 3), (0, 1, 2, 3, 4)
+POLL = 5e-4  # seconds
 MOST_TRIES = 50  # to kill a run before it ends
 arguments = argparse.ArgumentParser()
 arguments.add_argument("build")
@@ -63,7 +65,11 @@ def stop(one, resume, signals):
     """Starts a call and sends it the signals at a random moment.  Its exit code; 0 and above: it has ended before."""
     threads = draw.choice(THREADS)
     command = one.call(resume, threads)
+    first = one.place.path(one.run, "last.ckpt")
+    early = draw.random() < 1 / 4
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while not (early or os.path.exists(first)) and process.poll() is None:
+            time.sleep(POLL)
         time.sleep(draw.random() * one.seconds[threads])
         for number in signals:
             process.send_signal(number)
