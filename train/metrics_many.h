@@ -12,7 +12,8 @@ typedef struct kohl_metrics_many {
   int classes;
   double beta;
   int64_t marks, chosen;  /* labels that the pictures have, and that they were given */
-  double subset_accuracy; /* pictures given exactly the labels that they have */
+  int64_t exact;          /* pictures given exactly the labels that they have */
+  double subset_accuracy; /* exact / n */
   double hamming_loss;    /* share of all decisions, one for each picture and label, that are wrong */
   double macro_precision, macro_recall, macro_f1, macro_fbeta;             /* means over all labels */
   double micro_precision, micro_recall, micro_f1, micro_fbeta;             /* of all decisions as one list */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "tests/unit/fit_pictures.h"
+#include "tests/unit/meter.h"
 #include "train/calibrate.h"
 
 /* Logits of five samples in three classes, two of them mistaken. */
@@ -234,6 +235,47 @@ START_TEST(a_network_that_cannot_be_scaled) {
 }
 END_TEST
 
+/* Evaluation and both calibrations with the first `allowed` allocations granted; whether all went well. */
+static bool with_allocations(long allowed) {
+  meter m = {1000000, 0};
+  kohl_context *ctx;
+  kohl_context_options options = kohl_context_options_default();
+  options.threads = 1;
+  options.allocator = (kohl_allocator){meter_allocate, meter_release, &m};
+  ck_assert_int_eq(kohl_context_create(&options, &ctx), KOHL_OK);
+  const long before = m.live;
+  kohl_evaluate_options how = kohl_evaluate_options_default();
+  kohl_evaluation e = {0};
+  kohl_calibrated r = {0}, t = {0};
+  how.bootstrap = 3;
+  m.left = allowed;
+  kohl_status status = kohl_evaluate(ctx, fit_path("memory/best.safetensors"), fit_path("noise.csv"), &how, &e);
+  if (status == KOHL_OK) status = calibrate(ctx, "memory/best.safetensors", "m1.safetensors", true, &t);
+  if (status == KOHL_OK) status = calibrate(ctx, "m1.safetensors", "m2.safetensors", false, &r);
+  kohl_evaluation_free(ctx, &e);
+  kohl_calibrated_free(ctx, &r);
+  kohl_calibrated_free(ctx, &t);
+  ck_assert_msg(m.live == before, "%ld left with %ld allocations", m.live - before, allowed);
+  ck_assert_msg(status == KOHL_OK || status == KOHL_NO_RESOURCE, "%s", kohl_context_error(ctx));
+  kohl_context_destroy(ctx);
+  return status == KOHL_OK;
+}
+
+/* A picture whose memory is refused is a failure too, not a bad picture.  Steps of 1 while models are opened and read,
+ * of 17 later on. */
+START_TEST(refused_memory) {
+  kohl_context *ctx = fit_context(1);
+  write_noise();
+  train(ctx, "memory", "loss.name=sigmoid");
+  kohl_context_destroy(ctx);
+  long allowed = 0;
+  while (!with_allocations(allowed)) {
+    allowed += allowed < 200 ? 1 : 17;
+    ck_assert_int_lt(allowed, 20000);
+  }
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("calibrate");
   TCase *tests = tcase_create("calibrate");
@@ -245,6 +287,7 @@ int main(void) {
   tcase_add_test(tests, thresholds_of_many_labels);
   tcase_add_test(tests, thresholds_in_the_model_file);
   tcase_add_test(tests, a_network_that_cannot_be_scaled);
+  tcase_add_test(tests, refused_memory);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
