@@ -116,7 +116,7 @@ def train_kohl(o, listing, base, folder, settings):
     with tempfile.TemporaryFile("w+") as errors:
         with subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=errors, text=True) as child:
             for line in child.stdout:
-                if "epoch" in json.loads(line):
+                if json.loads(line).get("event") == "epoch":
                     ends.append(time.perf_counter() - begun)
         if child.returncode:
             errors.seek(0)

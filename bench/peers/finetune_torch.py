@@ -44,7 +44,7 @@ class Base:
 
     def split(self, trained):
         """(frozen nodes, the other nodes, names of the values that go from the first to the second)."""
-        moving = set(trained)
+        moving = {n["name"] for n in self.nodes if n["name"] in trained and n["layer"] == "conv2d"}
         for node in self.nodes:
             if moving & set(node["inputs"]):
                 moving.add(node["name"])
@@ -225,40 +225,40 @@ class Tuner:
             return self.head(values[0])
         return self.head(self.head.pool(self.rest(dict(zip(self.passed, values)), self.learned)[0]))
 
-    def kept(self, pictures, variants):
-        """The frozen part's outputs of all pictures, variant after variant; a row is one piece of memory."""
-        out, at, last = None, 0, self.layout == torch.channels_last
-        for variant in range(max(variants, 1)):
-            for part in pictures.split(CACHE_BATCH):
-                values = self.frozen(warp(part, self.recipe) if variants else part)
-                values = [v.permute(0, 2, 3, 1) if v.dim() == 4 and last else v for v in values]
-                out = out or [v.new_empty(max(variants, 1) * len(pictures), *v.shape[1:]) for v in values]
-                for rows, v in zip(out, values):
-                    rows[at:at + len(part)] = v
-                at += len(part)
+    def kept(self, pictures, wanted=None):
+        """The frozen part's outputs of all pictures, or warped of those wanted; a row is one piece of memory."""
+        out, last = None, self.layout == torch.channels_last
+        for at in range(0, len(pictures if wanted is None else wanted), CACHE_BATCH):
+            part = slice(at, at + CACHE_BATCH)
+            values = self.frozen(pictures[part] if wanted is None else warp(pictures[wanted[part]], self.recipe))
+            values = [v.permute(0, 2, 3, 1) if v.dim() == 4 and last else v for v in values]
+            out = out or [v.new_empty(len(pictures if wanted is None else wanted), *v.shape[1:]) for v in values]
+            for rows, v in zip(out, values):
+                rows[part] = v
         return out
 
     def rows_of(self, kept, index):
         rows = [rows.index_select(0, index) for rows in kept]
         return [r.permute(0, 3, 1, 2) if r.dim() == 4 and self.layout == torch.channels_last else r for r in rows]
 
-    def batch(self, kept, index):
+    def batch(self, kept, places):
+        """places: of draws.  Kept rows are those of the pictures or, where they were warped, of this epoch's variant."""
+        if kept and self.recipe.augments:
+            return self.rows_of(kept, places + len(self.rows) % self.recipe.variants * len(self.draws))
         if kept:
-            variant = torch.randint(max(self.recipe.variants, 1), (len(index),))
-            return self.rows_of(kept, variant * len(self.pictures) + index)
-        x = self.pictures[index]
+            return self.rows_of(kept, self.draws[places])
+        x = self.pictures[self.draws[places]]
         return self.frozen(warp(x, self.recipe) if self.recipe.augments else x)
 
     def epoch(self, kept):
         self.head.train()
-        order, size = self.draws[torch.randperm(len(self.draws))], self.recipe.all["batch"]
-        for index in order.split(size):
+        for places in torch.randperm(len(self.draws)).split(self.recipe.all["batch"]):
             for group in self.optimizer.param_groups:
                 group["lr"] = self.rate / (1 + self.decay * self.step)
             self.optimizer.zero_grad(set_to_none=True)
-            said = self.behind(self.batch(kept, index))
-            loss = F.cross_entropy(said, self.labels[index], self.weights, reduction="sum")
-            (loss / len(index)).backward()
+            said = self.behind(self.batch(kept, places))
+            loss = F.cross_entropy(said, self.labels[self.draws[places]], self.weights, reduction="sum")
+            (loss / len(places)).backward()
             self.optimizer.step()
             self.step += 1
 
@@ -288,9 +288,9 @@ class Tuner:
         if index and phase.get("begin", "last") == "best":
             self.restore(self.best[1])
         self.set_up(phase)
-        variants = self.recipe.variants
-        kept = self.kept(self.pictures, variants if self.recipe.augments else 0) if variants else None
-        kept_validation, key = self.kept(self.val_pictures, 0), self.recipe.all["best"]
+        warped = self.draws.repeat(self.recipe.variants) if self.recipe.augments else None
+        kept = self.kept(self.pictures, warped) if self.recipe.variants else None
+        kept_validation, key = self.kept(self.val_pictures), self.recipe.all["best"]
         for epoch in range(1, phase["epochs"] + 1):
             self.epoch(kept)
             accuracy, balanced, loss, _ = self.judge(kept_validation, self.val_labels)
@@ -308,7 +308,7 @@ class Tuner:
         """(truth, said) of the test list by the best epoch's weights."""
         paths, labels = read_list(self.run, "test.csv", self.classes)
         self.restore(self.best[1])
-        return labels.tolist(), self.judge(self.kept(load(paths, self.recipe, self.threads), 0), labels)[3].tolist()
+        return labels.tolist(), self.judge(self.kept(load(paths, self.recipe, self.threads)), labels)[3].tolist()
 
 
 def train(run, model, seed, threads, progress=False):
@@ -327,5 +327,5 @@ def pooled(run, model, threads):
     tuner.head.average, out = True, {}
     for part, name in (("train", "train.csv"), ("validation", "validation.csv"), ("test", "test.csv")):
         paths, labels = read_list(run, name, tuner.classes)
-        out[part] = tuner.kept(load(paths, tuner.recipe, threads), 0)[0].double().numpy(), labels.numpy()
+        out[part] = tuner.kept(load(paths, tuner.recipe, threads))[0].double().numpy(), labels.numpy()
     return out
