@@ -46,7 +46,10 @@ kohl_status kohl_report_data(kohl_report *r) {
       kohl_text_add(&r->html, "<p class=\"missing\">%s.csv is missing.</p>\n", part == 0 ? "train" : part_names[part]);
   }
   if (lists->there[KOHL_REPORT_TRAIN]) kohl_text_add(&heads, "|>of training|>balanced weight");
-  if (heads.status != KOHL_OK) return heads.status;
+  if (heads.status != KOHL_OK) {
+    kohl_text_free(&heads);
+    return heads.status;
+  }
   kohl_text_add(
       &r->html,
       "<p>%zu pictures of %zu classes, as the lists of the run name them. The balanced weight is n / "
