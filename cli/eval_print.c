@@ -113,7 +113,11 @@ static int print_classes(cli *c, const kohl_evaluation *e) {
   const double beta = e->many ? e->many_metrics.beta : e->metrics.beta;
   const bool fbeta = !table || beta != 1;
   char columns[256], f[32];
-  snprintf(f, sizeof f, table ? "|>f%g" : "|>fbeta", beta);
+  if (table) {
+    snprintf(f, sizeof f, "|>f%g", beta);
+  } else {
+    snprintf(f, sizeof f, "|>fbeta");
+  }
   snprintf(columns, sizeof columns,
            "class|>precision|>recall|>f1%s|>specificity|>roc_auc|>average_precision|>support|>predicted%s",
            fbeta ? f : "", e->many ? "|>threshold" : "");

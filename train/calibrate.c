@@ -37,6 +37,9 @@ static int readers_of(const kohl_graph *graph, int at) {
 static kohl_status find_scale(kohl_context *ctx, const kohl_model *model, int *node) {
   const kohl_graph *graph = model->graph;
   const kohl_node *last = &graph->nodes[graph->count - 1];
+  if (model->task == KOHL_TASK_NONE) {
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: has no labels, expected a model with a head", model->path);
+  }
   kohl_layer expected = model->task == KOHL_TASK_MANY_LABELS ? KOHL_LAYER_sigmoid : KOHL_LAYER_softmax;
   if (last->layer != expected) {
     return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: last layer '%s' is %s, expected %s for task '%s'", model->path,

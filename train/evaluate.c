@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "kernels/core/alloc.h"
 #include "train/pictures.h"
 
 kohl_evaluate_options kohl_evaluate_options_default(void) {
@@ -38,18 +37,13 @@ static kohl_status measure_many(kohl_context *ctx, const kohl_model *model, cons
                                 kohl_evaluation *e) {
   kohl_predictions *p = &e->predictions;
   const kohl_metrics_options how = {.beta = options->beta == 0 ? 2 : options->beta, .ranks = true};
-  const size_t k = (size_t)p->classes, cells = p->count * k;
-  kohl_status status = kohl_alloc(ctx, cells, 1, "chosen labels", &p->chosen);
-  for (size_t i = 0; i < cells && status == KOHL_OK; i++) {
-    p->chosen[i] = p->probabilities[i] >= kohl_model_threshold(model, i % k);
-  }
+  kohl_status status = kohl_predictions_choose(ctx, p, model->thresholds);
   if (status == KOHL_OK) {
     status = kohl_metrics_many_measure(ctx, p->probabilities, p->marks, p->count, p->classes, model->thresholds, &how,
                                        &e->many_metrics);
   }
   if (status == KOHL_OK && p->count) {
-    double exact = e->many_metrics.subset_accuracy * (double)p->count;
-    e->accuracy = kohl_interval_wilson((int64_t)(exact + 0.5), (int64_t)p->count);
+    e->accuracy = kohl_interval_wilson(e->many_metrics.exact, (int64_t)p->count);
   }
   return status == KOHL_OK && one_each(p) ? measure_one(ctx, options, e) : status;
 }

@@ -21,7 +21,7 @@ static kohl_status check_rows(kohl_context *ctx, const float *probabilities, siz
 }
 
 /* One picture: its decisions into the classes, its own precision, recall and F into the sums of `samples`. */
-static void count_row(const float *row, const uint8_t *marks, kohl_metrics_many *m, int64_t *exact) {
+static void count_row(const float *row, const uint8_t *marks, kohl_metrics_many *m) {
   kohl_class_metrics own = {0};
   for (int c = 0; c < m->classes; c++) {
     kohl_class_metrics *one = &m->per_class[c];
@@ -38,7 +38,7 @@ static void count_row(const float *row, const uint8_t *marks, kohl_metrics_many 
     kohl_calibration_add(&m->calibration, p, has);
   }
   kohl_class_metrics_finish(&own, m->classes, m->beta);
-  *exact += own.right == own.support && own.right == own.predicted;
+  m->exact += own.right == own.support && own.right == own.predicted;
   m->samples_precision += own.precision;
   m->samples_recall += own.recall;
   m->samples_f1 += own.f1;
@@ -68,7 +68,7 @@ static void average_classes(kohl_metrics_many *m, kohl_class_metrics *all) {
   }
 }
 
-static void average(kohl_metrics_many *m, int64_t exact) {
+static void average(kohl_metrics_many *m) {
   kohl_class_metrics all = {0};
   const double n = m->n ? (double)m->n : 1.0, decisions = n * m->classes;
   average_classes(m, &all);
@@ -88,7 +88,7 @@ static void average(kohl_metrics_many *m, int64_t exact) {
   m->samples_recall /= n;
   m->samples_f1 /= n;
   m->samples_fbeta /= n;
-  m->subset_accuracy = (double)exact / n;
+  m->subset_accuracy = (double)m->exact / n;
   m->hamming_loss = (double)(all.support + all.predicted - 2 * all.right) / decisions;
   m->log_loss /= decisions;
   kohl_calibration_finish(&m->calibration);
@@ -112,7 +112,6 @@ kohl_status kohl_metrics_many_measure(kohl_context *ctx, const float *probabilit
                                       kohl_metrics_many *out) {
   memset(out, 0, sizeof *out);
   size_t k = (size_t)classes;
-  int64_t exact = 0;
   kohl_status status = kohl_metrics_check(ctx, classes, options);
   if (status == KOHL_OK) status = check_rows(ctx, probabilities, n, k);
   if (status != KOHL_OK) return status;
@@ -123,8 +122,8 @@ kohl_status kohl_metrics_many_measure(kohl_context *ctx, const float *probabilit
   if (status == KOHL_OK) status = kohl_alloc(ctx, k, sizeof *out->thresholds, "thresholds", &out->thresholds);
   if (status == KOHL_OK) {
     for (size_t c = 0; c < k; c++) out->thresholds[c] = thresholds ? thresholds[c] : 0.5f;
-    for (size_t i = 0; i < n; i++) count_row(probabilities + i * k, marks + i * k, out, &exact);
-    average(out, exact);
+    for (size_t i = 0; i < n; i++) count_row(probabilities + i * k, marks + i * k, out);
+    average(out);
   }
   if (status == KOHL_OK && options->ranks) status = rank(ctx, probabilities, marks, out);
   if (status != KOHL_OK) kohl_metrics_many_free(ctx, out);

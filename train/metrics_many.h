@@ -12,7 +12,8 @@ typedef struct kohl_metrics_many {
   int classes;
   double beta;
   int64_t marks, chosen;  /* labels that the pictures have, and that they were given */
-  double subset_accuracy; /* pictures given exactly the labels that they have */
+  int64_t exact;          /* pictures given exactly the labels that they have */
+  double subset_accuracy; /* exact / n */
   double hamming_loss;    /* share of all decisions, one for each picture and label, that are wrong */
   double macro_precision, macro_recall, macro_f1, macro_fbeta;             /* means over all labels */
   double micro_precision, micro_recall, micro_f1, micro_fbeta;             /* of all decisions as one list */
@@ -44,8 +45,9 @@ kohl_status kohl_metrics_many_compute(kohl_context *ctx, const float *probabilit
                                       int classes, const float *thresholds, double beta, kohl_metrics_many *out);
 void kohl_metrics_many_free(kohl_context *ctx, kohl_metrics_many *metrics);
 
-/* thresholds[c] = the one with the highest F-beta of label c on these samples: tried is every probability that occurs,
- * which is every way to cut the list in two; of equally good ones the highest is taken.  A label that no sample has
+/* thresholds[c] = the one with the highest F-beta of label c on these samples: tried is every way to cut the
+ * list between two different probabilities; of equally good ones the highest is taken, and of it the middle between the
+ * two (between the lowest and 0, where all are above).  A label that no sample has
  * gets 0.5, since nothing can be known about it.  Errors as above. */
 kohl_status kohl_thresholds_choose(kohl_context *ctx, const float *probabilities, const uint8_t *marks, size_t n,
                                    int classes, double beta, float *thresholds);

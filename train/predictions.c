@@ -32,6 +32,15 @@ void kohl_predictions_free(kohl_context *ctx, kohl_predictions *p) {
   memset(p, 0, sizeof *p);
 }
 
+kohl_status kohl_predictions_choose(kohl_context *ctx, kohl_predictions *p, const float *thresholds) {
+  const size_t classes = (size_t)p->classes, cells = p->count * classes;
+  kohl_status status = p->chosen ? KOHL_OK : kohl_alloc(ctx, cells, 1, "chosen labels", &p->chosen);
+  for (size_t i = 0; i < cells && status == KOHL_OK; i++) {
+    p->chosen[i] = p->probabilities[i] >= (thresholds ? thresholds[i % classes] : 0.5f);
+  }
+  return status;
+}
+
 /* Nine digits, with a point whatever the locale says. */
 static void add_probability(kohl_text *row, float p) {
   char text[48];
@@ -72,6 +81,10 @@ static kohl_status add_row(kohl_context *ctx, kohl_text *row, const kohl_predict
     add_marked(ctx, row, p, p->chosen + at);
     kohl_text_add(row, ",%d", labels);
   } else {
+    if (p->truth[i] < 0 || p->truth[i] >= p->classes) {
+      return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: label %d, expected 0 to %d", p->file[i], (int)p->truth[i],
+                       p->classes - 1);
+    }
     kohl_text_add_csv(row, p->labels[p->truth[i]]);
     kohl_text_add(row, ",");
     kohl_text_add_csv(row, p->labels[kohl_predictions_best(p, i)]);
@@ -101,8 +114,11 @@ static void add_header(kohl_text *row, const kohl_predictions *p) {
   kohl_text_add(row, "\n");
 }
 
-/* Whether the names can be told apart when they are read.  Equal ones are the reader's to find: a model has none. */
 static kohl_status check_labels(kohl_context *ctx, const kohl_predictions *p, const char *path) {
+  if (!p->marks != !p->chosen) {
+    return kohl_fail(ctx, KOHL_USAGE, "%s: labels that pictures have and labels that they were given, expected both",
+                     path);
+  }
   for (int c = 0; c < p->classes; c++) {
     const char *label = p->labels[c];
     if (*label && !(p->marks && strchr(label, ';'))) continue;

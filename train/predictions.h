@@ -28,9 +28,13 @@ typedef struct kohl_predictions {
 /* The most probable label of picture i, of equal ones the first: with one label, what it was taken for. */
 int kohl_predictions_best(const kohl_predictions *predictions, size_t i);
 
+/* Makes `chosen` of many labels: those whose probability is at or above their threshold; thresholds NULL: 0.5. */
+kohl_status kohl_predictions_choose(kohl_context *ctx, kohl_predictions *predictions, const float *thresholds);
+
 /* Writes the file, which is removed again on an error.  KOHL_BAD_INPUT: it cannot be written, a name is not UTF-8, a
- * row is longer than the reader takes (KOHL_CSV_RECORD), a label is empty, is there twice or, with many labels, holds
- * a ';'.  KOHL_NOT_FINITE: a probability is none. */
+ * row is longer than the reader takes (KOHL_CSV_RECORD), a label is empty or, with many labels, holds a ';', a truth is
+ * no label.  KOHL_NOT_FINITE: a probability is none.  KOHL_USAGE: marks without chosen.  That labels differ is left to
+ * the reader. */
 kohl_status kohl_predictions_write(kohl_context *ctx, const kohl_predictions *predictions, const char *path);
 
 /* Reads it.  Everything wrong is KOHL_BAD_INPUT naming file, line, field, value and what was expected; a file without

@@ -4,7 +4,9 @@
 #include "train/metrics_rank.h"
 
 /* Of count sorted keys, of which positives are marked.  With t samples of the label among k at or above a score,
- * F-beta is (1 + beta^2) t / (beta^2 positives + k); falling scores, and only a larger value replaces the best. */
+ * F-beta is (1 + beta^2) t / (beta^2 positives + k); falling scores, and only a larger value replaces the best.
+ * The threshold lies half way to the next lower score, so that another batch size or machine, whose roundings move
+ * scores a little, decides alike. */
 static float best_threshold(const uint32_t *sorted, size_t count, size_t positives, double beta) {
   double best = 0;
   float threshold = 0.5f;
@@ -15,7 +17,9 @@ static float best_threshold(const uint32_t *sorted, size_t count, size_t positiv
     double f = (double)hits / (beta * beta * (double)positives + (double)(count - i));
     if (f > best) {
       best = f;
-      threshold = kohl_rank_score(score << 1);
+      float here = kohl_rank_score(score << 1), lower = i > 0 ? kohl_rank_score(sorted[i - 1]) : 0.0f;
+      float middle = lower + (here - lower) / 2;
+      threshold = middle > lower ? middle : here;
     }
   }
   return threshold;

@@ -139,9 +139,16 @@ def models(good):
         "std": (["preprocessing", "std"], [1, 0, 1]),
         "width": (["preprocessing", "width"], 9),
         "unknown": (["colour"], "blue"),
+        "thresholds": (["thresholds"], [0.5, 0.5, 0.5]),
     }
     for name, (path, value) in edits.items():
         write(f"model_{name}.safetensors", safetensors(change(metadata(), path, value), tensors()))
+    for name, thresholds in (("many", [0.25, 0.125, 0.75]), ("many_two", [0.5, 0.5]), ("many_above", [0.5, 0.5, 2]),
+                             ("many_text", ["half", 0.5, 0.5])):
+        many = metadata()
+        many["graph"]["nodes"][4]["layer"] = "sigmoid"
+        many.update(task="many_labels", thresholds=thresholds)
+        write(f"{name}.safetensors", safetensors(many, tensors()))
     weights = tensors()
     del weights["fc.bias"]
     write("missing_tensor.safetensors", safetensors(metadata(), weights))
@@ -187,6 +194,7 @@ def data():
     write("other_class/cat/1.png", png())
     write("other_class/wolf/1.png", png())
     write("list.csv", "path,label,split\na.png,cat,train\nb.png,dog,test\n")
+    write("several.csv", "path,label\na.png,cat;owl\nb.png,dog\n")
     write("no_label.csv", "path,size\na.png,3\n")
     write("wrong_label.csv", "path,label\na.png,wolf\n")
     write("good.yaml", "epochs: 1\nbatch: 4\nhead:\n  dense: []\n  dropout: 0\n")

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "kernels/core/alloc.h"
 #include "tests/unit/meter.h"
 #include "train/predictions.h"
 
@@ -197,10 +198,30 @@ START_TEST(what_cannot_be_written) {
   names[0] = T("\xff");
   refuse_writing(&p, KOHL_BAD_INPUT, "a name is not UTF-8");
   p = sample();
+  p.marks = marks;
+  refuse_writing(&p, KOHL_USAGE, "expected both");
+  int32_t beyond[] = {0, 3, 0, 0};
+  p = sample();
+  p.truth = beyond;
+  refuse_writing(&p, KOHL_BAD_INPUT, "label 3, expected 0 to 2");
+  p = sample();
   ck_assert_int_eq(kohl_predictions_write(ctx, &p, in_folder("no/x.csv")), KOHL_BAD_INPUT);
   ck_assert_ptr_nonnull(strstr(kohl_context_error(ctx), "no/x.csv: cannot be written: No such file"));
   ck_assert_int_eq(kohl_predictions_write(ctx, &p, "/dev/full"), KOHL_NO_RESOURCE);
   ck_assert_int_eq(kohl_predictions_read(ctx, in_folder("none.csv"), &p), KOHL_BAD_INPUT);
+}
+END_TEST
+
+START_TEST(labels_are_chosen) {
+  const float thresholds[] = {.5f, 0, 1}; /* a label at its threshold is chosen */
+  const uint8_t expected[] = {0, 1, 0, /**/ 1, 1, 0, /**/ 1, 1, 0, /**/ 0, 1, 0},
+                halves[] = {0, 0, 1, /**/ 1, 0, 0, /**/ 1, 1, 0, /**/ 0, 0, 1};
+  kohl_predictions p = sample();
+  ck_assert_int_eq(kohl_predictions_choose(ctx, &p, thresholds), KOHL_OK);
+  ck_assert_mem_eq(p.chosen, expected, sizeof expected);
+  ck_assert_int_eq(kohl_predictions_choose(ctx, &p, NULL), KOHL_OK);
+  ck_assert_mem_eq(p.chosen, halves, sizeof halves);
+  kohl_free(ctx, p.chosen);
 }
 END_TEST
 
@@ -241,6 +262,7 @@ int main(void) {
   tcase_add_test(tests, floats_come_back);
   tcase_add_test(tests, wrong_files_are_named);
   tcase_add_test(tests, what_cannot_be_written);
+  tcase_add_test(tests, labels_are_chosen);
   tcase_add_test(tests, refused_memory);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
