@@ -198,7 +198,7 @@ static kohl_status add_matrix(kohl_report *r, const int *shown, int count, const
   x.left = 38 + (width > 150 ? 150 : width); /* an estimate: what is longer is shortened */
   x.top = 30 + (width > 120 ? 120 : width);
   const double side = x.cell * count;
-  kohl_figure figure = {"confusion", alt, x.left + side + 58, x.top + (side < 110 ? 110 : side) + 10, draw, &x};
+  kohl_figure figure = {"confusion", alt, x.left + side + 68, x.top + (side < 110 ? 110 : side) + 10, draw, &x};
   kohl_status status = kohl_report_figure(
       r, &figure,
       "Numbers are pictures; the darker a cell, the larger its share of the row, which is the true class. "
