@@ -183,6 +183,10 @@ START_TEST(cells_without_numbers) {
   says("<th scope=\"col\">more</th>");
   says_not("nan");
   says_not("inf ");
+  put("run.json", "{\"best_epoch\": 3}");
+  ok(make(NULL));
+  load("report.html");
+  says("<th scope=\"row\">3 (kept)</th>");
   put("metrics.csv", "epoch,loss,val_accuracy,lr\n1,nan,nan,0\n");
   ok(make(NULL));
   load("report.html");

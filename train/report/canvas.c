@@ -46,6 +46,7 @@ void kohl_canvas_path(kohl_canvas *canvas, const double *x, const double *y, siz
   CAIRO(stroke);
 }
 
+/* Shapes of about the same area, so that none looks more important. */
 void kohl_canvas_mark(kohl_canvas *canvas, double x, double y, kohl_marker marker) {
   const double r = 3.2;
   CAIRO(new_path);
@@ -78,6 +79,7 @@ void kohl_canvas_frame(kohl_canvas *canvas, double x, double y, double w, double
   CAIRO(stroke);
 }
 
+/* Lines of a slope of 1 that begin along the upper side and its prolongation to the right: all that cross the box. */
 void kohl_canvas_hatch(kohl_canvas *canvas, double x, double y, double w, double h) {
   if (!(w > 0) || !(h > 0)) return;
   CAIRO(save);
@@ -92,6 +94,7 @@ void kohl_canvas_hatch(kohl_canvas *canvas, double x, double y, double w, double
   CAIRO(restore);
 }
 
+/* "sans-serif" is whatever the system holds for it; without any font Cairo draws its own, of strokes. */
 static void set_font(kohl_canvas *canvas, double size, int weight) {
   CAIRO(select_font_face, "sans-serif", 0, weight);
   CAIRO(set_font_size, size);
@@ -104,6 +107,7 @@ double kohl_canvas_width(kohl_canvas *canvas, double size, const char *text) {
   return extents.x_advance;
 }
 
+/* new_path: show_text leaves a current point behind, from which the next line would begin. */
 static void show(kohl_canvas *canvas, double x, double y, double size, double anchor, int weight, const char *text) {
   kohl_cairo_extents extents = {0};
   set_font(canvas, size, weight);
@@ -162,6 +166,8 @@ void kohl_canvas_shorten(kohl_canvas *canvas, double size, double width, const c
   join(text, length, 1, 0, out);
 }
 
+/* The finest of 1, 2, 5, 10 times a power of ten that gives no more than `most`.  1e-9 of a step forgives the rounding
+ * of low / wide, by which a tick on the very edge would be lost. */
 int kohl_ticks(double low, double high, int most, double *out) {
   double span = high - low;
   if (!(span > 0) || !isfinite(span) || most < 1) return 0;

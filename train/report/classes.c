@@ -25,6 +25,7 @@ static int compare(const void *a, const void *b) {
   return (x->c > y->c) - (x->c < y->c);
 }
 
+/* Points.  The three columns stand apart, so that no colour has to tell them from each other. */
 static const double row_height = 17, head = 30, name_width = 170, bar_width = 112, column_width = 162;
 
 static void draw(kohl_canvas *c, const kohl_figure *figure) {
@@ -64,6 +65,7 @@ static void draw(kohl_canvas *c, const kohl_figure *figure) {
   }
 }
 
+/* Every class, also where figures show only the largest. */
 static void add_table(kohl_report *r, const int *order) {
   const kohl_metrics *m = &r->input->metrics;
   kohl_report_numbers(r, "The numbers of every class");
@@ -79,6 +81,7 @@ static void add_table(kohl_report *r, const int *order) {
   if (r->cairo) kohl_page_fold_end(&r->html);
 }
 
+/* Several figures where there are many classes: one that is longer than a page would be cut in print. */
 static kohl_status add_figures(kohl_report *r, const int *order) {
   const kohl_metrics *m = &r->input->metrics;
   kohl_status status = KOHL_OK;

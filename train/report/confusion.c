@@ -28,6 +28,8 @@ static unsigned shade(double share) {
   return rgb;
 }
 
+/* The text shrinks where a count is wider than its cell.  At a share of 0.86 white begins to stand out more than ink;
+ * the contrast is about 4 there, the least of all cells. */
 static void draw_cell(kohl_canvas *c, const matrix *x, int i, int j) {
   const kohl_metrics *m = x->metrics;
   int64_t count = cell_of(m, x->shown[i], x->shown[j]), support = m->per_class[x->shown[i]].support;
@@ -40,7 +42,7 @@ static void draw_cell(kohl_canvas *c, const matrix *x, int i, int j) {
   snprintf(text, sizeof text, "%lld", (long long)count);
   double width = kohl_canvas_width(c, size, text);
   if (width > x->cell - 2) size *= (x->cell - 2) / width;
-  kohl_canvas_colour(c, share > 0.55 ? 0xffffff : KOHL_INK);
+  kohl_canvas_colour(c, share > 0.86 ? 0xffffff : KOHL_INK);
   kohl_canvas_text(c, at_x + x->cell / 2, at_y + x->cell / 2 + size * 0.36, size, 0.5, text);
 }
 
@@ -57,6 +59,7 @@ static void draw_scale(kohl_canvas *c, double x, double y, double h) {
   kohl_canvas_upright(c, x + 25, y + h / 2, 9, 0.5, "of the true class");
 }
 
+/* Frames come after all cells, or the neighbours would cover half of them. */
 static void draw(kohl_canvas *c, const kohl_figure *figure) {
   const matrix *x = figure->what;
   double side = x->cell * x->count, name = x->cell < 13 ? x->cell * 0.72 : 10;
@@ -91,6 +94,7 @@ static int64_t confused(const kohl_metrics *m, int c) {
   return m->per_class[c].support + m->per_class[c].predicted - 2 * hit;
 }
 
+/* Something with a number, largest first; of equal ones the order of the classes, so that pages do not change. */
 typedef struct ranked {
   int64_t value;
   int i, j;
@@ -154,6 +158,7 @@ static kohl_status add_pairs(kohl_report *r, kohl_text *alt) {
   return status;
 }
 
+/* What the figure shows, for who cannot see it; of many classes the same ones. */
 static void add_counts(kohl_report *r, const int *shown, int count) {
   const kohl_metrics *m = &r->input->metrics;
   kohl_report_numbers(r, "The matrix as a table");
@@ -177,6 +182,8 @@ static void add_counts(kohl_report *r, const int *shown, int count) {
   if (r->cairo) kohl_page_fold_end(&r->html);
 }
 
+/* The size of everything follows from the number of classes and the longest name: few classes get cells of 52 points,
+ * 40 get 14, and the whole keeps to the width of a page. */
 static kohl_status add_matrix(kohl_report *r, const int *shown, int count, const char *alt) {
   matrix x = {.metrics = &r->input->metrics, .labels = r->labels, .shown = shown, .count = count};
   size_t longest = 4;
@@ -191,7 +198,7 @@ static kohl_status add_matrix(kohl_report *r, const int *shown, int count, const
   x.left = 38 + (width > 150 ? 150 : width); /* an estimate: what is longer is shortened */
   x.top = 30 + (width > 120 ? 120 : width);
   const double side = x.cell * count;
-  kohl_figure figure = {"confusion", alt, x.left + side + 58, x.top + (side < 110 ? 110 : side) + 10, draw, &x};
+  kohl_figure figure = {"confusion", alt, x.left + side + 68, x.top + (side < 110 ? 110 : side) + 10, draw, &x};
   kohl_status status = kohl_report_figure(
       r, &figure,
       "Numbers are pictures; the darker a cell, the larger its share of the row, which is the true class. "

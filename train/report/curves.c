@@ -35,6 +35,7 @@ typedef struct panel {
   double *x, *y;
 } panel;
 
+/* What the axis says.  Epochs may count from 1 again in a new phase: places are rows, names are epochs. */
 static double epoch_of(const kohl_report_epochs *e, size_t row) {
   double epoch = kohl_report_cell(e, row, kohl_report_column(e, "epoch"));
   return epoch == epoch ? epoch : (double)row + 1;
@@ -74,16 +75,19 @@ static bool set_range(panel *p) {
 
 static const double left = 54, top = 58, bottom = 42, phases = 36;
 
+/* A single epoch stands in the middle. */
 static double place_x(const panel *p, double right, size_t row) {
   size_t rows = p->epochs->rows;
   return rows == 1 ? (left + right) / 2 : left + (right - left) * (double)row / (double)(rows - 1);
 }
 
+/* NaN stays NaN, and parts the line. */
 static double place_y(const panel *p, double h, double value) {
   if (p->log) value = value > 0 ? log10(value) : (double)NAN;
   return h - bottom - (h - bottom - top) * (value - p->low) / (p->high - p->low);
 }
 
+/* Epochs are marked at multiples of a round step, and the first one; what would stand too close to it is left out. */
 static void draw_axes(kohl_canvas *c, const panel *p, double right, double h) {
   double ticks[TICKS];
   char text[32];
@@ -155,6 +159,7 @@ static void draw_names(kohl_canvas *c, const panel *p, double right, double h, c
     y[i] = end[order[i]];
     if (i && y[i] < y[i - 1] + APART) y[i] = y[i - 1] + APART;
   }
+  /* the last may now be below the diagram: push back upwards */
   double over = count ? y[count - 1] - (h - bottom - 2) : 0;
   for (int i = count - 1; i >= 0 && over > 0; i--) {
     double limit = i == count - 1 ? h - bottom - 2 : y[i + 1] - APART;
@@ -170,6 +175,7 @@ static void draw_names(kohl_canvas *c, const panel *p, double right, double h, c
   }
 }
 
+/* Runs twice, for SVG and PNG, and measures each time: fonts are hinted differently. */
 static void draw(kohl_canvas *c, const kohl_figure *figure) {
   const panel *p = figure->what;
   double widest = 0, end[SERIES], right, h = figure->h;
@@ -219,6 +225,7 @@ static void describe(const panel *p, kohl_text *alt) {
   }
 }
 
+/* Nothing, where no cell of the columns holds a number. */
 static kohl_status add_panel(kohl_report *r, panel *p, const char *name) {
   kohl_text alt = {.ctx = r->ctx};
   if (!set_range(p)) return KOHL_OK;
@@ -232,6 +239,7 @@ static kohl_status add_panel(kohl_report *r, panel *p, const char *name) {
   return status;
 }
 
+/* All columns of the file, known or not, with its own names for them. */
 static void add_table(kohl_report *r, long best) {
   const kohl_report_epochs *e = &r->input->epochs;
   int epoch = kohl_report_column(e, "epoch"), phase = kohl_report_column(e, "phase");

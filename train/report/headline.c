@@ -19,6 +19,7 @@ void kohl_report_duration(double seconds, char *out, size_t bytes) {
   }
 }
 
+/* All three are ours, no foreign text. */
 static void add_card(kohl_report *r, const char *name, const char *value, const char *small) {
   kohl_text_add(&r->html, "<div><dt>%s</dt><dd>%s", name, value);
   if (*small) kohl_text_add(&r->html, "<small>%s</small>", small);
@@ -71,6 +72,7 @@ static void add_validation(kohl_report *r) {
   double accuracy = kohl_report_cell(e, (size_t)best, kohl_report_column(e, "val_accuracy"));
   double balanced = kohl_report_cell(e, (size_t)best, kohl_report_column(e, "val_balanced_accuracy"));
   double training = kohl_report_cell(e, (size_t)best, kohl_report_column(e, "accuracy"));
+  /* metrics.csv has shares: how many were right is the nearest whole number */
   double n = (double)r->input->lists.count[KOHL_REPORT_VALIDATION];
   if (accuracy >= 0 && accuracy <= 1 && n > 0) {
     add_accuracy(r, "validation accuracy", (int64_t)floor(accuracy * n + 0.5), (int64_t)n);
@@ -82,6 +84,7 @@ static void add_validation(kohl_report *r) {
   }
 }
 
+/* The whole time where run.json has it; the sum of the epochs says that it is no more than that. */
 static void add_run(kohl_report *r) {
   const kohl_report_epochs *e = &r->input->epochs;
   const char *fact = kohl_report_fact_find(r->input, "seconds");

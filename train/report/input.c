@@ -1,14 +1,17 @@
 /* The files of a run's folder, all of them. */
 #include "train/report/input.h"
 
+#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "datasets/decimal.h"
 #include "datasets/file.h"
 #include "kernels/core/alloc.h"
 #include "train/runfolder.h"
 
+/* As text: it is shown, not run. */
 static kohl_status read_recipe(kohl_report_input *input, const char *path) {
   uint8_t *bytes;
   size_t length;
@@ -111,7 +114,8 @@ void kohl_report_input_free(kohl_report_input *input) {
   memset(input, 0, sizeof *input);
 }
 
-/* The word after "best:" at the begin of a line, without its quotes, as a column; -1: no such line or column. */
+/* Not by the recipe's reader: a report must still read the recipes of other versions.  The word after "best:" at the
+ * begin of a line, without its quotes, as a column; -1: no such line or column. */
 static int best_column(const kohl_report_input *input) {
   char word[64];
   for (const char *line = input->recipe, *end; line && *line; line = *end ? end + 1 : end) {
@@ -127,9 +131,22 @@ static int best_column(const kohl_report_input *input) {
   return -1;
 }
 
+/* The epoch that run.json names; -1: none. */
+static long named_best(const kohl_report_input *input) {
+  const char *fact = kohl_report_fact_find(input, "best_epoch");
+  double named = fact ? kohl_decimal_read(fact, strlen(fact)) : (double)NAN;
+  int column = kohl_report_column(&input->epochs, "epoch");
+  for (size_t row = 0; row < input->epochs.rows; row++) {
+    if (kohl_report_cell(&input->epochs, row, column) == named) return (long)row;
+  }
+  return -1;
+}
+
 long kohl_report_best(const kohl_report_input *input) {
   const kohl_report_epochs *e = &input->epochs;
   int column = best_column(input);
+  long named = named_best(input);
+  if (named >= 0) return named;
   if (column < 0) column = kohl_report_column(e, "val_accuracy");
   bool loss = column >= 0 && strstr(e->name[column], "loss") != NULL;
   long best = -1;

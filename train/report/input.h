@@ -79,8 +79,9 @@ const char *kohl_report_fact_find(const kohl_report_input *input, const char *ke
 /* Whether the list of that part has this path. */
 bool kohl_report_list_has(const kohl_report_lists *lists, int part, const char *path);
 
-/* The row of the epoch that was kept: where recipe.yaml's `best` names a column of metrics.csv its first largest value
- * (smallest for a loss), else that of val_accuracy, else the last row; -1 without rows. */
+/* The row of the epoch that was kept: run.json's best_epoch; else where recipe.yaml's `best` names a column of
+ * metrics.csv its first largest value (smallest for a loss), else that of val_accuracy, else the last row; -1 without
+ * rows. */
 long kohl_report_best(const kohl_report_input *input);
 
 #endif

@@ -18,6 +18,7 @@ static kohl_status read_header(kohl_context *ctx, const kohl_csv *csv, kohl_repo
   return status;
 }
 
+/* What is no number, not finite or empty becomes NaN: a gap in a curve, not an error. */
 static kohl_status read_row(kohl_context *ctx, const kohl_csv *csv, int phase, kohl_report_epochs *out) {
   size_t need;
   if (!kohl_mul_size(out->rows + 1, out->columns, &need)) {

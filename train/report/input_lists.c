@@ -18,6 +18,7 @@ static size_t find(const kohl_report_lists *lists, const char *name, size_t leng
   return lists->class_count;
 }
 
+/* A class without pictures yet. */
 static kohl_status add(kohl_context *ctx, kohl_report_lists *lists, const char *name, size_t length) {
   kohl_status status = kohl_grow(ctx, &lists->classes, &lists->class_capacity, lists->class_count + 1,
                                  sizeof *lists->classes, "classes");
@@ -81,6 +82,8 @@ static int column_of(const kohl_csv *csv, const char *const *names) {
 
 static int compare(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
+/* Not by datasets/source.h, which refuses a list without pictures: a part may be empty.  Paths are sorted to be found.
+ */
 static kohl_status read_rows(kohl_context *ctx, kohl_csv *csv, int part, kohl_report_lists *out) {
   static const char *const paths[] = {"path", "file", "filename", "image", NULL};
   static const char *const labels[] = {"label", "class", "category", NULL};

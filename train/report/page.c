@@ -85,6 +85,7 @@ void kohl_page_data(kohl_text *page, const char *mime, const void *bytes, size_t
   }
 }
 
+/* Cells are short; the 512th byte cuts what a file holds beyond reason. */
 void kohl_page_cell(kohl_text *page, const char *format, ...) {
   char text[512];
   va_list args;
@@ -190,6 +191,7 @@ static const char style[] =
     "summary{color:#000}a{color:inherit;text-decoration:none}*{print-color-adjust:exact;"
     "-webkit-print-color-adjust:exact}}\n";
 
+/* The policy forbids what the page does not need, should a browser ever see an element that is not ours. */
 void kohl_page_begin(kohl_text *page, const char *title) {
   add(page,
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"

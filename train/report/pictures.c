@@ -17,6 +17,7 @@ typedef struct answer {
   double p, q;       /* their probabilities */
 } answer;
 
+/* Of equal probabilities the lower class is first, as in the metrics. */
 static answer answer_of(const kohl_predictions *p, size_t i) {
   const float *row = p->probabilities + i * (size_t)p->classes;
   answer a = {i, kohl_predictions_best(p, i), -1, 0, 0};
@@ -30,6 +31,7 @@ static answer answer_of(const kohl_predictions *p, size_t i) {
 
 static int by_place(const answer *a, const answer *b) { return (a->i > b->i) - (a->i < b->i); }
 
+/* Equal ones in the order of the file: qsort alone would leave it open. */
 static int compare_sure(const void *x, const void *y) {
   const answer *a = x, *b = y;
   return a->p != b->p ? (a->p < b->p) - (a->p > b->p) : by_place(a, b);
@@ -89,6 +91,7 @@ static void add_answer(kohl_report *r, const char *what, int class, double p) {
   kohl_text_add(&r->html, "</b> <span class=\"no\">%.1f %%</span><br>", 100 * p);
 }
 
+/* "label", not "is": what stands in the data may be what is wrong. */
 static kohl_status add_item(kohl_report *r, const answer *a, bool doubt) {
   const kohl_predictions *p = &r->input->predictions;
   int truth = p->truth[a->i];
@@ -121,6 +124,7 @@ static kohl_status add_list(kohl_report *r, const answer *answers, size_t count,
   return status;
 }
 
+/* answers is room for one a picture, used twice. */
 static kohl_status add_both(kohl_report *r, answer *answers) {
   const kohl_predictions *p = &r->input->predictions;
   size_t wrong = 0;

@@ -7,8 +7,10 @@
 
 enum { TICKS = 6 };
 
+/* Points: the diagram is a square, below it is a histogram of the same bins. */
 static const double left = 56, top = 24, side = 300, gap = 34, low = 76, width = 530;
 
+/* Counts are whole: ticks between them are left out. */
 static void draw_axes(kohl_canvas *c, const kohl_calibration *x, double most) {
   char text[32];
   double ticks[TICKS];
@@ -54,6 +56,7 @@ static void draw_key(kohl_canvas *c) {
   kohl_canvas_text(c, x + 20, top + 82, 9.5, 0, "as good as it says");
 }
 
+/* The gap is hatched in white where it lies inside the bar (more right than said), else outside of it in vermillion. */
 static void draw(kohl_canvas *c, const kohl_figure *figure) {
   const kohl_calibration *x = figure->what;
   const double bin = side / KOHL_CALIBRATION_BINS;

@@ -38,6 +38,7 @@ static kohl_status make_title(kohl_context *ctx, const kohl_report_options *opti
   return kohl_page_clean(ctx, begin, length, out);
 }
 
+/* Once for all figures: Cairo stops at the first byte that is not UTF-8. */
 static kohl_status clean_labels(kohl_report *r) {
   const kohl_predictions *p = &r->input->predictions;
   if (!r->input->has_predictions) return KOHL_OK;
@@ -64,6 +65,7 @@ static kohl_status make_page(kohl_report *r, const char *title, const char *no_f
   return status == KOHL_OK ? r->html.status : status;
 }
 
+/* A reader of the old page sees it whole until the new one is there. */
 static kohl_status save(kohl_context *ctx, const char *path, const kohl_text *page) {
   kohl_file_place place;
   kohl_status status = kohl_place_begin(ctx, path, &place);

@@ -15,6 +15,7 @@ static size_t pictures_of(const kohl_report_lists *lists) {
   return all;
 }
 
+/* A class without training pictures has no weight. */
 static void add_class(kohl_report *r, const kohl_report_class *class) {
   const kohl_report_lists *lists = &r->input->lists;
   size_t train = class->count[KOHL_REPORT_TRAIN], all = lists->count[KOHL_REPORT_TRAIN];
@@ -50,12 +51,11 @@ kohl_status kohl_report_data(kohl_report *r) {
     kohl_text_free(&heads);
     return heads.status;
   }
-  kohl_text_add(
-      &r->html,
-      "<p>%zu pictures of %zu classes, as the lists of the run name them. The balanced weight is n / "
-      "(classes &times; n of the class) of the training list; the recipe may cap, repeat and weigh on top of "
-      "that.</p>\n",
-      pictures_of(lists), lists->class_count);
+  kohl_text_add(&r->html,
+                "<p>%zu pictures of %zu classes, as the lists of the run name them. The balanced weight is n / "
+                "(classes &times; n of the class) of the training list; the recipe may cap, repeat and weigh on top of "
+                "that.</p>\n",
+                pictures_of(lists), lists->class_count);
   kohl_page_table(&r->html, "Pictures of every class in every part", heads.text);
   for (size_t i = 0; i < lists->class_count; i++) add_class(r, &lists->classes[i]);
   kohl_text_add(&r->html, "</tbody>\n<tfoot><tr><th scope=\"row\" class=\"word\">pictures</th>");
@@ -112,6 +112,7 @@ static void add_fact(kohl_report *r, const char *key, const char *value) {
   kohl_text_add(&r->html, "</td></tr>\n");
 }
 
+/* Epochs by metrics.csv, all else by run.json, which also has what comes before and between them. */
 static void add_costs(kohl_report *r) {
   const kohl_report_epochs *e = &r->input->epochs;
   int column = kohl_report_column(e, "seconds");
@@ -150,6 +151,7 @@ static void add_word(kohl_text *page, kohl_context *ctx, const char *word) {
   kohl_text_free(&quoted);
 }
 
+/* Only what a file of the run names is in the command; PICTURES stands for what none does. */
 static kohl_status add_reproduce(kohl_report *r) {
   char recipe[KOHL_RUN_PATH];
   const char *data = kohl_report_fact_find(r->input, "data.path");
