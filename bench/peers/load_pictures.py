@@ -6,8 +6,9 @@
 Two sets of photographs, 500 x 375, quality 90, 4:2:0, made of FOLDER's JPEGs: `smooth`, one enlarged (bicubic), and
 `detailed`, six at their own size side by side, which has as many coefficients to decode as a photograph of that size.
 
-A round is a pass over a set (kohl: three) behind one that is not counted; a row has the median of the rounds.  All stretch to a
-square: kohl and Pillow with lanczos, torchvision (which has none for tensors) with antialiased bicubic and bilinear.
+A round is a pass over a set (kohl: three) behind one that is not counted; a row has the median of the rounds.  All
+stretch to a square: kohl and Pillow with lanczos, torchvision (which has none for tensors) with antialiased bicubic
+and bilinear.  Pillow must be there, it makes the pictures; without torchvision the others go on.
 Two threads: kohl's loader with two workers; two processes of Pillow that keep their pixels to themselves; a DataLoader
 with two workers and batches of 32.  The resize's share is of the decoder's time in the same pass on one thread.
 """
@@ -68,7 +69,8 @@ class Kohl:
         source = os.path.dirname(os.path.dirname(files[0]))
 
         def run(mode):
-            command = [self.driver, source, mode, str(size or 1), str(threads), str(EPOCHS), "fast" if fast else "exact"]
+            command = [self.driver, source, mode, str(size or 1), str(threads), str(EPOCHS)]
+            command.append("fast" if fast else "exact")
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             return [float(x) / EPOCHS for x in done.stdout.split()]
         _, seconds, used, _, _ = run("load" if size else "decode")
@@ -185,7 +187,8 @@ def row_of(engine, filter_name, what, threads, count, results):
     rates = [count / r[0] for r in results]
     row = {"engine": engine.name, "version": engine.version, "filter": filter_name if WHATS[what][0] else "",
            "what": what, "threads": threads, "pictures_per_s": f"{statistics.median(rates):.0f}",
-           "lowest": f"{min(rates):.0f}", "highest": f"{max(rates):.0f}", "processor_ms": "", "resize_share_percent": ""}
+           "lowest": f"{min(rates):.0f}", "highest": f"{max(rates):.0f}", "processor_ms": "",
+           "resize_share_percent": ""}
     if results[0][1] is not None:
         row["processor_ms"] = f"{1e3 * statistics.median(r[1] for r in results) / count:.3f}"
     if WHATS[what][0] and results[0][2]:
