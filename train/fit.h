@@ -4,10 +4,14 @@
  *   recipe.yaml       the recipe with every default and override, which can be run again
  *   labels.txt        the classes in the order of the outputs
  *   train.csv validation.csv test.csv    the lists
- *   metrics.csv phase,epoch,step,lr,loss,accuracy,val_loss,val_accuracy,val_balanced_accuracy,val_macro_f1,seconds
+ *   metrics.csv       phase,epoch,step,lr,loss,accuracy,val_loss,val_accuracy,val_balanced_accuracy,val_macro_f1,
+ *                     seconds
  *   best.safetensors  the whole model of the best epoch
  *   phase-2.safetensors ...    the whole model as a later phase begins with it
  *   last.ckpt previous.ckpt    what --resume goes on from
+ *   predictions.csv   what the best model says about the validation part (train/predictions.h)
+ *   run.json report.html figures/    at the end: counts, time and memory; the page (train/report/report.h)
+ *   tensorboard/      the curves (train/events.h)
  *   log.txt
  * Numbers are the same for any number of threads, and after a resume as without one. */
 #ifndef KOHL_TRAIN_FIT_H
@@ -24,7 +28,7 @@ typedef struct kohl_train_progress {
   size_t done, count;
   int phase, phases;                                    /* from 1; 0: not begun */
   const char *phase_name;                               /* of the recipe; may be NULL, or "" where it gives none */
-  int epoch, epochs;                                    /* from 1, of all phases */
+  int epoch, epochs;                                    /* from 1, of all phases; epochs with "phase": its own */
   int64_t step;                                         /* updates so far */
   double loss, accuracy;                                /* of the epoch so far */
   double val_loss, val_accuracy, val_balanced_accuracy; /* of the last complete epoch */

@@ -8,7 +8,6 @@
 #include "train/run.h"
 #include "train/trainable.h"
 
-/* Beyond what is trained: a dropout is random, so that nothing above one can be worked out before. */
 static kohl_status mark(kohl_run *run) {
   const kohl_recipe_phase *phase = run->phase;
   char where[KOHL_RUN_PATH + 64];
@@ -21,6 +20,7 @@ static void announce(const kohl_run *run) {
   if (!run->options->progress) return;
   kohl_train_progress p =
       kohl_run_progress(run, "phase", (size_t)run->place.phase + 1, (size_t)run->recipe.phase_count);
+  p.epochs = (int)run->phase->epochs;
   run->options->progress(&p, run->options->progress_user);
 }
 
