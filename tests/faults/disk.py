@@ -3,7 +3,7 @@
     disk.py BUILD [--all]
 
 Runs a short training under fail_io.so once to count its calls, and then for every call twice (without --all for every
-fifth): with a disk that is full from there on (ENOSPC: exit code 4), and with that call alone failing (EIO: exit code 2 or
+eighth): with a disk that is full from there on (ENOSPC: exit code 4), and with that call alone failing (EIO: exit code 2 or
 4, kernels/core/place.h).  A run that lost a file that it needs must end so, with one line of error that names a file that
 was lost, and no temporary file left.  What is for people only (FOR_PEOPLE) may be lost, and is named in a warning or in
 log.txt.  The newest checkpoint that was complete must still be whole, and when the disk works again, --resume must end
@@ -18,7 +18,7 @@ import time
 
 import runs
 
-BUILD, EVERY = sys.argv[1], 1 if "--all" in sys.argv else 5
+BUILD, EVERY = sys.argv[1], 1 if "--all" in sys.argv else 8
 SHIM = os.path.abspath(os.path.join(BUILD, "faults", "fail_io.so"))
 KEYS = {"epochs": 2, "head.dense": [], "optimizer.momentum": 0.5}
 # what fails, mode and error of the shim, exit codes
