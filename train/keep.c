@@ -59,7 +59,9 @@ static void write_data(const kohl_run *run, kohl_json_writer *json) {
 /* Where the model comes from.  No times and no thread counts: the same run gives the same bytes. */
 static kohl_status describe(const kohl_run *run, int64_t epoch, const kohl_epoch *what, kohl_model *model) {
   char *recipe;
-  kohl_status status = kohl_recipe_print(run->ctx, &run->recipe, &recipe);
+  kohl_recipe same = run->recipe; /* borrowed: its texts stay the run's */
+  same.data.workers = -1;
+  kohl_status status = kohl_recipe_print(run->ctx, &same, &recipe);
   if (status != KOHL_OK) return status;
   kohl_json_writer json;
   kohl_json_write_begin(&json, run->ctx);

@@ -14,7 +14,7 @@ import shutil
 
 import runs
 
-STRIDE, FLIPS = 64, 40
+STRIDE, FLIPS = 64, 14
 arguments = argparse.ArgumentParser()
 arguments.add_argument("build")
 arguments.add_argument("--seed", type=int, default=1)
@@ -23,7 +23,9 @@ report = runs.Report()
 
 
 def contents(folder):
-    return {name: open(os.path.join(folder, name), "rb").read() for name in os.listdir(folder) if name != "log.txt"}
+    """The files, but for those that a call adds to before it looks at the checkpoint."""
+    return {name: open(os.path.join(folder, name), "rb").read() for name in sorted(os.listdir(folder))
+            if name != "log.txt" and os.path.isfile(os.path.join(folder, name))}
 
 
 def flipped(data, bit):

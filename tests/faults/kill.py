@@ -6,8 +6,8 @@ that nobody stopped.
 N runs (16; 200 is the full test), in turn of every configuration of runs.py, are killed by SIGKILL: a quarter at a moment
 after their start, the others after their first checkpoint, drawn from the time that the whole run takes.  A third gets
 SIGHUP a moment before, which asks for a checkpoint between two epochs, and a third of the resumed runs is killed once
-more.  Every call has its own number of threads (1 to 3) and of decoding threads (0 to 4).  Of every configuration one run
-is besides stopped by SIGINT.  Prints TAP.
+more.  Every call has its own number of threads (1 to 3) and of decoding threads (0 to 4).  N / 8 more
+runs are stopped by SIGINT.  Prints TAP.
 """
 import argparse
 import collections
@@ -42,11 +42,12 @@ class Configuration:
         self.run, self.attempts = f"stopped{number}", 0
         place.recipe(self.recipe, keys)
         self.whole, self.seconds = None, {}
-        for threads in THREADS:
+        for threads in (1, 3):
             whole, begin = f"whole{number}_{threads}", time.monotonic()
             place.must_train(self.recipe, self.base, whole, threads=threads, workers=draw.choice(WORKERS))
             self.seconds[threads] = time.monotonic() - begin
             self.whole = self.whole or place.result(whole)
+            self.seconds[2] = self.seconds[threads]
             self.same = place.result(whole) == self.whole and (threads == 1 or self.same)
 
     def call(self, resume, threads):
@@ -130,20 +131,18 @@ def main():
     with runs.folder() as folder:
         place, ready = runs.Place(arguments.build, folder), []
         for number in range(len(runs.CONFIGURATIONS)):
-            try:
-                ready.append(Configuration(place, number))
-            except runs.Refused as error:
-                print(f"# not yet: {error} ({runs.CONFIGURATIONS[number][0]})")
+            ready.append(Configuration(place, number))
         begin, cases = time.monotonic(), collections.defaultdict(list)
         for i in range(arguments.kills):
             signals = [signal.SIGHUP, signal.SIGKILL] if draw.random() < 1 / 3 else [signal.SIGKILL]
             cases[i % len(ready)].append(signals)
+        for i in range(arguments.kills // 8):
+            cases[i % len(ready)].append([signal.SIGINT])
         for i, one in enumerate(ready):
             kills = len(cases[i])
-            wrong = [text for text in (case(one, signals) for signals in cases[i] + [[signal.SIGINT]]) if text]
-            times = " ".join(f"{one.seconds[threads]:.2f}" for threads in THREADS)
-            report(one.same, f"{one.name}: the same with 1, 2 and 3 threads ({times} s)")
-            report(not wrong, f"{one.name}: {kills} runs killed and one interrupted end as if they had not been",
+            wrong = [text for text in (case(one, signals) for signals in cases[i]) if text]
+            report(one.same, f"{one.name}: the same with 1 and 3 threads ({one.seconds[1]:.2f} {one.seconds[3]:.2f} s)")
+            report(not wrong, f"{one.name}: {kills} stopped runs end as if they had not been",
                    f"{len(wrong)} do not, --seed {arguments.seed}; the first: {(wrong or [''])[0]}")
         seconds = time.monotonic() - begin
         met = ", ".join(f"{n} {what}" for what, n in sorted(seen.items()))
