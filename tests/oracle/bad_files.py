@@ -184,7 +184,7 @@ def check_training(tree, folder):
                              os.path.join(run, "run"))
     print(f"# trained in {time.perf_counter() - begin:.1f} s")
     report(code == 0, "training is not stopped by bad pictures", err[-500:])
-    wrong = check_named("training", warned(err, "kohl: warning: "), first_of_copies(tree))
+    wrong = check_named("training", warned(err, "kohl train: warning: "), first_of_copies(tree))
     report(not wrong, "each once, with its reason", wrong)
     count = sum(path in bad_tree.listed_bad(tree) for path in first_of_copies(tree))
     report(f"\n{count} of " in out and " pictures could not be read\n" in out, "training ends with their number", out)
