@@ -79,7 +79,7 @@ def check_named(where, named, bad):
 
 def warned(err, before=""):
     lines = [line[len(before + SKIPPED):] for line in err.split("\n") if line.startswith(before + SKIPPED)]
-    return [tuple(line.split(": ", 1)) for line in lines]
+    return [line.partition(": ")[::2] for line in lines]
 
 
 def check_report(tree):
