@@ -94,8 +94,9 @@ kohl_status kohl_samples_add(kohl_samples_builder *b, const char *folder, const 
     return kohl_fail(b->ctx, KOHL_BAD_INPUT, "%.200s...: a path of %zu bytes, expected at most %d", file,
                      before + (before > 0) + after, KOHL_SAMPLE_PATH - 2);
   }
-  snprintf(path, sizeof path, "%.*s%s%s", (int)before, before ? folder : "",
-           before && folder[before - 1] != '/' ? "/" : "", file);
+  if (before) memcpy(path, folder, before);
+  if (before && folder[before - 1] != '/') path[before++] = '/';
+  memcpy(path + before, file, after + 1);
   const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
   kohl_sample sample = {0, 0, label, (uint8_t)split, false};
   kohl_status status = kohl_text_table_add(b->ctx, &s->folders, &s->texts, path, (size_t)(name - path), &sample.folder);
@@ -159,45 +160,6 @@ void kohl_samples_leave_out(kohl_samples_builder *b, const char *path, const cha
     b->options->left_out(b->options->user, path, why);
   } else {
     kohl_log(b->ctx, KOHL_LOG_WARNING, "bad picture, skipped: %s: %s", path, why);
-  }
-}
-
-/* Compares two paths as one text each, without making them. */
-static int compare_paths(const kohl_samples *s, const kohl_sample *a, const kohl_sample *b) {
-  const char *names[2] = {kohl_text_at(&s->texts, a->name), kohl_text_at(&s->texts, b->name)};
-  if (a->folder == b->folder) return strcmp(names[0], names[1]);
-  const char *at[2] = {s->folders.text[a->folder], s->folders.text[b->folder]};
-  bool in_name[2] = {false, false};
-  for (;; at[0]++, at[1]++) {
-    for (int i = 0; i < 2; i++) {
-      if (*at[i] || in_name[i]) continue;
-      at[i] = names[i];
-      in_name[i] = true;
-    }
-    if (*at[0] != *at[1] || !*at[0]) return (int)(unsigned char)*at[0] - (int)(unsigned char)*at[1];
-  }
-}
-
-static void sift(const kohl_samples *s, kohl_sample *heap, size_t root, size_t count) {
-  for (size_t child; (child = 2 * root + 1) < count; root = child) {
-    if (child + 1 < count && compare_paths(s, &heap[child], &heap[child + 1]) < 0) child++;
-    if (compare_paths(s, &heap[root], &heap[child]) >= 0) return;
-    kohl_sample other = heap[root];
-    heap[root] = heap[child];
-    heap[child] = other;
-  }
-}
-
-/* Heap sort: qsort can neither be given the list that the names lie in, nor does it say what memory it takes. */
-void kohl_samples_sort(kohl_samples *samples, size_t first) {
-  kohl_sample *heap = samples->sample + first;
-  size_t count = samples->count - first;
-  for (size_t i = count / 2; i-- > 0;) sift(samples, heap, i, count);
-  for (size_t left = count; left-- > 1;) {
-    kohl_sample other = heap[0];
-    heap[0] = heap[left];
-    heap[left] = other;
-    sift(samples, heap, 0, left);
   }
 }
 

@@ -83,13 +83,23 @@ static bool is_folder(const char *path, unsigned char type) {
   return type == DT_DIR || (type == DT_UNKNOWN && lstat(path, &st) == 0 && S_ISDIR(st.st_mode));
 }
 
+/* path = folder/name; false: it is too long.  printf would be a tenth of what listing a tree takes. */
+static bool join(char path[KOHL_SAMPLE_PATH], const char *folder, const char *name) {
+  size_t before = strlen(folder), after = strlen(name) + 1;
+  if (before + 1 + after > KOHL_SAMPLE_PATH) return false;
+  memcpy(path, folder, before);
+  path[before] = '/';
+  memcpy(path + before + 1, name, after);
+  return true;
+}
+
 /* Sorts one entry of a folder into pictures, folders still to read, and others.  The folder's own word for the type
  * saves a look at each file; links, and what it does not know, are looked at. */
 static kohl_status take(scan *s, const char *folder, const struct dirent *entry, int depth) {
   kohl_context *ctx = s->b->ctx;
   const char *name = entry->d_name;
   char path[KOHL_SAMPLE_PATH];
-  if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, name) >= sizeof path) {
+  if (!join(path, folder, name)) {
     return kohl_fail(ctx, KOHL_BAD_INPUT, "%.200s...: a path of more than %d bytes", folder, KOHL_SAMPLE_PATH - 1);
   }
   bool picture = is_picture_name(name);
