@@ -121,6 +121,9 @@ static const char *resize_layout(const case_problem *problem, kohl_direction dir
   const char *wrong = kohl_resize_check(&d);
   if (wrong) return wrong;
   out->in[RESIZE_SRC] = case_tensor_make("src", (size_t)d.n * (size_t)d.h, d.w * d.c, d.src_row);
+  out->in[RESIZE_WEI] = case_tensor_make("wei", 1, 1, 0); /* nothing is stored: packed from the desc */
+  out->in[RESIZE_WEI].type = CASE_U8;
+  out->in[RESIZE_WEI].weights = true;
   out->out[RESIZE_DST] = case_tensor_make("dst", (size_t)d.n * (size_t)d.p, d.q * d.c, d.dst_row);
   out->in[RESIZE_SRC].type = out->out[RESIZE_DST].type = CASE_U8;
   double taps = 2.0 + 6.0 * fmax(1.0, (double)d.w / d.q_full), rows = (double)d.h + d.p;
