@@ -16,6 +16,15 @@
 /* STRIP: rows; QUAD: taps that are multiplied together; UNIT: bytes of one channel; LANES: sums of a register. */
 enum { STRIP = KOHL_RESIZE_STRIP, QUAD = 4, UNIT = STRIP * QUAD, LANES = 16, DIGITS = 3 };
 
+/* Sixteen sums.  In a loop gcc 12 copies every __m512i that vpdpbusd adds to, which it takes for 64-bit numbers, twice a
+ * round; this type it keeps in place. */
+typedef int32_t sums __attribute__((vector_size(64)));
+
+/* sum + the products of four bytes and four signed bytes in each place. */
+static inline sums dot(sums sum, __m512i bytes, __m512i weights) {
+  return (sums)_mm512_dpbusd_epi32((__m512i)sum, bytes, weights);
+}
+
 /* Where the quads of an output begin, and how many there are. */
 typedef struct {
   int32_t first, count;
@@ -153,72 +162,83 @@ static inline void turn4(const __m512i row[4], uint8_t *units) {
   _mm512_store_si512(units + 2 * UNIT, _mm512_unpacklo_epi64(high01, high23));
 }
 
-/* Turns a strip from the first column to the last needed one. */
-static void turn_strip(const job *j, const uint8_t *const rows[STRIP], uint8_t *units) {
+/* Four pixels of 16 rows that lie `step` apart. */
+static inline void turn4_inside(const uint8_t *at, size_t step, uint8_t *units) {
+  __m512i row[4];
+#pragma GCC unroll 4
+  for (size_t i = 0; i < 4; i++) {
+#define ROW(r) _mm_loadu_si128((const __m128i *)(at + (r) * 4 * step + i * step))
+    row[i] = join(ROW(0), ROW(1), ROW(2), ROW(3));
+#undef ROW
+  }
+  turn4(row, units);
+}
+
+/* The same where rows or bytes are missing.  Rows behind the last one are the last one again. */
+static void turn4_edge(const uint8_t *at, size_t step, int rows, const uint8_t *end, uint8_t *units) {
+  __m512i row[4];
+  for (int i = 0; i < 4; i++) {
+#define ROW(r) load16(at + (size_t)(i + 4 * (r) < rows ? i + 4 * (r) : rows - 1) * step, end)
+    row[i] = join(ROW(0), ROW(1), ROW(2), ROW(3));
+#undef ROW
+  }
+  turn4(row, units);
+}
+
+/* Turns up to 16 rows from the first column to the last needed one. */
+static void turn_strip(const job *j, const uint8_t *src, int rows, uint8_t *units) {
   const kohl_resize_axis *axis = &j->plan.across;
   int last = j->d->q - 1, end = axis->from[last] + axis->count[last];
+  size_t step = (size_t)j->d->src_row;
   for (int x = j->first_column; x < end; x += QUAD, units += 3 * UNIT) {
-    size_t at = (size_t)x * 3;
-    __m512i row[4];
-    if (x * 3 + 16 <= j->d->w * 3) {
-#pragma GCC unroll 4
-      for (int i = 0; i < 4; i++) {
-#define ROW(r) _mm_loadu_si128((const __m128i *)(rows[r] + at))
-        row[i] = join(ROW(i), ROW(i + 4), ROW(i + 8), ROW(i + 12));
-#undef ROW
-      }
+    const uint8_t *at = src + (size_t)x * 3;
+    if (rows >= STRIP && x * 3 + 16 <= j->d->w * 3) {
+      turn4_inside(at, step, units);
     } else {
-      for (int i = 0; i < 4; i++) {
-#define ROW(r) load16(rows[r] + at, j->end)
-        row[i] = join(ROW(i), ROW(i + 4), ROW(i + 8), ROW(i + 12));
-#undef ROW
-      }
+      turn4_edge(at, step, rows, j->end, units);
     }
-    turn4(row, units);
   }
 }
 
 /* The byte before it is clamped, from the sums of a weight's three digits. */
-static inline __m512i whole(const __m512i sum[DIGITS]) {
-  __m512i high = _mm512_add_epi32(_mm512_slli_epi32(sum[2], 8), sum[1]);
-  return _mm512_srai_epi32(_mm512_add_epi32(_mm512_slli_epi32(high, 8), sum[0]), KOHL_RESIZE_BITS);
+static inline __m512i whole(const sums sum[DIGITS]) {
+  __m512i high = _mm512_add_epi32(_mm512_slli_epi32((__m512i)sum[2], 8), (__m512i)sum[1]);
+  return _mm512_srai_epi32(_mm512_add_epi32(_mm512_slli_epi32(high, 8), (__m512i)sum[0]), KOHL_RESIZE_BITS);
 }
 
 /* One output pixel of a strip: each lane has R, G and B of four rows, and B again. */
 static inline __m512i pixel_across(const uint8_t *units, const int32_t *digits, int count) {
-  __m512i sum[3][DIGITS];
+  sums sum[3][DIGITS];
 #pragma GCC unroll 3
   for (int c = 0; c < 3; c++) {
-    sum[c][0] = _mm512_set1_epi32(1 << (KOHL_RESIZE_BITS - 1));
-    sum[c][1] = sum[c][2] = _mm512_setzero_si512();
+    sum[c][0] = (sums)_mm512_set1_epi32(1 << (KOHL_RESIZE_BITS - 1));
+    sum[c][1] = sum[c][2] = (sums)_mm512_setzero_si512();
   }
-  for (int quad = 0; quad < count; quad++, units += 3 * UNIT, digits += DIGITS) {
+  do {
     __m512i w0 = _mm512_set1_epi32(digits[0]), w1 = _mm512_set1_epi32(digits[1]), w2 = _mm512_set1_epi32(digits[2]);
 #pragma GCC unroll 3
     for (int c = 0; c < 3; c++) {
       __m512i pixels = _mm512_load_si512(units + c * UNIT);
-      sum[c][0] = _mm512_dpbusd_epi32(sum[c][0], pixels, w0);
-      sum[c][1] = _mm512_dpbusd_epi32(sum[c][1], pixels, w1);
-      sum[c][2] = _mm512_dpbusd_epi32(sum[c][2], pixels, w2);
+      sum[c][0] = dot(sum[c][0], pixels, w0);
+      sum[c][1] = dot(sum[c][1], pixels, w1);
+      sum[c][2] = dot(sum[c][2], pixels, w2);
     }
-  }
+    units += 3 * UNIT;
+    digits += DIGITS;
+  } while (--count);
   __m512i blue = whole(sum[2]);
   return _mm512_packus_epi16(_mm512_packs_epi32(whole(sum[0]), whole(sum[1])), _mm512_packs_epi32(blue, blue));
 }
 
-/* First pass over one strip.  Rows behind the last needed one are the last one again; the middle has room for them. */
+/* First pass over one strip; the middle has room for 16 rows. */
 static void strip_across(void *state, size_t index, size_t worker) {
   const job *j = state;
   const kohl_resize_desc *d = j->d;
   size_t strips = (size_t)j->plan.strips, n = index / strips, step = j->middle_quad;
-  int first = (int)(index % strips) * STRIP, left = j->plan.rows - first;
-  const uint8_t *rows[STRIP];
+  int first = (int)(index % strips) * STRIP;
   uint8_t *dst = j->middle + index * (STRIP / QUAD) * step, *units = j->turned + worker * j->turned_bytes;
-  for (int i = 0; i < STRIP; i++) {
-    int y = j->plan.first_row + first + (i < left ? i : left - 1);
-    rows[i] = j->src + (n * (size_t)d->h + (size_t)y) * (size_t)d->src_row;
-  }
-  turn_strip(j, rows, units);
+  size_t row = n * (size_t)d->h + (size_t)(j->plan.first_row + first);
+  turn_strip(j, j->src + row * (size_t)d->src_row, j->plan.rows - first, units);
   const int32_t *digits = j->across;
   for (int x = 0; x < d->q; x++, dst += 3 * QUAD, digits += j->across_quads * DIGITS) {
     span at = j->across_span[x];
@@ -233,20 +253,20 @@ static void strip_across(void *state, size_t index, size_t worker) {
 
 /* `lanes` * 16 bytes of an output row, lanes 1 or 4. */
 static inline __m512i bytes_down(const uint8_t *quads, size_t step, const int32_t *digits, int count, int lanes) {
-  __m512i sum[4][DIGITS];
+  sums sum[4][DIGITS];
 #pragma GCC unroll 4
   for (int i = 0; i < lanes; i++) {
-    sum[i][0] = _mm512_set1_epi32(1 << (KOHL_RESIZE_BITS - 1));
-    sum[i][1] = sum[i][2] = _mm512_setzero_si512();
+    sum[i][0] = (sums)_mm512_set1_epi32(1 << (KOHL_RESIZE_BITS - 1));
+    sum[i][1] = sum[i][2] = (sums)_mm512_setzero_si512();
   }
   for (int quad = 0; quad < count; quad++, quads += step, digits += DIGITS) {
     __m512i w0 = _mm512_set1_epi32(digits[0]), w1 = _mm512_set1_epi32(digits[1]), w2 = _mm512_set1_epi32(digits[2]);
 #pragma GCC unroll 4
     for (int i = 0; i < lanes; i++) {
       __m512i rows = _mm512_load_si512(quads + i * 64);
-      sum[i][0] = _mm512_dpbusd_epi32(sum[i][0], rows, w0);
-      sum[i][1] = _mm512_dpbusd_epi32(sum[i][1], rows, w1);
-      sum[i][2] = _mm512_dpbusd_epi32(sum[i][2], rows, w2);
+      sum[i][0] = dot(sum[i][0], rows, w0);
+      sum[i][1] = dot(sum[i][1], rows, w1);
+      sum[i][2] = dot(sum[i][2], rows, w2);
     }
   }
   __m512i a = whole(sum[0]), b = lanes == 4 ? whole(sum[1]) : a, c = lanes == 4 ? whole(sum[2]) : a;
