@@ -16,8 +16,8 @@
 /* STRIP: rows; QUAD: taps that are multiplied together; UNIT: bytes of one channel; LANES: sums of a register. */
 enum { STRIP = KOHL_RESIZE_STRIP, QUAD = 4, UNIT = STRIP * QUAD, LANES = 16, DIGITS = 3 };
 
-/* Sixteen sums.  In a loop gcc 12 copies every __m512i that vpdpbusd adds to, which it takes for 64-bit numbers, twice a
- * round; this type it keeps in place. */
+/* Sixteen sums.  In a loop gcc 12 copies every __m512i that vpdpbusd adds to, which it takes for 64-bit numbers, twice
+ * a round; this type it keeps in place. */
 typedef int32_t sums __attribute__((vector_size(64)));
 
 /* sum + the products of four bytes and four signed bytes in each place. */
@@ -167,7 +167,7 @@ static inline void turn4_inside(const uint8_t *at, size_t step, uint8_t *units) 
   __m512i row[4];
 #pragma GCC unroll 4
   for (size_t i = 0; i < 4; i++) {
-#define ROW(r) _mm_loadu_si128((const __m128i *)(at + (r) * 4 * step + i * step))
+#define ROW(r) _mm_loadu_si128((const __m128i *)(at + (r)*4 * step + i * step))
     row[i] = join(ROW(0), ROW(1), ROW(2), ROW(3));
 #undef ROW
   }
