@@ -25,6 +25,9 @@ static inline sums dot(sums sum, __m512i bytes, __m512i weights) {
   return (sums)_mm512_dpbusd_epi32((__m512i)sum, bytes, weights);
 }
 
+/* gcc 12 would make one function of calls whose constants differ, and a loop over an array in memory of their sums. */
+#define INLINE static inline __attribute__((always_inline))
+
 /* Where the quads of an output begin, and how many there are. */
 typedef struct {
   int32_t first, count;
@@ -39,8 +42,10 @@ typedef struct {
   const int32_t *across, *down; /* [output][most quads][DIGITS], four signed bytes each */
   int across_quads, down_quads; /* most of an output */
   int first_column;             /* a multiple of 4 */
-  uint8_t *middle, *turned;     /* turned: one strip per worker */
-  size_t middle_quad, turned_bytes;
+  size_t bands;                 /* of a picture */
+  int ring_quads;               /* a multiple of 4 */
+  size_t middle_quad;           /* bytes */
+  uint8_t *memory;              /* of each worker: the ring, then a turned strip */
 } job;
 
 static const char *accepts(const void *desc) {
@@ -123,34 +128,41 @@ static void pack(const void *desc, const void *weights, void *packed) {
             (int32_t *)(void *)at.down);
 }
 
-/* Behind the last pixel are 4 bytes that its store writes too. */
-static size_t middle_quad(const kohl_resize_desc *d) { return part((size_t)d->q * 3 * QUAD + 4); }
-
-static size_t middle_bytes(const kohl_resize_desc *d, int strips) {
-  return (size_t)d->n * (size_t)strips * (STRIP / QUAD) * middle_quad(d);
+/* Whole registers for the second pass; an odd number of cache lines, so that quads do not contend for places.  Behind
+ * the last pixel are at least the 4 bytes that its store writes too. */
+static size_t middle_quad(const kohl_resize_desc *d) {
+  return ((size_t)d->q * 3 + 4 * LANES - 1) / (4 * LANES) * (4 * LANES * QUAD) + 64;
 }
 
-static size_t turned_bytes(const kohl_resize_desc *d) { return ((size_t)d->w / QUAD + 1) * 3 * UNIT; }
-
-static size_t workspace_size(const void *desc, size_t workers) {
-  return middle_bytes(desc, kohl_resize_strips(desc)) + workers * turned_bytes(desc);
+/* The quads of an output row, and those that the strip with its last one brings beyond it. */
+static int ring_quads(const kohl_resize_desc *d) {
+  int strip = STRIP / QUAD;
+  return (most_quads(d, false) + strip - 1 + strip - 1) / strip * strip;
 }
+
+static size_t ring_bytes(const kohl_resize_desc *d) { return (size_t)ring_quads(d) * middle_quad(d); }
+
+static size_t worker_bytes(const kohl_resize_desc *d) { return ring_bytes(d) + ((size_t)d->w / QUAD + 1) * 3 * UNIT; }
+
+static size_t workspace_size(const void *desc, size_t workers) { return workers * worker_bytes(desc); }
+
+INLINE __m128i load(const uint8_t *at) { return _mm_loadu_si128((const __m128i *)at); }
 
 /* 16 bytes from `at`, or as many as there are before end. */
 static inline __m128i load16(const uint8_t *at, const uint8_t *end) {
-  if (end - at >= 16) return _mm_loadu_si128((const __m128i *)at);
+  if (end - at >= 16) return load(at);
   uint8_t bytes[16] = {0};
   if (end > at) memcpy(bytes, at, (size_t)(end - at));
-  return _mm_loadu_si128((const __m128i *)bytes);
+  return load(bytes);
 }
 
-static inline __m512i join(__m128i a, __m128i b, __m128i c, __m128i d) {
+INLINE __m512i join(__m128i a, __m128i b, __m128i c, __m128i d) {
   __m512i low = _mm512_inserti32x4(_mm512_castsi128_si512(a), b, 1);
   return _mm512_inserti32x4(_mm512_inserti32x4(low, c, 2), d, 3);
 }
 
 /* Four pixels of 16 rows, row[i] holding rows i, i + 4, i + 8 and i + 12 in a lane each, to the three units. */
-static inline void turn4(const __m512i row[4], uint8_t *units) {
+INLINE void turn4(const __m512i row[4], uint8_t *units) {
   const __m512i order = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11, -1, -1, -1, -1));
   __m512i quad[4];
 #pragma GCC unroll 4
@@ -162,14 +174,14 @@ static inline void turn4(const __m512i row[4], uint8_t *units) {
   _mm512_store_si512(units + 2 * UNIT, _mm512_unpacklo_epi64(high01, high23));
 }
 
-/* Four pixels of 16 rows that lie `step` apart. */
-static inline void turn4_inside(const uint8_t *at, size_t step, uint8_t *units) {
+/* Four pixels of 16 rows that lie `step` apart.  A function of its own: in its caller's loop gcc would step 16
+ * pointers, and spill them. */
+__attribute__((noinline)) static void turn4_inside(const uint8_t *at, size_t step, uint8_t *units) {
+  const uint8_t *a = at, *b = a + 4 * step, *c = b + 4 * step, *d = c + 4 * step;
   __m512i row[4];
 #pragma GCC unroll 4
   for (size_t i = 0; i < 4; i++) {
-#define ROW(r) _mm_loadu_si128((const __m128i *)(at + (r)*4 * step + i * step))
-    row[i] = join(ROW(0), ROW(1), ROW(2), ROW(3));
-#undef ROW
+    row[i] = join(load(a + i * step), load(b + i * step), load(c + i * step), load(d + i * step));
   }
   turn4(row, units);
 }
@@ -201,13 +213,13 @@ static void turn_strip(const job *j, const uint8_t *src, int rows, uint8_t *unit
 }
 
 /* The byte before it is clamped, from the sums of a weight's three digits. */
-static inline __m512i whole(const sums sum[DIGITS]) {
+INLINE __m512i whole(const sums sum[DIGITS]) {
   __m512i high = _mm512_add_epi32(_mm512_slli_epi32((__m512i)sum[2], 8), (__m512i)sum[1]);
   return _mm512_srai_epi32(_mm512_add_epi32(_mm512_slli_epi32(high, 8), (__m512i)sum[0]), KOHL_RESIZE_BITS);
 }
 
 /* One output pixel of a strip: each lane has R, G and B of four rows, and B again. */
-static inline __m512i pixel_across(const uint8_t *units, const int32_t *digits, int count) {
+INLINE __m512i pixel_across(const uint8_t *units, const int32_t *digits, int count) {
   sums sum[3][DIGITS];
 #pragma GCC unroll 3
   for (int c = 0; c < 3; c++) {
@@ -230,19 +242,21 @@ static inline __m512i pixel_across(const uint8_t *units, const int32_t *digits, 
   return _mm512_packus_epi16(_mm512_packs_epi32(whole(sum[0]), whole(sum[1])), _mm512_packs_epi32(blue, blue));
 }
 
-/* First pass over one strip; the middle has room for 16 rows. */
-static void strip_across(void *state, size_t index, size_t worker) {
-  const job *j = state;
+/* First pass over one strip of picture n, into four quads; rows behind the last one are written too. */
+static void strip_across(const job *j, size_t n, int first, uint8_t *units, uint8_t *dst) {
   const kohl_resize_desc *d = j->d;
-  size_t strips = (size_t)j->plan.strips, n = index / strips, step = j->middle_quad;
-  int first = (int)(index % strips) * STRIP;
-  uint8_t *dst = j->middle + index * (STRIP / QUAD) * step, *units = j->turned + worker * j->turned_bytes;
-  size_t row = n * (size_t)d->h + (size_t)(j->plan.first_row + first);
-  turn_strip(j, j->src + row * (size_t)d->src_row, j->plan.rows - first, units);
+  size_t row = n * (size_t)d->h + (size_t)(j->plan.first_row + first), step = j->middle_quad;
+  const uint8_t *src = j->src + row * (size_t)d->src_row;
+  turn_strip(j, src, j->plan.rows - first, units);
+  const uint8_t *next = first + STRIP < j->plan.rows ? src + STRIP * (size_t)d->src_row : src;
+  const size_t ahead = (size_t)d->src_row * STRIP / (size_t)d->q, digits_step = (size_t)j->across_quads * DIGITS;
   const int32_t *digits = j->across;
-  for (int x = 0; x < d->q; x++, dst += 3 * QUAD, digits += j->across_quads * DIGITS) {
-    span at = j->across_span[x];
-    __m512i pixel = pixel_across(units + (size_t)at.first * 3 * UNIT, digits, at.count);
+  const span *at = j->across_span, *end = at + d->q;
+  for (; at < end; at++, dst += 3 * QUAD, digits += digits_step, next += ahead) {
+    _mm_prefetch((const char *)next, _MM_HINT_T0);
+    _mm_prefetch((const char *)next + 64, _MM_HINT_T0);
+    const uint8_t *unit = units + (size_t)at->first * 3 * UNIT;
+    __m512i pixel = pixel_across(unit, digits, at->count);
     /* 16 bytes, of which the next pixel's store replaces the last four */
     _mm_storeu_si128((__m128i *)dst, _mm512_castsi512_si128(pixel));
     _mm_storeu_si128((__m128i *)(dst + step), _mm512_extracti32x4_epi32(pixel, 1));
@@ -251,61 +265,76 @@ static void strip_across(void *state, size_t index, size_t worker) {
   }
 }
 
-/* `lanes` * 16 bytes of an output row, lanes 1 or 4. */
-static inline __m512i bytes_down(const uint8_t *quads, size_t step, const int32_t *digits, int count, int lanes) {
+/* 64 bytes of an output row, from `count` quads, the first one at `quads`; behind `end` they go on `ring` bytes before.
+ */
+INLINE __m512i bytes_down(const uint8_t *quads, const uint8_t *end, size_t step, size_t ring, const int32_t *digits,
+                          int count) {
   sums sum[4][DIGITS];
 #pragma GCC unroll 4
-  for (int i = 0; i < lanes; i++) {
+  for (int i = 0; i < 4; i++) {
     sum[i][0] = (sums)_mm512_set1_epi32(1 << (KOHL_RESIZE_BITS - 1));
     sum[i][1] = sum[i][2] = (sums)_mm512_setzero_si512();
   }
-  for (int quad = 0; quad < count; quad++, quads += step, digits += DIGITS) {
+  do {
     __m512i w0 = _mm512_set1_epi32(digits[0]), w1 = _mm512_set1_epi32(digits[1]), w2 = _mm512_set1_epi32(digits[2]);
 #pragma GCC unroll 4
-    for (int i = 0; i < lanes; i++) {
+    for (int i = 0; i < 4; i++) {
       __m512i rows = _mm512_load_si512(quads + i * 64);
       sum[i][0] = dot(sum[i][0], rows, w0);
       sum[i][1] = dot(sum[i][1], rows, w1);
       sum[i][2] = dot(sum[i][2], rows, w2);
     }
-  }
-  __m512i a = whole(sum[0]), b = lanes == 4 ? whole(sum[1]) : a, c = lanes == 4 ? whole(sum[2]) : a;
-  __m512i four = _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, lanes == 4 ? whole(sum[3]) : a));
+    digits += DIGITS;
+    quads += step;
+    if (quads >= end) quads -= ring;
+  } while (--count);
+  __m512i low = _mm512_packs_epi32(whole(sum[0]), whole(sum[1]));
+  __m512i four = _mm512_packus_epi16(low, _mm512_packs_epi32(whole(sum[2]), whole(sum[3])));
   /* the packs leave dword 4 * i + k with columns 4 * i of register k */
   return _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), four);
 }
 
-/* Second pass: one output row. */
-static void row_down(const job *j, size_t index) {
+/* Second pass: output row y of picture n. */
+static void row_down(const job *j, size_t n, size_t y, const uint8_t *ring) {
   const kohl_resize_desc *d = j->d;
-  size_t n = index / (size_t)d->p, y = index % (size_t)d->p, bytes = (size_t)d->q * 3, step = j->middle_quad, x = 0;
-  span at = j->down_span[y];
-  const uint8_t *first = j->middle + (n * (size_t)j->plan.strips * (STRIP / QUAD) + (size_t)at.first) * step;
+  const size_t bytes = (size_t)d->q * 3, step = j->middle_quad, all = (size_t)j->ring_quads * step;
+  const int count = j->down_span[y].count;
   const int32_t *digits = j->down + y * (size_t)j->down_quads * DIGITS;
-  uint8_t *dst = j->dst + index * (size_t)d->dst_row;
-  for (; x + 4 * LANES <= bytes; x += 4 * LANES) {
-    _mm512_storeu_si512(dst + x, bytes_down(first + QUAD * x, step, digits, at.count, 4));
+  const uint8_t *quads = ring + (size_t)(j->down_span[y].first % j->ring_quads) * step, *end = ring + all;
+  uint8_t *dst = j->dst + (n * (size_t)d->p + y) * (size_t)d->dst_row;
+  size_t x = 0;
+  for (; x + 64 <= bytes; x += 64) {
+    _mm512_storeu_si512(dst + x, bytes_down(quads + QUAD * x, end + QUAD * x, step, all, digits, count));
   }
-  for (; x < bytes; x += LANES) {
-    __m512i last = bytes_down(first + QUAD * x, step, digits, at.count, 1);
-    size_t left = bytes - x < LANES ? bytes - x : LANES;
-    _mm_mask_storeu_epi8(dst + x, (__mmask16)((1u << left) - 1), _mm512_castsi512_si128(last));
+  if (x == bytes) return;
+  __m512i last = bytes_down(quads + QUAD * x, end + QUAD * x, step, all, digits, count);
+  _mm512_mask_storeu_epi8(dst + x, ((__mmask64)1 << (bytes - x)) - 1, last);
+}
+
+/* Both passes over a band of output rows. */
+static void band(void *state, size_t index, size_t worker) {
+  const job *j = state;
+  size_t n = index / j->bands, part_of = index % j->bands, p = (size_t)j->d->p;
+  size_t y = p * part_of / j->bands, end = p * (part_of + 1) / j->bands;
+  uint8_t *ring = j->memory + worker * worker_bytes(j->d), *units = ring + ring_bytes(j->d);
+  const int strip = STRIP / QUAD;
+  for (int made = j->down_span[y].first / strip * strip; y < end; y++) {
+    for (; made < j->down_span[y].first + j->down_span[y].count; made += strip) {
+      strip_across(j, n, made * QUAD, units, ring + (size_t)(made % j->ring_quads) * j->middle_quad);
+    }
+    row_down(j, n, y, ring);
   }
 }
 
-/* Rows are quick: several to a unit of work. */
-enum { ROWS = 8 };
-
-static void rows_down(void *state, size_t index, size_t worker) {
-  (void)worker;
-  const job *j = state;
-  size_t rows = (size_t)j->d->n * (size_t)j->d->p, first = index * ROWS;
-  for (size_t i = first; i < first + ROWS && i < rows; i++) row_down(j, i);
+/* One band where there are pictures enough for all workers; its first strips are those of the band before again. */
+static size_t bands_of(const kohl_resize_desc *d, size_t workers) {
+  size_t bands = (workers + (size_t)d->n - 1) / (size_t)d->n, most = ((size_t)d->p + STRIP - 1) / STRIP;
+  return bands < most ? bands : most;
 }
 
 static void run(const void *desc, const kohl_args *args, kohl_threads *threads) {
   const kohl_resize_desc *d = desc;
-  job j = {.d = d, .src = args->in[RESIZE_SRC], .dst = args->out[RESIZE_DST], .middle = args->workspace};
+  job j = {.d = d, .src = args->in[RESIZE_SRC], .dst = args->out[RESIZE_DST], .memory = args->workspace};
   if (d->n == 0) return;
   places at = places_of(d, args->in[RESIZE_WEI]);
   j.end = j.src + ((size_t)d->n * (size_t)d->h - 1) * (size_t)d->src_row + (size_t)d->w * 3;
@@ -318,10 +347,9 @@ static void run(const void *desc, const kohl_args *args, kohl_threads *threads) 
   j.down_quads = most_quads(d, false);
   j.first_column = first_column(&j.plan);
   j.middle_quad = middle_quad(d);
-  j.turned = j.middle + middle_bytes(d, j.plan.strips);
-  j.turned_bytes = turned_bytes(d);
-  kohl_parallel(threads, strip_across, &j, (size_t)d->n * (size_t)j.plan.strips);
-  kohl_parallel(threads, rows_down, &j, ((size_t)d->n * (size_t)d->p + ROWS - 1) / ROWS);
+  j.ring_quads = ring_quads(d);
+  j.bands = bands_of(d, kohl_threads_count(threads));
+  kohl_parallel(threads, band, &j, (size_t)d->n * j.bands);
 }
 
 const kohl_kernel_code kohl_resize_fwd_avx512vnni = {accepts, packed_size, pack, workspace_size, run};

@@ -222,17 +222,13 @@ kohl_resize_plan kohl_resize_plan_of(const kohl_resize_desc *d, const void *tabl
   return plan;
 }
 
-int kohl_resize_strips(const kohl_resize_desc *d) {
-  side down = side_down(d);
-  int first, rows;
-  rows_needed(&down, &first, &rows);
-  return strips_of(rows);
-}
-
 size_t kohl_resize_workspace(const void *desc, size_t workers) {
   (void)workers;
   const kohl_resize_desc *d = desc;
-  size_t middle = (size_t)d->n * (size_t)kohl_resize_strips(d) * KOHL_RESIZE_STRIP * middle_row(d);
+  side down = side_down(d);
+  int first, rows;
+  rows_needed(&down, &first, &rows);
+  size_t middle = (size_t)d->n * (size_t)strips_of(rows) * KOHL_RESIZE_STRIP * middle_row(d);
   return d->filter == KOHL_FILTER_NEAREST ? 0 : part(middle);
 }
 

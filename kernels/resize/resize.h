@@ -70,9 +70,6 @@ void kohl_resize_tables_pack(const void *desc, const void *weights, void *tables
 /* The plan of a desc over its tables, which are only pointed at. */
 kohl_resize_plan kohl_resize_plan_of(const kohl_resize_desc *d, const void *tables);
 
-/* The plan's strips, without tables. */
-int kohl_resize_strips(const kohl_resize_desc *d);
-
 /* Bytes of the first pass's result, a multiple of 64. */
 size_t kohl_resize_workspace(const void *desc, size_t workers);
 
