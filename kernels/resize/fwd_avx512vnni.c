@@ -5,9 +5,10 @@
  * all other additions are modulo 2^32, and the whole sum, being below 2^31, comes out as in fwd_ref.c.
  *
  * First pass: a strip of 16 rows is turned into units, [4 pixels wide][channel][16 rows][4 pixels]; a register then
- * holds four neighbouring pixels of 16 rows, all rows have the same weights, and no sum runs across a register. Outputs
- * go to the middle as [4 rows high][q * 3][4 rows], which is what the second pass multiplies, 16 columns to a register.
- * A side that keeps its size has one weight of 2^22. */
+ * holds four neighbouring pixels of 16 rows, all rows have the same weights, and no sum runs across a register.  Its
+ * results go to a ring as [4 rows high][q * 3][4 rows], which is what the second pass multiplies, 16 columns to a
+ * register, and which holds only as many rows as an output row needs.  A side that keeps its size has one weight, 2^22.
+ */
 #include <immintrin.h>
 #include <string.h>
 
