@@ -249,7 +249,8 @@ static void strip_across(const job *j, size_t n, int first, uint8_t *units, uint
   size_t row = n * (size_t)d->h + (size_t)(j->plan.first_row + first), step = j->middle_quad;
   const uint8_t *src = j->src + row * (size_t)d->src_row;
   turn_strip(j, src, j->plan.rows - first, units);
-  const uint8_t *next = first + STRIP < j->plan.rows ? src + STRIP * (size_t)d->src_row : src;
+  /* asks for the next strip, 128 bytes a pixel: all of it where q is at least 3/8 of the source */
+  const uint8_t *next = first + 2 * STRIP <= j->plan.rows ? src + STRIP * (size_t)d->src_row : src;
   const size_t ahead = (size_t)d->src_row * STRIP / (size_t)d->q, digits_step = (size_t)j->across_quads * DIGITS;
   const int32_t *digits = j->across;
   const span *at = j->across_span, *end = at + d->q;
