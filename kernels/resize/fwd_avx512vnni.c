@@ -89,19 +89,20 @@ static void pack_quad(const int32_t weight[QUAD], int32_t *digits) {
   memcpy(digits, words, sizeof words);
 }
 
-/* Quads are counted from source pixel `base`. */
+/* Quads are counted from source pixel `base`; an output has room for `quads`, of which those behind its own are never
+ * read. */
 static void pack_axis(const kohl_resize_axis *axis, int out, int base, int quads, span *spans, int32_t *digits) {
-  for (int x = 0; x < out; x++) {
+  for (int x = 0; x < out; x++, digits += quads * DIGITS) {
     int from = axis->from[x] - base, skip = from % QUAD, count = axis->count[x];
     const int32_t *weight = axis->weight + (size_t)x * (size_t)axis->taps;
     spans[x] = (span){from / QUAD, (skip + count + QUAD - 1) / QUAD};
-    for (int quad = 0; quad < quads; quad++, digits += DIGITS) {
+    for (int quad = 0; quad < spans[x].count; quad++) {
       int32_t four[QUAD];
       for (int i = 0; i < QUAD; i++) {
         int t = quad * QUAD + i - skip;
         four[i] = t >= 0 && t < count ? weight[t] : 0;
       }
-      pack_quad(four, digits);
+      pack_quad(four, digits + quad * DIGITS);
     }
   }
 }
