@@ -32,6 +32,7 @@ LIBS := -lpthreadpool -lcyaml -lyaml -ljpeg -lpng -lz -lm -lpthread
 # The last word of a file's name sets its instruction set; everything else is baseline.
 ISA_avx2 := -mavx2 -mfma
 ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mprefer-vector-width=512
+ISA_avx512vnni := $(ISA_avx512) -mavx512vnni
 isa = $(ISA_$(lastword $(subst _, ,$(basename $(notdir $1)))))
 
 LIB_ROOMS := kernels/core $(filter-out kernels/core,$(patsubst %/,%,$(sort $(dir $(wildcard kernels/*/*.c))))) nn nn/models datasets convert train train/report infer

@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "datasets/fit_room.h"
 #include "kernels/core/alloc.h"
-#include "kernels/resize/resize.h"
 
 const char *kohl_fit_check(const kohl_fit *fit) {
   if ((int)fit->mode < 0 || fit->mode >= (kohl_fit_mode)KOHL_FIT_MODES) return "no such mode";
@@ -92,39 +92,47 @@ kohl_decode_want kohl_fit_want(const kohl_fit *fit) {
   return want;
 }
 
-static void fill(kohl_picture *picture, const uint8_t *colour) {
-  size_t pixels = (size_t)picture->w * (size_t)picture->h;
-  for (size_t i = 0; i < pixels; i++) memcpy(picture->rgb + 3 * i, colour, 3);
+static void fill(uint8_t *rgb, const kohl_fit *fit) {
+  size_t pixels = (size_t)fit->w * (size_t)fit->h;
+  for (size_t i = 0; i < pixels; i++) memcpy(rgb + 3 * i, fit->background, 3);
 }
 
-static kohl_status resize(kohl_context *ctx, const kohl_picture *src, const geometry *g, kohl_filter filter,
-                          kohl_picture *dst) {
-  kohl_resize_desc d = {1,         g->src_h, g->src_w, 3,          g->p,       g->q,  g->p_full,
-                        g->q_full, g->top,   g->left,  src->w * 3, dst->w * 3, filter};
+/* rgb is the whole result. */
+static kohl_status resize(kohl_context *ctx, const kohl_picture *src, const geometry *g, const kohl_fit *fit,
+                          kohl_fit_room *room, uint8_t *rgb) {
+  kohl_resize_desc d = {1,         g->src_h, g->src_w, 3,          g->p,       g->q,       g->p_full,
+                        g->q_full, g->top,   g->left,  src->w * 3, fit->w * 3, fit->filter};
   const kohl_kernel *kernel = kohl_kernel_choose(ctx, &kohl_resize_op, KOHL_FWD, &d);
   if (!kernel) return KOHL_USAGE;
-  kohl_args args = {.in = {src->rgb + ((size_t)g->src_top * (size_t)src->w + (size_t)g->src_left) * 3},
-                    .out = {dst->rgb + ((size_t)g->dst_top * (size_t)dst->w + (size_t)g->dst_left) * 3}};
   const kohl_kernel_code *code = kernel->code;
+  kohl_args args = {.in = {src->rgb + ((size_t)g->src_top * (size_t)src->w + (size_t)g->src_left) * 3},
+                    .out = {rgb + ((size_t)g->dst_top * (size_t)fit->w + (size_t)g->dst_left) * 3}};
+  void *weights, *workspace = NULL;
   size_t bytes = code->workspace_size ? code->workspace_size(&d, kohl_threads_count(ctx->threads)) : 0;
-  kohl_status status = kohl_alloc(ctx, bytes, 1, "resizing a picture", &args.workspace);
-  if (status != KOHL_OK) return status;
-  code->run(&d, &args, ctx->threads);
-  kohl_free(ctx, args.workspace);
-  return KOHL_OK;
+  kohl_status status = kohl_fit_room_weights(ctx, room, kernel, &d, &args.in[RESIZE_WEI], &weights);
+  if (status == KOHL_OK) status = kohl_fit_room_workspace(ctx, room, bytes, &args.workspace, &workspace);
+  if (status == KOHL_OK) code->run(&d, &args, ctx->threads);
+  kohl_free(ctx, weights);
+  kohl_free(ctx, workspace);
+  return status;
+}
+
+kohl_status kohl_picture_fit_to(kohl_context *ctx, const kohl_picture *src, const kohl_fit *fit, kohl_fit_room *room,
+                                uint8_t *rgb) {
+  const char *wrong = kohl_fit_check(fit);
+  if (wrong) return kohl_fail(ctx, KOHL_USAGE, "fit to %d x %d: %s", fit->w, fit->h, wrong);
+  geometry g = geometry_of(src->h, src->w, fit);
+  if (g.p != fit->h || g.q != fit->w) fill(rgb, fit);
+  return resize(ctx, src, &g, fit, room, rgb);
 }
 
 kohl_status kohl_picture_fit(kohl_context *ctx, const kohl_picture *src, const kohl_fit *fit, kohl_picture *out) {
   memset(out, 0, sizeof *out);
-  const char *wrong = kohl_fit_check(fit);
+  const char *wrong = kohl_fit_check(fit); /* before its sides are memory */
   if (wrong) return kohl_fail(ctx, KOHL_USAGE, "fit to %d x %d: %s", fit->w, fit->h, wrong);
   *out = (kohl_picture){fit->w, fit->h, NULL, src->mode};
   kohl_status status = kohl_alloc(ctx, (size_t)fit->w * (size_t)fit->h, 3, "a fitted picture", &out->rgb);
-  if (status == KOHL_OK) {
-    geometry g = geometry_of(src->h, src->w, fit);
-    if (g.p != fit->h || g.q != fit->w) fill(out, fit->background);
-    status = resize(ctx, src, &g, fit->filter, out);
-  }
+  if (status == KOHL_OK) status = kohl_picture_fit_to(ctx, src, fit, NULL, out->rgb);
   if (status != KOHL_OK) kohl_picture_free(ctx, out);
   return status;
 }

@@ -16,6 +16,8 @@
 #include "datasets/decode.h"
 #include "kernels/picture/preprocessing.h"
 
+struct kohl_fit_room;
+
 /* NULL, or what is wrong with the numbers of a fit. */
 const char *kohl_fit_check(const kohl_fit *fit);
 
@@ -26,5 +28,10 @@ kohl_decode_want kohl_fit_want(const kohl_fit *fit);
 /* *out = src fitted, the caller's until kohl_picture_free; src is only read.  KOHL_USAGE when kohl_fit_check
  * objects; out is empty on failure.  Runs on the context's threads. */
 kohl_status kohl_picture_fit(kohl_context *ctx, const kohl_picture *src, const kohl_fit *fit, kohl_picture *out);
+
+/* The same into rgb[fit->h][fit->w][3], the caller's, which holds anything when it fails.  room (fit_room.h) keeps what
+ * the next picture of this shape can use; NULL: nothing is kept. */
+kohl_status kohl_picture_fit_to(kohl_context *ctx, const kohl_picture *src, const kohl_fit *fit,
+                                struct kohl_fit_room *room, uint8_t *rgb);
 
 #endif

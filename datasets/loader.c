@@ -63,12 +63,13 @@ kohl_status kohl_loader_bytes(kohl_context *ctx, size_t count, const kohl_prepro
   size_t draw = row + sizeof *slot->results + sizeof *slot->ok + sizeof *slot->draw + sizeof *slot->sample +
                 sizeof *slot->label; /* a row is at most 3 GiB: no sum of these overflows, the products may */
   size_t workers = thread_count(options) ? thread_count(options) : 1, worker, ring, lists;
-  bool fits = kohl_mul_size(draw, (size_t)options->batch, &ring) && kohl_mul_size(ring, ring_size(options), &ring) &&
-              kohl_add_size(options->decode_bytes, options->augment_bytes, &worker) &&
-              kohl_add_size(worker, sizeof(kohl_load_worker) + (options->bytes ? 0 : picture), &worker) &&
-              kohl_mul_size(worker, workers, &worker) && kohl_add_size(ring, worker, bytes) &&
-              kohl_mul_size(count, 1 + sizeof(bool), &lists) && kohl_add_size(*bytes, lists, bytes) &&
-              kohl_add_size(*bytes, sizeof(kohl_loader) + ring_size(options) * sizeof(kohl_slot), bytes);
+  bool fits =
+      kohl_mul_size(draw, (size_t)options->batch, &ring) && kohl_mul_size(ring, ring_size(options), &ring) &&
+      kohl_add_size(options->decode_bytes, options->augment_bytes, &worker) &&
+      kohl_add_size(worker, sizeof(kohl_load_worker) + KOHL_FIT_ROOM + (options->bytes ? 0 : picture), &worker) &&
+      kohl_mul_size(worker, workers, &worker) && kohl_add_size(ring, worker, bytes) &&
+      kohl_mul_size(count, 1 + sizeof(bool), &lists) && kohl_add_size(*bytes, lists, bytes) &&
+      kohl_add_size(*bytes, sizeof(kohl_loader) + ring_size(options) * sizeof(kohl_slot), bytes);
   if (fits) return KOHL_OK;
   return kohl_fail(ctx, KOHL_USAGE, "loader: its memory would be more than this machine can address");
 }

@@ -9,9 +9,9 @@
  * without it.  It is named once, by a warning in the order of draws, is marked in samples, and later draws of it are
  * skipped without opening it.  Past a share of bad samples the run ends.
  *
- * Memory is taken when the loader is made (kohl_loader_bytes says how much); after that only decode workers take any,
- * each at most `decode_bytes`, beyond which a picture is bad.  (The coefficients of a progressive JPEG, at most 8 bytes
- * a pixel, are libjpeg's own and not in that number.) */
+ * Memory is taken when the loader is made (kohl_loader_bytes says how much; 1 MiB of each worker is for resizing);
+ * after that only decode workers take any, each at most `decode_bytes`, beyond which a picture is bad.  (The
+ * coefficients of a progressive JPEG, at most 8 bytes a pixel, are libjpeg's own and not in that number.) */
 #ifndef KOHL_DATASETS_LOADER_H
 #define KOHL_DATASETS_LOADER_H
 

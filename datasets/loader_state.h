@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "datasets/fit_room.h"
 #include "datasets/loader.h"
 
 /* What is known of a sample; guarded by the lock. */
@@ -39,6 +40,7 @@ typedef struct kohl_load_worker {
   bool refused;             /* the limit was hit by this picture */
   uint8_t *rgb;             /* a fitted picture, owned; NULL with bytes */
   void *workspace;          /* of the augmentation, owned */
+  kohl_fit_room room;
 } kohl_load_worker;
 
 struct kohl_loader {

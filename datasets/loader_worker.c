@@ -43,8 +43,8 @@ kohl_status kohl_load_worker_make(kohl_context *ctx, kohl_loader *loader, kohl_l
   worker->ctx.allocator = (kohl_allocator){counted_allocate, counted_release, worker};
   worker->ctx.log = NULL; /* callbacks are called by the caller's thread only */
   worker->ctx.cancel = NULL;
-  kohl_status status = KOHL_OK;
-  if (!loader->options.bytes) {
+  kohl_status status = kohl_fit_room_make(ctx, &worker->room);
+  if (status == KOHL_OK && !loader->options.bytes) {
     status = kohl_alloc(ctx, loader->picture_bytes, 1, "a loader's worker", &worker->rgb);
   }
   if (status == KOHL_OK && loader->options.augment) {
@@ -54,6 +54,7 @@ kohl_status kohl_load_worker_make(kohl_context *ctx, kohl_loader *loader, kohl_l
 }
 
 void kohl_load_worker_free(kohl_context *ctx, kohl_load_worker *worker) {
+  kohl_fit_room_free(ctx, &worker->room);
   kohl_free(ctx, worker->rgb);
   kohl_free(ctx, worker->workspace);
 }
@@ -63,16 +64,14 @@ static kohl_status decode(kohl_load_worker *w, size_t sample, uint8_t *rgb) {
   const kohl_samples *samples = w->loader->samples;
   const kohl_preprocessing *pre = &w->loader->pre;
   kohl_decode_want want = kohl_fit_want(&pre->fit);
-  kohl_picture picture, fitted = {0};
+  kohl_picture picture;
   char path[KOHL_SAMPLE_PATH];
   kohl_sample_path(samples, sample, path);
   w->refused = false;
   kohl_status status = samples->records ? kohl_sample_picture(&w->ctx, samples, sample, &pre->decode, &picture)
                                         : kohl_picture_read_for(&w->ctx, path, &pre->decode, &want, &picture);
-  if (status == KOHL_OK) status = kohl_picture_fit(&w->ctx, &picture, &pre->fit, &fitted);
-  if (status == KOHL_OK) memcpy(rgb, fitted.rgb, w->loader->picture_bytes);
+  if (status == KOHL_OK) status = kohl_picture_fit_to(&w->ctx, &picture, &pre->fit, &w->room, rgb);
   kohl_picture_free(&w->ctx, &picture);
-  kohl_picture_free(&w->ctx, &fitted);
   if (status == KOHL_NO_RESOURCE && w->refused) {
     return kohl_fail(&w->ctx, KOHL_BAD_INPUT, "%.800s: decoding takes more than the %zu bytes of a decode worker", path,
                      w->limit);

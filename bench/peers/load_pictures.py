@@ -10,7 +10,8 @@ A round is a pass over a set (kohl: three) behind one that is not counted; a row
 stretch to a square: kohl and Pillow with lanczos, torchvision (which has none for tensors) with antialiased bicubic
 and bilinear.  Pillow must be there, it makes the pictures; without torchvision the others go on.
 Two threads: kohl's loader with two workers; two processes of Pillow that keep their pixels to themselves; a DataLoader
-with two workers and batches of 32.  The resize's share is of the decoder's time in the same pass on one thread.
+with two workers and batches of 32.  The resize's share is of the decoder's processor time, in the same pass on one
+thread.
 """
 import argparse
 import csv
@@ -80,26 +81,26 @@ class Kohl:
 
 def pillow_one(path, what):
     size, fast = WHATS[what]
-    begin = time.perf_counter()
+    begin = time.thread_time()
     picture = Image.open(path)
     if fast:
         picture.draft("RGB", (size, size))
     picture = picture.convert("RGB")
-    middle = time.perf_counter()
+    middle = time.thread_time()
     if size:
         picture = picture.resize((size, size), Image.LANCZOS)
-    return middle - begin, time.perf_counter() - middle, picture
+    return middle - begin, time.thread_time() - middle, picture
 
 
 def torch_one(path, what, filter_name):
     size, _ = WHATS[what]
-    begin = time.perf_counter()
+    begin = time.thread_time()
     picture = decode_jpeg(read_file(path))
-    middle = time.perf_counter()
+    middle = time.thread_time()
     if size:
         mode = getattr(functional.InterpolationMode, filter_name.upper())
         picture = functional.resize(picture, [size, size], interpolation=mode, antialias=True)
-    return middle - begin, time.perf_counter() - middle, picture
+    return middle - begin, time.thread_time() - middle, picture
 
 
 def alone(files, one, *arguments):

@@ -3,4 +3,4 @@
 
 #include "kernels/resize/passes.inc"
 
-const kohl_kernel_code kohl_resize_fwd_avx512 = {accepts, NULL, NULL, workspace_size, run};
+const kohl_kernel_code kohl_resize_fwd_avx512 = {accepts, packed_size, pack, workspace_size, run};

@@ -10,6 +10,7 @@ typedef struct {
   const uint8_t *src;
   uint8_t *dst;
   kohl_resize_plan plan;
+  uint8_t *middle;
 } job;
 
 /* The sum of count bytes, `step` apart, times their weights, rounded to a byte. */
@@ -29,7 +30,7 @@ static void row_across(void *state, size_t index, size_t worker) {
   size_t rows = (size_t)j->plan.rows, c = (size_t)d->c, n = index / rows, y = index % rows + (size_t)j->plan.first_row;
   const uint8_t *src = j->src + (n * (size_t)d->h + y) * (size_t)d->src_row;
   size_t row = n * (size_t)j->plan.strips * KOHL_RESIZE_STRIP + index % rows;
-  uint8_t *dst = j->plan.middle + row * j->plan.middle_row;
+  uint8_t *dst = j->middle + row * j->plan.middle_row;
   if (axis->copy) {
     memcpy(dst, src + (size_t)d->left * c, (size_t)d->q * c);
     return;
@@ -49,7 +50,7 @@ static void row_down(void *state, size_t index, size_t worker) {
   const kohl_resize_axis *axis = &j->plan.down;
   size_t p = (size_t)d->p, n = index / p, y = index % p, bytes = (size_t)d->q * (size_t)d->c;
   size_t row = n * (size_t)j->plan.strips * KOHL_RESIZE_STRIP + (size_t)(axis->from[y] - j->plan.first_row);
-  const uint8_t *first = j->plan.middle + row * j->plan.middle_row;
+  const uint8_t *first = j->middle + row * j->plan.middle_row;
   uint8_t *dst = j->dst + index * (size_t)d->dst_row;
   if (axis->copy) {
     memcpy(dst, first, bytes);
@@ -73,8 +74,8 @@ static void row_nearest(void *state, size_t index, size_t worker) {
 }
 
 static void run(const void *desc, const kohl_args *args, kohl_threads *threads) {
-  job j = {.d = desc, .src = args->in[RESIZE_SRC], .dst = args->out[RESIZE_DST]};
-  kohl_resize_plan_make(j.d, args->workspace, threads, &j.plan);
+  job j = {desc, args->in[RESIZE_SRC], args->out[RESIZE_DST], kohl_resize_plan_of(desc, args->in[RESIZE_WEI]),
+           args->workspace};
   size_t n = (size_t)j.d->n;
   if (j.d->filter == KOHL_FILTER_NEAREST) {
     kohl_parallel(threads, row_nearest, &j, n * (size_t)j.d->p);
@@ -84,4 +85,5 @@ static void run(const void *desc, const kohl_args *args, kohl_threads *threads) 
   kohl_parallel(threads, row_down, &j, n * (size_t)j.d->p);
 }
 
-const kohl_kernel_code kohl_resize_fwd_ref = {accepts, NULL, NULL, kohl_resize_workspace, run};
+const kohl_kernel_code kohl_resize_fwd_ref = {accepts, kohl_resize_tables_size, kohl_resize_tables_pack,
+                                              kohl_resize_workspace, run};

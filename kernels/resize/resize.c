@@ -111,17 +111,23 @@ static int32_t to_fixed(double weight) {
   return (int32_t)(scaled + copysign(0.5, scaled)); /* without a branch, whose sign lobes would make unpredictable */
 }
 
+/* A kohl_resize_axis that is being filled in. */
+typedef struct {
+  int taps;
+  int32_t *from, *count, *weight;
+} filling;
+
 /* Nearest pixels: the centres are a running sum, since that is what Pillow rounds. */
-static void axis_nearest(const side *s, kohl_resize_axis *axis) {
+static void table_nearest(const side *s, filling *to) {
   double scale = side_scale(s), centre = scale * 0.5;
   for (int x = 0; x < s->start + s->out; x++, centre += scale) {
     if (x < s->start) continue;
     int from = (int)centre;
-    axis->from[x - s->start] = from < s->in ? from : s->in - 1;
+    to->from[x - s->start] = from < s->in ? from : s->in - 1;
   }
 }
 
-static void axis_weights(const side *s, kohl_resize_axis *axis, double *row) {
+static void table_weights(const side *s, filling *to, double *row) {
   double inverse = 1.0 / side_stretch(s), scale = side_scale(s);
   for (int x = 0; x < s->out; x++) {
     double centre = (x + s->start + 0.5) * scale, sum = 0.0;
@@ -134,25 +140,25 @@ static void axis_weights(const side *s, kohl_resize_axis *axis, double *row) {
     }
     for (int t = 0; t < count; t++) sum += row[t];
     if (sum == 0.0) sum = 1.0;
-    int32_t *weight = axis->weight + (size_t)x * (size_t)axis->taps;
+    int32_t *weight = to->weight + (size_t)x * (size_t)to->taps;
     for (int t = 0; t < count; t++) weight[t] = to_fixed(row[t] / sum);
-    for (int t = count; t < axis->taps; t++) weight[t] = 0;
-    axis->from[x] = from;
-    axis->count[x] = count;
+    for (int t = count; t < to->taps; t++) weight[t] = 0;
+    to->from[x] = from;
+    to->count[x] = count;
   }
 }
 
-static void axis_fill(const side *s, kohl_resize_axis *axis, double *row) {
-  if (!axis->copy) {
-    axis_weights(s, axis, row);
+static void table_fill(const side *s, filling *to, double *row) {
+  if (!side_copies(s)) {
+    table_weights(s, to, row);
     return;
   }
   for (int x = 0; x < s->out; x++) {
-    axis->from[x] = x + s->start;
-    axis->count[x] = 1;
-    axis->weight[x] = 1 << KOHL_RESIZE_BITS;
+    to->from[x] = x + s->start;
+    to->count[x] = 1;
+    to->weight[x] = 1 << KOHL_RESIZE_BITS;
   }
-  if (s->filter == KOHL_FILTER_NEAREST) axis_nearest(s, axis);
+  if (s->filter == KOHL_FILTER_NEAREST) table_nearest(s, to);
 }
 
 /* The rows of src that the window reads; the bounds grow with the output row. */
@@ -168,8 +174,7 @@ static void rows_needed(const side *s, int *first, int *rows) {
   *rows = last + count - *first;
 }
 
-/* The workspace's parts, each rounded up to 64 bytes: the two axes, each with a row of doubles to work on, the middle.
- */
+/* An axis's memory, in parts that are rounded up to 64 bytes: a row of doubles to work on, from, count, weight. */
 static size_t part(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 static size_t row_bytes(const side *s) { return part((size_t)side_taps(s) * sizeof(double)); }
@@ -179,50 +184,52 @@ static size_t axis_bytes(const side *s) {
   return row_bytes(s) + 2 * part(out * sizeof(int32_t)) + part(out * (size_t)side_taps(s) * sizeof(int32_t));
 }
 
+static filling table_at(const side *s, uint8_t *memory) {
+  size_t step = part((size_t)s->out * sizeof(int32_t));
+  uint8_t *at = memory + row_bytes(s);
+  return (filling){side_taps(s), (int32_t *)at, (int32_t *)(at + step), (int32_t *)(at + 2 * step)};
+}
+
+static kohl_resize_axis axis_at(const side *s, const uint8_t *memory) {
+  filling t = table_at(s, (uint8_t *)memory);
+  return (kohl_resize_axis){t.taps, side_copies(s), t.from, t.count, t.weight};
+}
+
+size_t kohl_resize_tables_size(const void *desc) {
+  side across = side_across(desc), down = side_down(desc);
+  return axis_bytes(&across) + axis_bytes(&down);
+}
+
+void kohl_resize_tables_pack(const void *desc, const void *weights, void *tables) {
+  (void)weights;
+  side sides[2] = {side_across(desc), side_down(desc)};
+  uint8_t *at = tables;
+  for (int i = 0; i < 2; at += axis_bytes(&sides[i++])) {
+    filling t = table_at(&sides[i], at);
+    table_fill(&sides[i], &t, (double *)at);
+  }
+}
+
 static int strips_of(int rows) { return (rows + KOHL_RESIZE_STRIP - 1) / KOHL_RESIZE_STRIP; }
 static size_t middle_row(const kohl_resize_desc *d) { return part((size_t)d->q * (size_t)d->c + 16); }
+
+kohl_resize_plan kohl_resize_plan_of(const kohl_resize_desc *d, const void *tables) {
+  side across = side_across(d), down = side_down(d);
+  kohl_resize_plan plan = {
+      axis_at(&across, tables), axis_at(&down, (const uint8_t *)tables + axis_bytes(&across)), 0, 0, 0, middle_row(d)};
+  rows_needed(&down, &plan.first_row, &plan.rows);
+  plan.strips = strips_of(plan.rows);
+  return plan;
+}
 
 size_t kohl_resize_workspace(const void *desc, size_t workers) {
   (void)workers;
   const kohl_resize_desc *d = desc;
-  side across = side_across(d), down = side_down(d);
+  side down = side_down(d);
   int first, rows;
   rows_needed(&down, &first, &rows);
   size_t middle = (size_t)d->n * (size_t)strips_of(rows) * KOHL_RESIZE_STRIP * middle_row(d);
-  if (d->filter == KOHL_FILTER_NEAREST) middle = 0;
-  return axis_bytes(&across) + axis_bytes(&down) + part(middle);
-}
-
-typedef struct {
-  side sides[2];
-  uint8_t *memory[2];
-  kohl_resize_axis *axes[2];
-} axis_job;
-
-/* Points one of the two axes at its memory and fills it. */
-static void axis_make(void *state, size_t index, size_t worker) {
-  (void)worker;
-  const axis_job *j = state;
-  const side *s = &j->sides[index];
-  size_t step = part((size_t)s->out * sizeof(int32_t));
-  uint8_t *at = j->memory[index] + row_bytes(s);
-  *j->axes[index] = (kohl_resize_axis){side_taps(s), side_copies(s), (int32_t *)at, (int32_t *)(at + step),
-                                       (int32_t *)(at + 2 * step)};
-  axis_fill(s, j->axes[index], (double *)j->memory[index]);
-}
-
-void kohl_resize_plan_make(const kohl_resize_desc *d, void *workspace, kohl_threads *threads, kohl_resize_plan *plan) {
-  side across = side_across(d), down = side_down(d);
-  uint8_t *second = (uint8_t *)workspace + axis_bytes(&across);
-  axis_job j = {{across, down}, {workspace, second}, {&plan->across, &plan->down}};
-  /* Waking a thread costs about 5 us, a weight 5 ns. */
-  bool many = (double)across.out * side_taps(&across) + (double)down.out * side_taps(&down) > 2000.0;
-  kohl_parallel(many ? threads : NULL, axis_make, &j, 2);
-  plan->middle = second + axis_bytes(&down);
-  rows_needed(&down, &plan->first_row, &plan->rows);
-  plan->strips = strips_of(plan->rows);
-  plan->middle_row = middle_row(d);
-  plan->rest = (uint8_t *)workspace + kohl_resize_workspace(d, 1);
+  return d->filter == KOHL_FILTER_NEAREST ? 0 : part(middle);
 }
 
 static int pairs_of(const kohl_resize_axis *axis, int x, bool even) {
@@ -235,10 +242,12 @@ int kohl_resize_pairs(const kohl_resize_axis *axis, int out, bool even) {
   return most;
 }
 
-int kohl_resize_most_pairs(const kohl_resize_desc *d, bool across) {
+int kohl_resize_most_taps(const kohl_resize_desc *d, bool across) {
   side s = across ? side_across(d) : side_down(d);
-  return side_taps(&s) / 2 + 1;
+  return side_taps(&s);
 }
+
+int kohl_resize_most_pairs(const kohl_resize_desc *d, bool across) { return kohl_resize_most_taps(d, across) / 2 + 1; }
 
 /* Two 16-bit numbers in one word. */
 static int32_t join(int32_t first, int32_t second) { return (int32_t)((uint32_t)second << 16 | (first & 0xffff)); }

@@ -30,9 +30,11 @@ typedef struct kohl_resize_desc {
   kohl_filter filter;
 } kohl_resize_desc;
 
-/* kohl_args of fwd: src u8 [n][h][src_row], dst u8 [n][p][dst_row]; bytes of dst beyond q * c stay as they are. */
-enum { RESIZE_SRC }; /* in */
-enum { RESIZE_DST }; /* out */
+/* kohl_args of fwd: src u8 [n][h][src_row], wei as the kernel packs them, dst u8 [n][p][dst_row]; bytes of dst beyond
+ * q * c stay as they are.  There are no stored weights: every kernel packs what follows from the desc, pack's argument
+ * is not read.  Packed weights are the same whatever n, src_row and dst_row are, and serve any number of runs. */
+enum { RESIZE_SRC, RESIZE_WEI }; /* in */
+enum { RESIZE_DST };             /* out */
 
 /* The desc of one whole picture without gaps between rows. */
 kohl_resize_desc kohl_resize_whole(int h, int w, int c, int p, int q, kohl_filter filter);
@@ -45,27 +47,31 @@ const char *kohl_resize_check(const kohl_resize_desc *d);
 typedef struct kohl_resize_axis {
   int taps;
   bool copy;
-  int32_t *from, *count, *weight;
+  const int32_t *from, *count, *weight;
 } kohl_resize_axis;
 
 /* The first pass may work on strips of this many rows; rows of the middle are padded to whole strips. */
 enum { KOHL_RESIZE_STRIP = 16 };
 
-/* What the passes of a desc share.  Rows first_row to first_row + rows - 1 of src are those that dst needs.
- * middle is u8 [n][strips * KOHL_RESIZE_STRIP][middle_row], the result of the first pass: rows of q * c bytes, at least
- * 16 bytes of padding and a multiple of 64 apart.  rest is what lies behind it in a larger workspace. */
+/* What the passes of a desc share.  Rows first_row to first_row + rows - 1 of src are those that dst needs, in `strips`
+ * strips.  ref's and passes.inc's workspace begins with the result of the first pass, u8 [n][strips *
+ * KOHL_RESIZE_STRIP][middle_row]: rows of q * c bytes, at least 16 bytes of padding and a multiple of 64 apart. */
 typedef struct kohl_resize_plan {
   kohl_resize_axis across, down;
   int first_row, rows, strips;
   size_t middle_row;
-  uint8_t *middle, *rest;
 } kohl_resize_plan;
 
-/* Bytes of workspace that kohl_resize_plan_make needs, a multiple of 64, the same for every kernel. */
-size_t kohl_resize_workspace(const void *desc, size_t workers);
+/* The two axes' tables: bytes, a multiple of 64, the same for every kernel, and what fills them.  A kernel's packed
+ * weights begin with them.  The arguments are those of kohl_kernel_code. */
+size_t kohl_resize_tables_size(const void *desc);
+void kohl_resize_tables_pack(const void *desc, const void *weights, void *tables);
 
-/* Lays the plan out in workspace and works out the weights, of the two axes at the same time.  threads may be NULL. */
-void kohl_resize_plan_make(const kohl_resize_desc *d, void *workspace, kohl_threads *threads, kohl_resize_plan *plan);
+/* The plan of a desc over its tables, which are only pointed at. */
+kohl_resize_plan kohl_resize_plan_of(const kohl_resize_desc *d, const void *tables);
+
+/* Bytes of the first pass's result, a multiple of 64. */
+size_t kohl_resize_workspace(const void *desc, size_t workers);
 
 /* An axis's weights for multiplying pairs of 16-bit numbers.  Output i is made of the source's pairs (2j, 2j + 1) with
  * `even`, else of the pairs (from + 2j, from + 2j + 1); weights outside from .. from + count - 1 are 0.  A weight w is
@@ -75,7 +81,8 @@ void kohl_resize_plan_make(const kohl_resize_desc *d, void *workspace, kohl_thre
 int kohl_resize_pairs(const kohl_resize_axis *axis, int out, bool even);
 void kohl_resize_pack(const kohl_resize_axis *axis, int out, bool even, int pairs, int32_t *packed);
 
-/* The most pairs that an output of the first or second pass can have: workspaces are sized by it. */
+/* The most taps and pairs that an output of the first or second pass can have: memory is sized by them. */
+int kohl_resize_most_taps(const kohl_resize_desc *d, bool across);
 int kohl_resize_most_pairs(const kohl_resize_desc *d, bool across);
 
 extern const kohl_op kohl_resize_op;

@@ -85,6 +85,8 @@ static const char *const resize_fixed[] = {"h=1 w=1",
                                            "h=23 w=31 p=17 q=5 filter=0 src_gap=3",
                                            "h=50 w=70 p=24 q=24 p_full=32 q_full=45 top=4 left=10",
                                            "h=20 w=20 p=8 q=9 p_full=20 q_full=20 top=5 left=6",
+                                           "n=2 h=75 w=131 p=44 q=59 filter=4 dst_gap=1",
+                                           "h=97 w=90 p=40 q=43 p_full=44 q_full=57 top=3 left=11 filter=3",
                                            NULL};
 
 static void resize_draw(case_problem *problem, uint64_t *random) {
@@ -121,6 +123,9 @@ static const char *resize_layout(const case_problem *problem, kohl_direction dir
   const char *wrong = kohl_resize_check(&d);
   if (wrong) return wrong;
   out->in[RESIZE_SRC] = case_tensor_make("src", (size_t)d.n * (size_t)d.h, d.w * d.c, d.src_row);
+  out->in[RESIZE_WEI] = case_tensor_make("wei", 1, 1, 0); /* nothing is stored: packed from the desc */
+  out->in[RESIZE_WEI].type = CASE_U8;
+  out->in[RESIZE_WEI].weights = true;
   out->out[RESIZE_DST] = case_tensor_make("dst", (size_t)d.n * (size_t)d.p, d.q * d.c, d.dst_row);
   out->in[RESIZE_SRC].type = out->out[RESIZE_DST].type = CASE_U8;
   double taps = 2.0 + 6.0 * fmax(1.0, (double)d.w / d.q_full), rows = (double)d.h + d.p;

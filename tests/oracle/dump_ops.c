@@ -45,6 +45,7 @@ static bool resize(kohl_context *ctx, const char *line) {
   kohl_resize_desc d = kohl_resize_whole(h, w, 3, p, q, filter);
   const kohl_kernel *kernel = kohl_kernel_choose(ctx, &kohl_resize_op, KOHL_FWD, &d);
   kohl_args args = {.in = {src}};
+  void *packed = NULL;
   kohl_status status = kernel ? KOHL_OK : KOHL_USAGE;
   size_t bytes = kernel ? (size_t)p * (size_t)q * 3 : 0;
   if (kernel) status = kohl_alloc(ctx, bytes, 1, "the result", &args.out[RESIZE_DST]);
@@ -52,8 +53,14 @@ static bool resize(kohl_context *ctx, const char *line) {
     size_t size = kernel->code->workspace_size(&d, kohl_threads_count(ctx->threads));
     status = kohl_alloc(ctx, size, 1, "the workspace", &args.workspace);
   }
-  if (status == KOHL_OK && right) kernel->code->run(&d, &args, ctx->threads);
+  if (status == KOHL_OK) status = kohl_alloc(ctx, kernel->code->packed_size(&d), 1, "the weights", &packed);
+  if (status == KOHL_OK && right) {
+    kernel->code->pack(&d, NULL, packed);
+    args.in[RESIZE_WEI] = packed;
+    kernel->code->run(&d, &args, ctx->threads);
+  }
   if (right) answer(ctx, status, args.out[RESIZE_DST], bytes);
+  kohl_free(ctx, packed);
   kohl_free(ctx, args.workspace);
   kohl_free(ctx, args.out[RESIZE_DST]);
   kohl_free(ctx, src);

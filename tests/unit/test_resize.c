@@ -24,10 +24,14 @@ static void run(const kohl_kernel *kernel, const void *desc, const void *src, vo
   const kohl_kernel_code *code = kernel->code;
   ck_assert_ptr_null(code->accepts(desc));
   size_t bytes = code->workspace_size ? code->workspace_size(desc, kohl_threads_count(threads)) : 0;
-  kohl_args args = {.in = {src}, .out = {dst}, .workspace = exactly(bytes)};
+  void *packed = exactly(code->packed_size ? code->packed_size(desc) : 0);
+  kohl_args args = {.in = {src, packed}, .out = {dst}, .workspace = exactly(bytes)};
   memset(args.workspace, 0xa5, bytes); /* nothing may depend on a clean workspace */
+  if (code->pack) memset(packed, 0xa5, code->packed_size(desc));
+  if (code->pack) code->pack(desc, NULL, packed);
   code->run(desc, &args, threads);
   free(args.workspace);
+  free(packed);
 }
 
 static const kohl_kernel *ref_of(const kohl_op *op) { return &op->kernels[op->count - 1]; }
@@ -167,9 +171,9 @@ START_TEST(packed_weights_are_the_weights) {
     kohl_resize_desc d = kohl_resize_whole(1 + (int)draw(90), 1 + (int)draw(90), 3, 1, 1 + (int)draw(400),
                                            (kohl_filter)(1 + draw(KOHL_FILTERS - 1)));
     bool even = draw(2) != 0;
-    void *workspace = exactly(kohl_resize_workspace(&d, 1));
-    kohl_resize_plan plan;
-    kohl_resize_plan_make(&d, workspace, NULL, &plan);
+    void *tables = exactly(kohl_resize_tables_size(&d));
+    kohl_resize_tables_pack(&d, NULL, tables);
+    kohl_resize_plan plan = kohl_resize_plan_of(&d, tables);
     const kohl_resize_axis *axis = &plan.across;
     int pairs = kohl_resize_pairs(axis, d.q, even);
     ck_assert_int_le(pairs, kohl_resize_most_pairs(&d, true));
@@ -186,7 +190,7 @@ START_TEST(packed_weights_are_the_weights) {
       }
     }
     free(packed);
-    free(workspace);
+    free(tables);
   }
   ck_assert_int_lt(largest, 3 << KOHL_RESIZE_BITS >> 1);
 }
