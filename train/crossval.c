@@ -323,7 +323,7 @@ static kohl_status begin(crossval *v) {
     status = kohl_alloc(v->ctx, o->override_count + 2, sizeof *v->overrides, "overrides", &v->overrides);
   }
   if (status != KOHL_OK) return status;
-  return o->resume ? go_on(v) : kohl_run_open(v->ctx, o->run, false);
+  return o->resume ? go_on(v) : kohl_run_open(v->ctx, o->run, false, false);
 }
 
 kohl_status kohl_crossval(kohl_context *ctx, const kohl_train_options *options, int folds, kohl_crossval_result *out) {

@@ -141,7 +141,7 @@ static void name_watched(kohl_run *run) {
 static kohl_status prepare(kohl_run *run) {
   const kohl_train_options *o = run->options;
   kohl_status status = kohl_run_setup(run);
-  if (status == KOHL_OK) status = kohl_run_open(run->ctx, o->run, o->resume);
+  if (status == KOHL_OK) status = kohl_run_open(run->ctx, o->run, o->resume, o->recipe != NULL);
   bool goes_on = status == KOHL_OK && o->resume && kohl_checkpoint_exists(o->run);
   if (status == KOHL_OK && !goes_on) status = kohl_run_write_lists(run);
   if (status != KOHL_OK) return status;
@@ -187,6 +187,9 @@ kohl_status kohl_train(kohl_context *ctx, const kohl_train_options *options, koh
   run.result.steps = run.place.step;
   run.result.best_epoch = (int)run.place.best_epoch;
   if (out) *out = run.result;
+  char error[KOHL_ERROR_TEXT]; /* what closes the run may fail too, for the same reason */
+  memcpy(error, ctx->error, sizeof error);
   free_run(&run);
+  memcpy(ctx->error, error, sizeof error);
   return status;
 }

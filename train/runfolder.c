@@ -30,11 +30,12 @@ static kohl_status check_empty(kohl_context *ctx, const char *folder) {
   return status;
 }
 
-kohl_status kohl_run_open(kohl_context *ctx, const char *folder, bool resume) {
+kohl_status kohl_run_open(kohl_context *ctx, const char *folder, bool resume, bool again) {
   if (resume) {
     char path[KOHL_RUN_PATH];
     kohl_status status = kohl_run_path(ctx, folder, "recipe.yaml", path);
     if (status != KOHL_OK || access(path, F_OK) == 0) return status;
+    if (again && access(folder, W_OK) == 0) return KOHL_OK;
     return kohl_fail(ctx, KOHL_USAGE, "%s: no run to resume: recipe.yaml is missing", folder);
   }
   if (mkdir(folder, 0777) == 0) return KOHL_OK;

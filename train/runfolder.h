@@ -10,8 +10,8 @@ enum { KOHL_RUN_PATH = 4096 };
 kohl_status kohl_run_path(kohl_context *ctx, const char *folder, const char *name, char path[KOHL_RUN_PATH]);
 
 /* A new run: makes the folder, or takes an empty one; anything else there is KOHL_USAGE.  resume: it must exist and
- * hold a recipe.yaml. */
-kohl_status kohl_run_open(kohl_context *ctx, const char *folder, bool resume);
+ * hold a recipe.yaml; with `again` it may be without, as a run leaves it that was killed before it wrote one. */
+kohl_status kohl_run_open(kohl_context *ctx, const char *folder, bool resume, bool again);
 
 /* Text that grows; the first failure stays in status.  Begins as {.ctx = ctx}; freed by kohl_text_free. */
 typedef struct kohl_text {

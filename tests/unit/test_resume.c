@@ -124,6 +124,10 @@ START_TEST(resume_checks_what_it_goes_on_from) {
   ck_assert_ptr_nonnull(strstr(kohl_context_error(ctx), "another recipe"));
   ck_assert_int_eq(fit_train(ctx, "absent", true, NULL, NULL), KOHL_USAGE);
   ck_assert_ptr_nonnull(strstr(kohl_context_error(ctx), "no run to resume"));
+  fit_make_folder("killed"); /* before it had written its recipe */
+  fit_write_text("killed/train.csv", "path,label\n");
+  ck_assert_int_eq(fit_train(ctx, "killed", false, "epochs=1", NULL), KOHL_USAGE);
+  fit_ok(ctx, fit_train(ctx, "killed", true, "epochs=1", NULL));
   /* a damaged last.ckpt: the one before it is taken; more epochs are allowed */
   size_t bytes;
   char *text = fit_load("short/last.ckpt", &bytes);
