@@ -326,7 +326,8 @@ def main():
         check_lists(tree.root)
         os.mkdir(os.path.join(folder, "copies"))
         check_copies(os.path.join(folder, "copies"))
-    lap("the rest")
+        lap("the rest")
+    lap("removed")
     print(f"# all: {last - begin:.1f} s")
     sys.exit(failures != 0)
 
