@@ -56,7 +56,7 @@ class Recipe:
         for phase in self.phases:
             insist("optimizer", phase["optimizer"]["name"], "rmsprop")
             insist("epsilon_place", phase["optimizer"]["epsilon_place"], "outside")
-            for key in ("momentum", "weight_decay", "clip_norm", "ema"):
+            for key in ("momentum", "weight_decay", "clip_norm"):
                 insist(key, number(phase["optimizer"][key]), 0)
             insist("batch_norm", phase.get("batch_norm", "frozen"), "frozen")
             insist("schedule", phase.get("schedule", {}).get("name", "constant"), "constant")

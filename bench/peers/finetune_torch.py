@@ -213,6 +213,9 @@ class Tuner:
         self.rate, self.decay, self.step = number(o["lr"]), number(o["decay"]), 0
         self.optimizer = torch.optim.RMSprop(parameters, lr=self.rate, alpha=number(o["rho"]), eps=number(o["epsilon"]),
                                              foreach=True)
+        # a moving average of the weights, as kohl's optimizer.ema: it is judged, kept, and begins the next phase
+        self.parameters, self.share = parameters, number(o["ema"])
+        self.average = [p.detach().clone() for p in parameters] if self.share else None
 
     @torch.no_grad()
     def frozen(self, x):
@@ -260,7 +263,17 @@ class Tuner:
             loss = F.cross_entropy(said, self.labels[self.draws[places]], self.weights, reduction="sum")
             (loss / len(places)).backward()
             self.optimizer.step()
+            if self.average:
+                torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - self.share)
             self.step += 1
+
+    @torch.no_grad()
+    def swap(self):
+        """Exchanges the weights with their average; a second call undoes it."""
+        for weight, mean in zip(self.parameters, self.average or ()):
+            other = weight.clone()
+            weight.copy_(mean)
+            mean.copy_(other)
 
     @torch.no_grad()
     def judge(self, kept, labels):
@@ -293,12 +306,15 @@ class Tuner:
         kept_validation, key = self.kept(self.val_pictures), self.recipe.all["best"]
         for epoch in range(1, phase["epochs"] + 1):
             self.epoch(kept)
+            self.swap()
             accuracy, balanced, loss, _ = self.judge(kept_validation, self.val_labels)
             figure = {"val_accuracy": accuracy, "val_balanced_accuracy": balanced, "val_loss": -loss}[key]
             self.rows.append({"phase": index, "accuracy": accuracy, "balanced": balanced, "figure": figure,
                               "end": time.perf_counter() - self.begun})
             if self.best is None or figure > self.best[0]:
                 self.best = figure, self.state()
+            if epoch < phase["epochs"]:
+                self.swap()
             if progress:
                 print(f"# pytorch phase {index + 1} epoch {epoch}: accuracy {accuracy:.4f}, balanced {balanced:.4f}, "
                       f"loss {loss:.4f}", flush=True)
