@@ -95,6 +95,7 @@ static kohl_status build(builder *b, const kohl_recipe *recipe, int classes) {
   params.size[2] = shape.c;
   kohl_status status = add(b, KOHL_LAYER_input, "input", &params);
   if (status == KOHL_OK) status = add(b, KOHL_LAYER_flatten, "flatten", &plain);
+  if (status == KOHL_OK && recipe->head.norm) status = add(b, KOHL_LAYER_batch_norm, "norm", &plain);
   for (int i = 0; i < recipe->head.dense.count && status == KOHL_OK; i++) {
     char name[32];
     snprintf(name, sizeof name, "dense%d", i + 1);

@@ -1,5 +1,5 @@
-/* The head of a recipe: pool or flatten, dense layers with ReLU, dropout, the classes' dense layer, softmax or
- * sigmoid.
+/* The head of a recipe: pool or flatten, batch-norm where asked for, dense layers with ReLU, dropout, the classes'
+ * dense layer, softmax or sigmoid.
  *
  * Two models: the frozen base, which runs once over all pictures, and the head behind it, whose input is what the base
  * gave, so that the base need not run while the head is trained.  In the end they are joined. */

@@ -141,7 +141,7 @@ typedef struct kohl_recipe {
     kohl_recipe_int variants;
   } features;
   struct {
-    kohl_recipe_word pool;
+    kohl_recipe_word pool, norm; /* norm: 0 none, 1 batch */
     kohl_recipe_list dense;
     kohl_recipe_real dropout;
   } head;

@@ -134,6 +134,8 @@ class Head(torch.nn.Module):
         widths = [channels * (1 if self.average else side[0] * side[1]), *h["dense"], classes]
         self.layers = torch.nn.ModuleList(torch.nn.Linear(a, b) for a, b in zip(widths, widths[1:]))
         self.dropout = torch.nn.Dropout(number(h["dropout"]))
+        # epsilon and momentum of Keras, as kohl's layer has them
+        self.norm = torch.nn.BatchNorm1d(widths[0], 1e-3, 0.01) if h.get("norm", "none") == "batch" else None
         for layer in self.layers:  # Keras's, as the recipe was published
             torch.nn.init.xavier_uniform_(layer.weight)
             torch.nn.init.zeros_(layer.bias)
@@ -142,6 +144,7 @@ class Head(torch.nn.Module):
         return x.mean((2, 3)) if self.average else x.flatten(1)
 
     def forward(self, x):
+        x = self.norm(x) if self.norm else x
         for layer in self.layers[:-1]:
             x = F.relu(layer(x), inplace=True)
         return self.layers[-1](self.dropout(x))

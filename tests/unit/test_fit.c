@@ -246,7 +246,7 @@ START_TEST(other_heads) {
   static const char *const sets[] = {
       "head.pool=global_avg",     "head.pool=global_max", "head.dense=[]",
       "head.dense=[8,8]",         "data.validation=0",    "loss.weights_divide_by=weights",
-      "loss.label_smoothing=0.1", "loss.name=sigmoid"};
+      "loss.label_smoothing=0.1", "loss.name=sigmoid",    "head.norm=batch"};
   kohl_context *ctx = fit_context(2);
   for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
     char run[32], best[64];

@@ -116,7 +116,7 @@ START_TEST(phases_resume) {
       {NULL},
       {"augment.rotation=20", "augment.zoom=[0.9, 1.1]", "features.variants=2", "accumulate=2"},
       {"augment.rotation=20", "augment.horizontal_flip=true", "phases.2.begin=best", "data.oversample=25",
-       "optimizer.ema=0.5", "phases.1.stop.patience=1"},
+       "optimizer.ema=0.5", "phases.1.stop.patience=1", "head.norm=batch"},
   };
   static const long polls[] = {100, 170, 290, 330, 400, 520};
   kohl_context *ctx = fit_context(2), *other = fit_context(3);
