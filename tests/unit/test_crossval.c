@@ -164,7 +164,7 @@ START_TEST(goes_on_with_the_fold_at_hand) {
   fit_ok(ctx, kohl_crossval(ctx, &options, 3, &whole));
   int stopped = 0;
   for (size_t i = 0; i < sizeof polls / sizeof *polls; i++) {
-    char run[32], a[64], b[64];
+    char run[24], a[64], b[64];
     snprintf(run, sizeof run, "part%zu", i);
     options = options_of(run);
     fit_polls_left = polls[i];
