@@ -26,10 +26,6 @@ static char *page;
 #define says(text) ck_assert_msg(strstr(page, text) != NULL, "no '%s' in the page", text)
 #define says_not(text) ck_assert_msg(strstr(page, text) == NULL, "'%s' is in the page", text)
 
-/* Asked by LeakSanitizer: fontconfig, below Cairo, keeps patterns that only its end would free. */
-__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void) { return "leak:libfontconfig"; }
-
 static void open_context(void) {
   kohl_context_options options = kohl_context_options_default();
   options.threads = 1;
