@@ -38,7 +38,8 @@ kohl_status kohl_phase_begin(kohl_run *run) {
 void kohl_phase_free(kohl_run *run) {
   kohl_update_destroy(run->update);
   kohl_accumulate_destroy(run->sum);
-  kohl_session_destroy(run->session);
+  kohl_session_destroy(run->session); /* before the feed: it borrows a model of it */
+  kohl_feed_close(run);               /* before the order: its loader's workers read that */
   kohl_free(run->ctx, run->statistics);
   kohl_free(run->ctx, run->class_weights);
   kohl_free(run->ctx, run->positive_weights);
@@ -49,7 +50,6 @@ void kohl_phase_free(kohl_run *run) {
   run->session = NULL;
   run->statistics = run->class_weights = run->positive_weights = run->probabilities = NULL;
   run->order = NULL;
-  kohl_feed_close(run);
 }
 
 static kohl_status phase_path(kohl_run *run, char path[KOHL_RUN_PATH]) {
