@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernels/core/alloc.h"
+#include "train/recipe.h"
 
 enum { QUOTED = 200 }; /* bytes of a value in an error text */
 
@@ -16,28 +17,6 @@ typedef struct marker {
   int base;     /* the base's last node */
   bool *chosen; /* [graph->count], owned */
 } marker;
-
-/* Whether text is as the pattern says; * is any text, ? any byte.  Going back to the last * only is enough: an earlier
- * one could not reach further. */
-static bool matches(const char *pattern, const char *text) {
-  const char *star = NULL, *from = NULL;
-  while (*text) {
-    if (*pattern == '*') {
-      star = pattern++;
-      from = text;
-    } else if (*pattern == '?' || *pattern == *text) {
-      pattern++;
-      text++;
-    } else if (star) {
-      pattern = star + 1;
-      text = ++from;
-    } else {
-      return false;
-    }
-  }
-  while (*pattern == '*') pattern++;
-  return !*pattern;
-}
 
 /* The first of several names between commas, without the blanks around it, into name, cut where it is longer than any
  * layer's; returns what comes behind the comma, or NULL. */
@@ -59,7 +38,7 @@ static kohl_status choose_names(marker *m, const char *list, const char *where, 
     int index, found = 0;
     list = next_name(list, name);
     for (size_t i = 0; i < m->graph->count; i++) {
-      if (!matches(name, m->graph->nodes[i].name)) continue;
+      if (!kohl_recipe_patterns_match(name, m->graph->nodes[i].name)) continue;
       m->chosen[i] = value;
       found++;
     }
@@ -129,12 +108,12 @@ static void walk(const kohl_graph *graph, int output, place *places, int *stack)
 }
 
 /* Chooses the last `want` layers of the base. */
-static kohl_status choose_ordered(marker *m, unsigned long want, place *places) {
+static kohl_status choose_ordered(marker *m, int want, place *places) {
   size_t count = (size_t)m->base + 1;
-  unsigned long have = 0;
+  int have = 0;
   for (size_t i = 1; i < count; i++) have += places[i].depth >= 0 && !places[i].joined;
   if (want < 1 || want > have) {
-    return kohl_fail(m->ctx, KOHL_BAD_INPUT, "%s: '%.*s', expected 1 to %lu, the layers of the base", m->where, QUOTED,
+    return kohl_fail(m->ctx, KOHL_BAD_INPUT, "%s: '%.*s', expected 1 to %d, the layers of the base", m->where, QUOTED,
                      m->train, have);
   }
   qsort(places, count, sizeof *places, by_place);
@@ -150,15 +129,10 @@ static kohl_status choose_ordered(marker *m, unsigned long want, place *places) 
   return KOHL_OK;
 }
 
-static kohl_status choose_last(marker *m, const char *number) {
+static kohl_status choose_last(marker *m, int last) {
   size_t edges = 1;
   int *readers = NULL, *stack = NULL;
   place *places = NULL;
-  char *end;
-  if (*number < '0' || *number > '9' || (strtoul(number, &end, 10), *end)) {
-    return kohl_fail(m->ctx, KOHL_BAD_INPUT, "%s: '%.*s', expected 'last N' with a number of layers", m->where, QUOTED,
-                     m->train);
-  }
   for (int i = 0; i <= m->base; i++) edges += (size_t)m->graph->nodes[i].input_count;
   kohl_status status = kohl_alloc(m->ctx, m->graph->count, sizeof *readers, "the order of layers", &readers);
   if (status == KOHL_OK) status = kohl_alloc(m->ctx, edges, sizeof *stack, "the order of layers", &stack);
@@ -168,7 +142,7 @@ static kohl_status choose_last(marker *m, const char *number) {
     count_readers(m->graph, readers);
     measure(m->graph, m->base, readers, places);
     walk(m->graph, m->base, places, stack);
-    status = choose_ordered(m, strtoul(number, NULL, 10), places);
+    status = choose_ordered(m, last, places);
   }
   kohl_free(m->ctx, places);
   kohl_free(m->ctx, stack);
@@ -191,19 +165,23 @@ static kohl_status choose_from(marker *m, const char *name) {
 static kohl_status choose(marker *m) {
   const char *train = m->train;
   for (size_t i = 0; i < m->graph->count; i++) m->chosen[i] = (int)i > m->base;
-  if (!strcmp(train, "head")) {
-    if (m->graph->base_output >= 0) return KOHL_OK;
-    return kohl_fail(m->ctx, KOHL_BAD_INPUT, "%s: 'head', but the network has none, expected 'all' or layers of it",
-                     m->where);
+  kohl_recipe_train what;
+  if (!kohl_recipe_train_read(train, &what)) {
+    return kohl_fail(m->ctx, KOHL_BAD_INPUT,
+                     "%s: '%.*s', expected head, all, last N, from LAYER or names of layers between commas", m->where,
+                     QUOTED, train);
   }
-  if (!strcmp(train, "all")) {
-    for (size_t i = 0; i < m->graph->count; i++) m->chosen[i] = true;
-    return KOHL_OK;
+  switch (what.kind) {
+    case KOHL_TRAIN_ALL:
+      for (size_t i = 0; i < m->graph->count; i++) m->chosen[i] = true;
+      return KOHL_OK;
+    case KOHL_TRAIN_LAST: return choose_last(m, what.last);
+    case KOHL_TRAIN_FROM: return choose_from(m, what.text);
+    case KOHL_TRAIN_PATTERNS: return choose_names(m, train, m->where, true);
+    default: break;
   }
-  if (!strncmp(train, "last ", 5)) return choose_last(m, train + 5);
-  if (!strncmp(train, "from ", 5)) return choose_from(m, train + 5);
-  if (*train) return choose_names(m, train, m->where, true);
-  return kohl_fail(m->ctx, KOHL_BAD_INPUT, "%s: '', expected head, all, last N, from LAYER or names of layers",
+  if (m->graph->base_output >= 0) return KOHL_OK;
+  return kohl_fail(m->ctx, KOHL_BAD_INPUT, "%s: 'head', but the network has none, expected 'all' or layers of it",
                    m->where);
 }
 

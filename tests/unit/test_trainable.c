@@ -70,16 +70,16 @@ END_TEST
 START_TEST(errors) {
   kohl_graph *graph = graph_build("vgg19", NULL);
   refused(graph, "last 22", NULL, KOHL_BAD_INPUT, "'last 22', expected 1 to 21");
-  refused(graph, "last 99999999999999999999999", NULL, KOHL_BAD_INPUT, "expected 1 to 21");
-  refused(graph, "last 0", NULL, KOHL_BAD_INPUT, "'last 0', expected 1 to 21");
-  refused(graph, "last -1", NULL, KOHL_BAD_INPUT, "'last -1', expected 'last N'");
-  refused(graph, "last 4x", NULL, KOHL_BAD_INPUT, "'last 4x', expected 'last N'");
-  refused(graph, "last ", NULL, KOHL_BAD_INPUT, "'last ', expected 'last N'");
+  refused(graph, "last 99999999999999999999999", NULL, KOHL_BAD_INPUT, "expected head, all, last N, from LAYER");
+  refused(graph, "last 0", NULL, KOHL_BAD_INPUT, "expected head, all, last N, from LAYER");
+  refused(graph, "last -1", NULL, KOHL_BAD_INPUT, "expected head, all, last N, from LAYER");
+  refused(graph, "last 4x", NULL, KOHL_BAD_INPUT, "expected head, all, last N, from LAYER");
+  refused(graph, "last ", NULL, KOHL_BAD_INPUT, "expected head, all, last N, from LAYER");
   refused(graph, "", NULL, KOHL_BAD_INPUT, "'', expected head, all");
   refused(graph, "from blok5_conv1", NULL, KOHL_USAGE, "'blok5_conv1': the network has no layer");
   refused(graph, "from fc1", NULL, KOHL_BAD_INPUT, "a layer of the head");
   refused(graph, "block5_conv1,blok4_*", NULL, KOHL_USAGE, "'blok4_*': the network has no layer");
-  refused(graph, "block5_conv1,", NULL, KOHL_USAGE, "''");
+  refused(graph, "block5_conv1,", NULL, KOHL_BAD_INPUT, "names of layers between commas");
   refused(graph, "all", "bloc5*", KOHL_USAGE, "freeze 'bloc5*': the network has no layer");
   refused(graph, "head", "fc*,predictions", KOHL_BAD_INPUT, "'head' without fc*,predictions leaves no layer");
   graph->base_output = -1;
