@@ -255,6 +255,7 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("trainable");
   TCase *tcase = tcase_create("all");
+  tcase_set_timeout(tcase, 60); /* the sanitizers are slow on large networks */
   tcase_add_checked_fixture(tcase, graph_setup, graph_teardown);
   tcase_add_test(tcase, words);
   tcase_add_test(tcase, errors);
