@@ -35,7 +35,7 @@ ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mprefer-v
 ISA_avx512vnni := $(ISA_avx512) -mavx512vnni
 isa = $(ISA_$(lastword $(subst _, ,$(basename $(notdir $1)))))
 
-LIB_ROOMS := kernels/core $(filter-out kernels/core,$(patsubst %/,%,$(sort $(dir $(wildcard kernels/*/*.c))))) nn nn/models datasets convert train train/report infer
+LIB_ROOMS := kernels/core $(filter-out kernels/core,$(patsubst %/,%,$(sort $(dir $(wildcard kernels/*/*.c))))) nn nn/models datasets convert $(patsubst %/,%,$(sort $(dir $(wildcard convert/*/*.c)))) train train/report infer
 LIB_SRC := $(foreach d,$(LIB_ROOMS),$(wildcard $d/*.c))
 CLI_SRC := $(wildcard cli/*.c)
 CHECK_SRC := $(wildcard tests/kernelcheck/*.c)

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "convert/format.h"
-#include "convert/keras_config.h"
-#include "convert/keras_order.h"
+#include "convert/keras/config.h"
+#include "convert/keras/order.h"
 #include "convert/labels.h"
 #include "convert/values.h"
 

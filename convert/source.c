@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "convert/format.h"
-#include "convert/hdf5.h"
+#include "convert/hdf5/hdf5.h"
 
 kohl_status kohl_source_open(kohl_context *ctx, const char *path, kohl_source *source) {
   const char *what;

@@ -2,7 +2,7 @@
 #ifndef KOHL_CONVERT_SOURCE_H
 #define KOHL_CONVERT_SOURCE_H
 
-#include "convert/keras_h5.h"
+#include "convert/keras/h5.h"
 #include "nn/safetensors.h"
 
 /* One of the two is open. */

@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 #include "convert/convert.h"
-#include "convert/hdf5.h"
-#include "convert/keras_h5.h"
+#include "convert/hdf5/hdf5.h"
+#include "convert/keras/h5.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 int LLVMFuzzerInitialize(int *argc, char ***argv);

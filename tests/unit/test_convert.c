@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "convert/convert.h"
-#include "convert/keras_names.h"
+#include "convert/names.h"
 
 static kohl_context *ctx;
 static char folder[64], in_path[128], out_path[128], labels_path[128], logged[512];

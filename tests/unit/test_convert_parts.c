@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "convert/keras_names.h"
+#include "convert/names.h"
 #include "convert/labels.h"
 #include "convert/sandbox.h"
 #include "convert/values.h"

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "convert/convert.h"
-#include "convert/keras_names.h"
+#include "convert/names.h"
 #include "convert/presets.h"
 
 static kohl_context *ctx;

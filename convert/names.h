@@ -1,10 +1,10 @@
 /* Tensor names as Keras writes them, "<layer>/<kind>" with an optional ":0", sorted for finding; a .h5 file has its own
- * words for the two (keras_h5.h).
+ * words for the two (keras/h5.h).
  *
  * Layers that Keras numbers by itself (conv2d, dense) may begin anywhere in a file that was saved again; they are
- * renamed to what the network calls them.  Not here: shapes and values (keras_match.h, values.h). */
-#ifndef KOHL_CONVERT_KERAS_NAMES_H
-#define KOHL_CONVERT_KERAS_NAMES_H
+ * renamed to what the network calls them.  Not here: shapes and values (match.h, values.h). */
+#ifndef KOHL_CONVERT_NAMES_H
+#define KOHL_CONVERT_NAMES_H
 
 #include "convert/presets.h"
 #include "convert/source.h"

@@ -1,6 +1,6 @@
-/* Paths and attributes of an HDF5 file; see hdf5_file.h.  Nothing is followed, opened or read before its kind and
+/* Paths and attributes of an HDF5 file; see file.h.  Nothing is followed, opened or read before its kind and
  * size are known; every result of the library is checked, and every handle closed on every way out. */
-#include "convert/hdf5_file.h"
+#include "convert/hdf5/file.h"
 
 #ifdef KOHL_HDF5
 #include <string.h>

@@ -1,6 +1,6 @@
-/* Order instead of names; see keras_order.h.  Keras lists layers by depth, which in Inception-v3 is not the order of
+/* Order instead of names; see order.h.  Keras lists layers by depth, which in Inception-v3 is not the order of
  * creation that its numbers follow; every other network here has one order. */
-#include "convert/keras_order.h"
+#include "convert/keras/order.h"
 
 #include <string.h>
 

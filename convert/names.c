@@ -1,6 +1,6 @@
-/* Keras's tensor names; see keras_names.h.  Renaming sorts the layers of one prefix by number: the k-th of the file is
+/* Keras's tensor names; see names.h.  Renaming sorts the layers of one prefix by number: the k-th of the file is
  * the k-th of the network, because Keras numbers in the order of creation whatever it counted before. */
-#include "convert/keras_names.h"
+#include "convert/names.h"
 
 #include <stdio.h>
 #include <string.h>

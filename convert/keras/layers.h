@@ -2,7 +2,7 @@
 #ifndef KOHL_CONVERT_KERAS_LAYERS_H
 #define KOHL_CONVERT_KERAS_LAYERS_H
 
-#include "convert/keras_fields.h"
+#include "convert/container/json_fields.h"
 #include "nn/graph.h"
 
 /* A ZeroPadding2D: no node, but the explicit padding of the convolution or pool behind it. */

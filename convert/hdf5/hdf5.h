@@ -16,8 +16,8 @@
  * Every step of a path must be a hard link; soft and external links, external and virtual storage, filters but gzip,
  * plugins, and sizes that the file cannot hold are refused.  Paths are absolute: "/conv2d/conv2d/kernel:0".
  * One thread at a time per file. */
-#ifndef KOHL_CONVERT_HDF5_H
-#define KOHL_CONVERT_HDF5_H
+#ifndef KOHL_CONVERT_HDF5_HDF5_H
+#define KOHL_CONVERT_HDF5_HDF5_H
 
 #include "nn/safetensors.h"
 

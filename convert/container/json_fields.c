@@ -1,5 +1,5 @@
-/* Look-ups in JSON text; see keras_fields.h. */
-#include "convert/keras_fields.h"
+/* Look-ups in JSON text; see json_fields.h. */
+#include "convert/container/json_fields.h"
 
 #include <string.h>
 

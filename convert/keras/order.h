@@ -2,7 +2,7 @@
 #ifndef KOHL_CONVERT_KERAS_ORDER_H
 #define KOHL_CONVERT_KERAS_ORDER_H
 
-#include "convert/keras_match.h"
+#include "convert/match.h"
 
 /* Renames the file's layers to those of match->whole: its k-th convolution (4 dimensions), dense layer (2) and
  * batch-norm (moving_mean) to the network's k-th in Keras's order.  The numbers of each must be those of the whole

@@ -1,7 +1,7 @@
 /* Values of a JSON text by key, for configurations that are read out of order.  A range is one JSON value as text; no
  * tree is made, every look-up reads the object again. */
-#ifndef KOHL_CONVERT_KERAS_FIELDS_H
-#define KOHL_CONVERT_KERAS_FIELDS_H
+#ifndef KOHL_CONVERT_CONTAINER_JSON_FIELDS_H
+#define KOHL_CONVERT_CONTAINER_JSON_FIELDS_H
 
 #include "nn/json.h"
 

@@ -2,7 +2,7 @@
  * a number is read. */
 #include <string.h>
 
-#include "convert/hdf5_file.h"
+#include "convert/hdf5/file.h"
 #include "nn/json.h"
 
 #define QUOTE(text_) kohl_quote(text_, strlen(text_)).text

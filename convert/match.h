@@ -1,9 +1,9 @@
 /* Which tensor of a Keras file is which weight of a network, with shapes compared both ways: nothing missing, nothing
  * extra, nothing transposed.  Reads no values. */
-#ifndef KOHL_CONVERT_KERAS_MATCH_H
-#define KOHL_CONVERT_KERAS_MATCH_H
+#ifndef KOHL_CONVERT_MATCH_H
+#define KOHL_CONVERT_MATCH_H
 
-#include "convert/keras_names.h"
+#include "convert/names.h"
 #include "nn/model.h"
 
 typedef struct kohl_keras_match {

@@ -1,5 +1,5 @@
-/* Opening libhdf5; see hdf5_library.h. */
-#include "convert/hdf5_library.h"
+/* Opening libhdf5; see library.h. */
+#include "convert/hdf5/library.h"
 
 #ifdef KOHL_HDF5
 #include <dlfcn.h>
@@ -26,7 +26,7 @@ kohl_status kohl_hdf5_library_open(kohl_context *ctx, const char *path, kohl_hdf
                      KOHL_HDF5);
 #define CALL(name) \
   if (!status) status = find(ctx, path, library, SYMBOL(name), &library->name);
-#include "convert/hdf5.def"
+#include "convert/hdf5/functions.def"
 #undef CALL
   if (status) return status;
   library->H5dont_atexit(); /* fails where it was called before, which is all right */

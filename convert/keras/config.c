@@ -1,12 +1,12 @@
-/* model_config to a graph; see keras_config.h.  {"class_name": "Sequential" | "Functional" | "Model", "config":
+/* model_config to a graph; see config.h.  {"class_name": "Sequential" | "Functional" | "Model", "config":
  * {"layers": [{"class_name", "config": {"name", ...}, "inbound_nodes"}], "output_layers"}}.  What a field means stands
  * in Keras's documentation of the layer; anything that we could only compute differently is refused. */
-#include "convert/keras_config.h"
+#include "convert/keras/config.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "convert/keras_layers.h"
+#include "convert/keras/layers.h"
 
 #define QUOTE(text_) kohl_quote(text_, strlen(text_)).text
 

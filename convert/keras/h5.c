@@ -1,12 +1,12 @@
-/* The layout of Keras's legacy .h5; see keras_h5.h.  What a tensor is called has changed often ("block1_conv1_W_1:0",
+/* The layout of Keras's legacy .h5; see h5.h.  What a tensor is called has changed often ("block1_conv1_W_1:0",
  * "conv2d_1/kernel:0", "model/conv2d_1/kernel"), so that its meaning comes from the group, the order and the shapes
  * where the name does not say it. */
-#include "convert/keras_h5.h"
+#include "convert/keras/h5.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "convert/hdf5.h"
+#include "convert/hdf5/hdf5.h"
 #include "nn/json.h"
 
 enum {

@@ -4,8 +4,8 @@
 #define KOHL_CONVERT_HDF5_FILE_H
 
 #ifdef KOHL_HDF5
-#include "convert/hdf5.h"
-#include "convert/hdf5_library.h"
+#include "convert/hdf5/hdf5.h"
+#include "convert/hdf5/library.h"
 
 typedef struct kohl_hdf5_file {
   kohl_hdf5_library call;

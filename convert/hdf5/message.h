@@ -6,7 +6,7 @@
 
 #include <limits.h>
 
-#include "convert/hdf5.h"
+#include "convert/hdf5/hdf5.h"
 
 enum { KOHL_HDF5_ATTRIBUTE = 64 };
 

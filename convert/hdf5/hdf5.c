@@ -1,6 +1,6 @@
 /* The caller's side of hdf5.h: the child, requests and replies.  A reply is a stranger's word too, as libhdf5 may have
  * lost its mind over the file: sizes are compared with what was asked for before anything is allocated. */
-#include "convert/hdf5.h"
+#include "convert/hdf5/hdf5.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "convert/hdf5_message.h"
+#include "convert/hdf5/message.h"
 
 enum { POLL_MS = 200 };
 

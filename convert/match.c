@@ -1,6 +1,6 @@
-/* Names and shapes compared; see keras_match.h.  The work here is in the messages: an import that fails says what is
+/* Names and shapes compared; see match.h.  The work here is in the messages: an import that fails says what is
  * wrong with which layer and what to try. */
-#include "convert/keras_match.h"
+#include "convert/match.h"
 
 #include <stdio.h>
 #include <string.h>

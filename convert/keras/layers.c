@@ -1,6 +1,6 @@
-/* Single layers; see keras_layers.h.  What a field means stands in Keras's documentation of the layer; anything that we
+/* Single layers; see layers.h.  What a field means stands in Keras's documentation of the layer; anything that we
  * could only compute differently is refused. */
-#include "convert/keras_layers.h"
+#include "convert/keras/layers.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -10,8 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "convert/hdf5_file.h"
-#include "convert/hdf5_message.h"
+#include "convert/hdf5/file.h"
+#include "convert/hdf5/message.h"
 #include "convert/sandbox.h"
 
 bool kohl_hdf5_send(int pipe, const void *block, size_t bytes) {

@@ -13,7 +13,7 @@
 typedef struct kohl_hdf5_library {
   void *handle; /* of dlopen */
 #define CALL(name) __typeof__(name) *name;
-#include "convert/hdf5.def"
+#include "convert/hdf5/functions.def"
 #undef CALL
 } kohl_hdf5_library;
 
