@@ -18,6 +18,7 @@
   .adaptive_pool = true, .epsilon = epsilon_, .gamma = gamma_, .dropout = dropout_, .torch_statistics = true
 #define RESNET(epsilon_, keras_) \
   .epsilon = epsilon_, .gamma = true, .conv_bias = keras_, .stride_first = keras_, .torch_statistics = !keras_
+#define SLIM_RESNET .epsilon = 1e-5f, .gamma = true, .stride_last = true, .momentum = 0.997f
 #define HEAD(...) \
   { __VA_ARGS__ }
 #define RATES(...) .head_rates = {__VA_ARGS__}
@@ -77,6 +78,12 @@ kohl_status kohl_preset_find(kohl_context *ctx, const char *arch, const char *na
   kohl_preset_list(arch, 0, list, sizeof list);
   if (!list[0]) return kohl_fail(ctx, KOHL_USAGE, "%s: no published weights of this architecture are known", arch);
   return kohl_fail(ctx, KOHL_USAGE, "%s has no preset '%s', expected one of %s", arch, name ? name : "", list);
+}
+
+const kohl_preset *kohl_preset_any(const char *name) {
+  for (size_t i = 0; i < PRESET_COUNT; i++)
+    if (strcmp(presets[i].name, name) == 0) return &presets[i];
+  return NULL;
 }
 
 kohl_preprocessing kohl_preset_preprocessing(const kohl_preset *preset, int size) {
