@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "convert/base.h"
 #include "convert/keras/layers.h"
 
 #define QUOTE(text_) kohl_quote(text_, strlen(text_)).text
@@ -104,16 +105,6 @@ static kohl_status read_model(reader *r, kohl_json_range model, int *last) {
   return status ? status : find_last(r, config, last);
 }
 
-/* The last node with pixels, if nothing leads around it. */
-static int find_base(const kohl_graph *graph) {
-  int base = (int)graph->count - 1;
-  while (base >= 0 && graph->nodes[base].shape.h == 1 && graph->nodes[base].shape.w == 1) base--;
-  for (size_t i = (size_t)base + 1; base >= 0 && i < graph->count; i++)
-    for (int k = 0; k < graph->nodes[i].input_count; k++)
-      if (graph->nodes[i].inputs[k] < base) return -1;
-  return base > 0 && base + 1 < (int)graph->count ? base : -1;
-}
-
 kohl_status kohl_keras_config_read(kohl_context *ctx, const char *path, const char *json, int size, kohl_graph **out) {
   reader r = {.ctx = ctx, .size = size, .last = -1};
   int last = -1;
@@ -121,7 +112,7 @@ kohl_status kohl_keras_config_read(kohl_context *ctx, const char *path, const ch
   kohl_status status = kohl_graph_create(ctx, "keras", &r.graph);
   if (!status) status = read_model(&r, (kohl_json_range){json, strlen(json)}, &last);
   if (!status) status = kohl_graph_cut(ctx, r.graph, last, NULL, out);
-  if (!status) (*out)->base_output = find_base(*out);
+  if (!status) (*out)->base_output = kohl_convert_base(*out);
   kohl_graph_destroy(ctx, r.graph);
   kohl_free(ctx, r.pads);
   if (status == KOHL_BAD_INPUT) kohl_fail_prefix(ctx, "%s", path);
