@@ -15,7 +15,10 @@ file is read by oracle/run_source, which must give what ONNX Runtime gives for t
 Both are f32 engines that sum in different orders; of sums of N products the difference is about sqrt(N) * 2^-24 relative
 to their size, some 1e-6 after a hundred layers; mistakes of arithmetic are above 1e-3.  --small leaves the full-size
 networks out.  Needs 2 GB of memory and of the temporary folder.  Prints TAP.
+
+    onnx_models.py fixtures FOLDER          writes tests/fixtures/onnx: models and ONNX Runtime's outputs
 """
+import json
 import os
 import re
 import subprocess
@@ -242,7 +245,67 @@ def export_all(folder, small):
     return paths
 
 
+def fixtures(folder):
+    """One network with most of what there is, as different exporters write it; its input is pattern() of onnx_files.py."""
+    import networks
+    import onnxruntime
+    import torch
+    import torch.nn.functional as F
+    from torch import nn
+
+    class Small(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem, self.bn = nn.Conv2d(3, 6, 3, 2, 1, bias=False), nn.BatchNorm2d(6, eps=1e-3)
+            self.a, self.b, self.c = nn.Conv2d(6, 6, 1), nn.Conv2d(6, 6, 3, padding=1, groups=3), nn.Conv2d(6, 4, (1, 3), padding=(0, 1))
+            self.classifier = nn.Sequential(nn.Dropout(), nn.Linear(10 * 3 * 4, 8), nn.ReLU(), nn.Linear(8, 5))
+
+        def forward(self, x):
+            a = torch.unsqueeze(x[:, 0], 1) * (0.229 / 0.5) + (0.485 - 0.5) / 0.5
+            b = torch.unsqueeze(x[:, 1], 1) * (0.224 / 0.5) + (0.456 - 0.5) / 0.5
+            c = torch.unsqueeze(x[:, 2], 1) * (0.225 / 0.5) + (0.406 - 0.5) / 0.5
+            x = F.relu(self.bn(self.stem(torch.cat((a, b, c), 1))))
+            x = F.relu(self.a(F.avg_pool2d(x, 3, 1, 1)) + self.b(x))
+            x = F.max_pool2d(torch.cat((x, self.c(x)), 1), 3, 2, ceil_mode=True)
+            return self.classifier(torch.flatten(x, 1))
+
+    model, shape = networks.draw(Small(), 9), (1, 3, 12, 15)
+    h, w, c = np.indices((12, 15, 3))
+    x = (((7 * h + 13 * w + 29 * c) % 256) / np.float32(255)).astype(np.float32).transpose(2, 0, 1)[None]
+    keep = dict(training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False)
+    options = {"script9": dict(opset_version=9, dynamo=False), "script13-kept": dict(opset_version=13, dynamo=False, **keep),
+               "newer": dict(dynamo=True, external_data=False), "newer-external": dict(dynamo=True, external_data=True)}
+    outputs = {}
+    for name, how in options.items():
+        path = os.path.join(folder, name + ".onnx")
+        torch.onnx.export(model, (torch.zeros(shape),), path, input_names=["x"], **how)
+        strip(path)
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        outputs[name] = [float(v) for v in session.run(None, {"x": x})[0].ravel()]
+    with open(os.path.join(folder, "outputs.json"), "w", encoding="utf-8") as file:
+        json.dump(outputs, file, indent=1)
+
+
+def strip(path):
+    """Leaves out what exporters say about themselves, paths of this machine among it."""
+    import onnx
+    model = onnx.load(path, load_external_data=False)
+    for node in model.graph.node:
+        node.doc_string = ""
+        del node.metadata_props[:]
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
+        del value.metadata_props[:]
+    del model.graph.value_info[:]
+    del model.graph.metadata_props[:]
+    del model.metadata_props[:]
+    with open(path, "wb") as file:
+        file.write(model.SerializeToString())
+
+
 def main():
+    if sys.argv[1] == "fixtures":
+        fixtures(sys.argv[2])
+        return 0
     small = "--small" in sys.argv
     arguments = [a for a in sys.argv[1:] if a != "--small"]
     if arguments[0] == "export":
