@@ -1,9 +1,11 @@
 #include "torch_make.h"
 
 #include <check.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -111,9 +113,10 @@ const char *torch_file(const torch_bytes *bytes, size_t length) {
   static char path[32];
   static int file = -1;
   if (file < 0) {
-    char name[] = "/tmp/kohl_test_torch_XXXXXX";
-    file = mkstemp(name);
-    ck_assert(file >= 0 && unlink(name) == 0);
+    char name[64]; /* in memory, as it is written some ten thousand times */
+    snprintf(name, sizeof name, "/kohl_test_torch_%ld", (long)getpid());
+    file = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
+    ck_assert(file >= 0 && shm_unlink(name) == 0);
     snprintf(path, sizeof path, "/proc/self/fd/%d", file);
   }
   ck_assert(ftruncate(file, 0) == 0 && lseek(file, 0, SEEK_SET) == 0);
@@ -154,7 +157,8 @@ kohl_status torch_show(kohl_context *ctx, const torch_bytes *bytes, size_t lengt
   }
   if (status) {
     snprintf(text, room, "%s", kohl_context_error(ctx));
-    ck_assert(text[0] && !strchr(text, '\n') && text[strlen(text) - 1] != '.' && strstr(text, source.path));
+    ck_assert(text[0] && !strchr(text, '\n') && text[strlen(text) - 1] != '.');
+    ck_assert(status != KOHL_BAD_INPUT || strstr(text, source.path));
   }
   source.call->close(ctx, &source);
   return status;
