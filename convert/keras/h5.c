@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "convert/keras/store.h"
+#include "convert/keras/keras3.h"
 
 enum {
   MOST_PARTS = 1024,     /* of a list that Keras has split: layer_names0, layer_names1, ... */
@@ -172,18 +172,11 @@ static kohl_status check_writer(reader *r) {
   return KOHL_OK;
 }
 
+/* Without a list of layers it is Keras 3's layout, or none of Keras's. */
 static kohl_status no_layers(reader *r) {
-  static const char *const newer[] = {"/layers", "/_layer_checkpoint_dependencies"};
-  for (size_t i = 0; i < sizeof newer / sizeof newer[0]; i++) {
-    kohl_hdf5_kind kind;
-    kohl_status status = kohl_hdf5_find(r->ctx, r->file, newer[i], &kind);
-    if (status) return status;
-    if (kind == KOHL_HDF5_GROUP)
-      return kohl_fail(r->ctx, KOHL_BAD_INPUT,
-                       "%s: is a Keras 3 .weights.h5 file, expected Keras's older layout, which Keras 3 writes with "
-                       "model.save('FILE.h5')",
-                       r->source->path);
-  }
+  bool found;
+  kohl_status status = kohl_keras3_read(r->ctx, r->source, &found);
+  if (status || found) return status;
   return kohl_fail(r->ctx, KOHL_BAD_INPUT, "%s: attribute 'layer_names' is missing, expected weights saved by Keras",
                    r->source->path);
 }
@@ -210,7 +203,7 @@ static kohl_status read_layers(reader *r) {
   }
   if (!status) status = check_writer(r);
   if (!status) status = read_list(r, r->root, "layer_names", &layers);
-  if (!status && !layers.found) status = no_layers(r);
+  if (!status && !layers.found) return no_layers(r);
   for (size_t i = 0; i < layers.count && !status; i++) status = add_layer(r, layers.text[i]);
   kohl_hdf5_texts_free(r->ctx, &layers);
   return status ? status : kohl_keras_store_finish(r->ctx, r->source);
