@@ -97,11 +97,16 @@ static const char *inner_layer(const char *group, const char *weight, char text[
   return length ? text + from : group;
 }
 
-static kohl_status add_tensor(reader *r, const char *group, const char *weight, bool inside) {
+/* own: the place of a group that is one layer, or NULL. */
+static kohl_status add_tensor(reader *r, const char *group, const char *weight, bool inside,
+                              const kohl_keras_place *own) {
   char path[3 * NAME + 32], text[NAME + 1];
-  const char *slash = strrchr(weight, '/');
+  const kohl_keras_store *store = r->source->state;
+  const char *slash = strrchr(weight, '/'), *layer = group;
+  if (!own) own = kohl_keras_places_group(&store->places, group, inner_layer(group, weight, text));
+  if (inside) layer = inner_layer(group, weight, text);
   snprintf(path, sizeof path, "%s/%s/%s", r->root, group, weight);
-  return kohl_keras_store_add(r->ctx, r->source, r->root, path, inside ? inner_layer(group, weight, text) : group,
+  return kohl_keras_store_add(r->ctx, r->source, r->root, path, own ? own->node : layer,
                               find_suffix(slash ? slash + 1 : weight));
 }
 
@@ -126,6 +131,7 @@ static kohl_status add_layer(reader *r, const char *layer) {
   kohl_hdf5_kind kind;
   kohl_hdf5_texts weights = {0};
   size_t first = r->source->count;
+  const kohl_keras_store *store = r->source->state;
   snprintf(group, sizeof group, "%s/%s", r->root, layer);
   kohl_status status = kohl_hdf5_find(r->ctx, r->file, group, &kind);
   if (!status && kind != KOHL_HDF5_GROUP)
@@ -135,9 +141,10 @@ static kohl_status add_layer(reader *r, const char *layer) {
   if (!status && !weights.found)
     status = kohl_fail(r->ctx, KOHL_BAD_INPUT, "%s: layer '%s': attribute 'weight_names' is missing", r->source->path,
                        QUOTE(layer));
-  bool inside = is_model(&weights);
+  const kohl_keras_place *own = kohl_keras_places_group(&store->places, layer, layer);
+  bool inside = !own && is_model(&weights);
   for (size_t i = 0; i < weights.count && !status; i++) {
-    status = add_tensor(r, layer, weights.text[i], inside);
+    status = add_tensor(r, layer, weights.text[i], inside, own);
     if (!status) status = kohl_check_cancel(r->ctx);
   }
   if (!status && !inside && weights.count) guess_suffixes(&r->source->tensors[first], r->source->count - first);
@@ -183,11 +190,9 @@ static kohl_status no_layers(reader *r) {
 
 /* The JSON of a whole model. */
 static kohl_status read_config(reader *r) {
-  kohl_keras_store *store = r->source->state;
   kohl_hdf5_texts texts = {0};
   kohl_status status = kohl_hdf5_texts_read(r->ctx, r->file, "", "model_config", MOST_CONFIG, &texts);
-  if (!status && texts.count == 1) status = kohl_strdup(r->ctx, texts.text[0], &store->config);
-  r->source->describes = store->config != NULL;
+  if (!status && texts.count == 1) status = kohl_keras_store_config(r->ctx, r->source, "model_config", texts.text[0]);
   kohl_hdf5_texts_free(r->ctx, &texts);
   return status;
 }

@@ -151,7 +151,7 @@ static void layer_of_path(const char *path, char layer[MOST_PATH + 1]) {
 
 /* What an object's variables are, by its class and, where that is unknown, by their shapes.  Of a batch-norm with three
  * it is beta that Keras's own networks keep; that gamma is kept instead only its configuration can tell. */
-static void name_weights(const char *path, kohl_source_tensor *tensors, size_t count) {
+static void name_weights(const char *path, const kohl_keras_place *place, kohl_source_tensor *tensors, size_t count) {
   static const char *const kernel[] = {"weight", "bias"};
   static const char *const norm[] = {"gamma", "beta", "mean", "variance"};
   const char *last = strrchr(path, '/') + 1;
@@ -162,6 +162,7 @@ static void name_weights(const char *path, kohl_source_tensor *tensors, size_t c
     for (size_t i = 0; i < count; i++)
       if (tensors[i].info.dims != 1) return;
     for (size_t i = 0; i < count && count >= 2 && count <= 4; i++) tensors[i].suffix = norm[4 - count + i];
+    if (count == 3 && place && place->gamma && !place->beta) tensors[0].suffix = "gamma";
   } else if (count <= 2) {
     if (tensors[0].info.dims < 2 || (count == 2 && tensors[1].info.dims != 1)) return;
     for (size_t i = 0; i < count; i++) tensors[i].suffix = kernel[i];
@@ -203,13 +204,18 @@ static kohl_status add_variables(tree *t, const object *o) {
   snprintf(variables, sizeof variables, "%s/vars", o->path);
   kohl_status status = count_variables(t, variables, &count);
   if (status || count == 0) return status;
+  const kohl_keras_store *store = t->source->state;
+  const kohl_keras_place *place = *o->path ? kohl_keras_places_object(&store->places, o->path + 1) : NULL;
   layer_of_path(o->path, layer);
-  status = read_name(t, variables, layer);
+  if (place)
+    snprintf(layer, sizeof layer, "%s", place->node);
+  else
+    status = read_name(t, variables, layer);
   for (size_t i = 0; i < count && !status; i++) {
     snprintf(path, sizeof path, "%s/%zu", variables, i);
     status = kohl_keras_store_add(t->ctx, t->source, "", path, layer, NULL);
   }
-  if (!status && *o->path) name_weights(o->path, &t->source->tensors[first], count);
+  if (!status && *o->path) name_weights(o->path, place, &t->source->tensors[first], count);
   return status;
 }
 
