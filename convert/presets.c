@@ -79,6 +79,12 @@ kohl_status kohl_preset_find(kohl_context *ctx, const char *arch, const char *na
   return kohl_fail(ctx, KOHL_USAGE, "%s has no preset '%s', expected one of %s", arch, name ? name : "", list);
 }
 
+const kohl_preset *kohl_preset_any(const char *name) {
+  for (size_t i = 0; i < PRESET_COUNT; i++)
+    if (strcmp(presets[i].name, name) == 0) return &presets[i];
+  return NULL;
+}
+
 kohl_preprocessing kohl_preset_preprocessing(const kohl_preset *preset, int size) {
   kohl_preprocessing result = preset->preprocessing;
   if (size == 0 || size == result.fit.w) return result;

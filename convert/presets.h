@@ -19,6 +19,9 @@ typedef struct kohl_preset {
  * or says that the architecture has none. */
 kohl_status kohl_preset_find(kohl_context *ctx, const char *arch, const char *name, const kohl_preset **out);
 
+/* The first preset of that name, whatever its architectures; NULL: there is none. */
+const kohl_preset *kohl_preset_any(const char *name);
+
 /* "nsfwjs, other": the presets of an architecture whose heads have `layers` layers; "" when there are none. */
 void kohl_preset_list(const char *arch, int layers, char *text, size_t bytes);
 

@@ -42,22 +42,23 @@ typedef struct kohl_source_calls {
 } kohl_source_calls;
 
 struct kohl_source {
-  const char *path;             /* the caller's */
-  const char *format;           /* "a PyTorch file"; constant */
+  const char *path;              /* the caller's */
+  const char *format;            /* "a PyTorch file"; constant */
   const kohl_source_calls *call; /* constant */
-  void *state;                  /* the reader's */
-  kohl_source_tensor *tensors;  /* the reader's, until close */
+  void *state;                   /* the reader's */
+  kohl_source_tensor *tensors;   /* the reader's, until close */
   size_t count;
-  bool describes;           /* call->graph gives a network */
-  const char *source_text;  /* what the file says of its origin, or NULL; the reader's */
+  bool describes;          /* call->graph gives a network */
+  bool own_layers;         /* its layers have names of its own, so that it is that network whatever is asked for */
+  const char *source_text; /* what the file says of its origin, or NULL; the reader's */
   /* What the network itself does to each channel of its input before anything else, x * scale + shift (torchvision's
    * transform_input, as exported to ONNX); set by call->graph where `affine`. */
   bool affine;
   double input_scale[3], input_shift[3];
 };
 
-/* Opens a file with the reader that its bytes ask for.  Fill *source with zeros before; end with kohl_source_close, also
- * after a failure.  path must outlive it.  KOHL_BAD_INPUT names another format, or what is wrong with this one. */
+/* Opens a file with the reader that its bytes ask for.  Fill *source with zeros before; end with kohl_source_close,
+ * also after a failure.  path must outlive it.  KOHL_BAD_INPUT names another format, or what is wrong with this one. */
 kohl_status kohl_source_open(kohl_context *ctx, const char *path, kohl_source *source);
 void kohl_source_close(kohl_context *ctx, kohl_source *source);
 

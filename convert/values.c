@@ -1,87 +1,102 @@
 /* Values of foreign tensors, block of rows by block of rows, so that the largest tensor (VGG's first dense layer,
  * 411 MB) needs no copy of its own.
  *
- * Our layouts are Keras's with the last axis (output channel) first: r,s,c,k to k,r,s,c and in,out to out,in.  Both are
- * one transposition of a matrix of rows x columns. */
+ * A tensor is a matrix.  With the outputs last (Keras: r,s,c,k and in,out) its rows are inputs, which are transposed;
+ * with the outputs first (PyTorch: k,c,r,s and out,in) its rows are outputs, and within one the channels go behind the
+ * pixels. */
 #include "convert/values.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "nn/json.h"
+enum { BLOCK = 65536 };
 
 #define QUOTE(text_) kohl_quote(text_, strlen(text_)).text
 
-typedef struct scaling {
-  double scale, min;
-} scaling;
+static size_t row_length(const kohl_values *v) { return v->layout.output_first ? v->channels * v->pixels : v->outputs; }
 
-/* One JSON number; the reader does not depend on the locale. */
-static bool read_number(kohl_context *ctx, const char *text, size_t length, double *out) {
-  kohl_json json;
-  kohl_json_open(&json, ctx, text, length);
-  bool good = kohl_json_next(&json) == KOHL_JSON_NUMBER_VALUE && kohl_json_get_double(&json, out) == KOHL_OK &&
-              kohl_json_next(&json) == KOHL_JSON_END;
-  kohl_json_close(&json);
-  return good;
+/* Whole rows and whole steps of the source. */
+static size_t unit(const kohl_values *v) {
+  size_t step = v->source->tensors[v->index].step, row = row_length(v);
+  return step % row == 0 ? step : row % step == 0 ? row : row * step;
 }
 
-static kohl_status read_scaling(kohl_context *ctx, const kohl_values *values, scaling *out) {
-  const char *name = values->info->name;
-  char key[KOHL_SAFETENSORS_NAME + 8] = "q:";
-  strncat(key, name, KOHL_SAFETENSORS_NAME);
-  const kohl_safetensors_text *text = kohl_safetensors_metadata_find(values->source->safetensors, key);
-  if (!text)
-    return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: tensor '%s': dtype U8 without metadata 'q:%s', expected \"scale min\"",
-                     values->path, QUOTE(name), QUOTE(name));
-  const char *space = memchr(text->text, ' ', text->length);
-  size_t first = space ? (size_t)(space - text->text) : 0;
-  if (space && read_number(ctx, text->text, first, &out->scale) &&
-      read_number(ctx, space + 1, text->length - first - 1, &out->min))
-    return KOHL_OK;
-  return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: metadata 'q:%s': value '%s', expected two numbers \"scale min\"",
-                   values->path, QUOTE(name), kohl_quote(text->text, text->length).text);
+size_t kohl_values_block(const kohl_values *values) {
+  size_t least = unit(values);
+  return least > BLOCK ? least : BLOCK;
 }
 
-static kohl_status check(kohl_context *ctx, const kohl_values *values, const float *data, size_t count, size_t first) {
+static kohl_status check(kohl_context *ctx, const kohl_values *v, const float *data, size_t count, size_t first) {
+  const char *name = v->source->tensors[v->index].info.name;
   for (size_t i = 0; i < count; i++) {
     if (!isfinite(data[i]))
-      return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: tensor '%s': value %zu is %g, expected a finite number", values->path,
-                       QUOTE(values->info->name), first + i, (double)data[i]);
-    if (!(data[i] > values->least))
-      return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: tensor '%s': value %zu is %g, expected more than %g", values->path,
-                       QUOTE(values->info->name), first + i, (double)data[i], (double)values->least);
+      return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: tensor '%s': value %zu is %g, expected a finite number",
+                       v->source->path, QUOTE(name), first + i, (double)data[i]);
+    if (!(data[i] > v->least))
+      return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: tensor '%s': value %zu is %g, expected more than %g", v->source->path,
+                       QUOTE(name), first + i, (double)data[i], (double)v->least);
   }
   return KOHL_OK;
 }
 
-/* dst[column][row]; columns outside, so that a block of rows is written as short runs. */
-static void transpose(const kohl_values *values, const float *src, size_t first, size_t rows, size_t all_rows,
-                      size_t columns) {
-  for (size_t k = values->drop; k < columns; k++) {
-    float *dst = values->dst + (k - values->drop) * all_rows + first;
-    for (size_t r = 0; r < rows; r++) dst[r] = src[r * columns + k];
+/* Where input number i of an output stands with us: channels behind pixels. */
+static size_t place(const kohl_values *v, size_t i) {
+  return v->layout.channels_first ? i % v->pixels * v->channels + i / v->pixels : i;
+}
+
+/* Rows are inputs; outputs outside, so that a block is written as short runs. */
+static void take_inputs(const kohl_values *v, const float *src, size_t first, size_t rows) {
+  size_t inputs = v->channels * v->pixels;
+  for (size_t k = v->drop; k < v->outputs; k++) {
+    float *dst = v->dst + (k - v->drop) * inputs;
+    if (v->layout.channels_first)
+      for (size_t r = 0; r < rows; r++) dst[place(v, first + r)] = src[r * v->outputs + k];
+    else
+      for (size_t r = 0; r < rows; r++) dst[first + r] = src[r * v->outputs + k];
   }
 }
 
-kohl_status kohl_values_read(kohl_context *ctx, const kohl_values *values, float *buffer, size_t buffer_count) {
-  const kohl_tensor_info *info = values->info;
-  scaling q = {1.0, 0.0};
-  if (info->dtype == KOHL_SAFETENSORS_U8) {
-    kohl_status status = read_scaling(ctx, values, &q);
-    if (status) return status;
+/* Rows are outputs. */
+static void take_outputs(const kohl_values *v, const float *src, size_t first, size_t rows) {
+  size_t inputs = v->channels * v->pixels;
+  for (size_t r = 0; r < rows; r++) {
+    if (first + r < v->drop) continue;
+    float *dst = v->dst + (first + r - v->drop) * inputs;
+    const float *row = src + r * inputs;
+    if (!v->layout.channels_first || v->pixels == 1)
+      memcpy(dst, row, inputs * sizeof *dst);
+    else
+      for (size_t c = 0; c < v->channels; c++)
+        for (size_t p = 0; p < v->pixels; p++) dst[p * v->channels + c] = row[c * v->pixels + p];
   }
-  size_t columns = (size_t)info->shape[info->dims - 1], step = kohl_source_step(values->source, info);
-  size_t all_rows = info->bytes / kohl_safetensors_dtype_bytes(info->dtype) / columns;
-  size_t block = buffer_count / step * (step / columns); /* rows */
-  for (size_t first = 0; first < all_rows; first += block) {
-    size_t rows = all_rows - first < block ? all_rows - first : block, count = rows * columns;
-    kohl_status status = kohl_source_read(ctx, values->source, info, first * columns, count, buffer);
-    for (size_t i = 0; i < count && !status && info->dtype == KOHL_SAFETENSORS_U8; i++)
-      buffer[i] = (float)((double)buffer[i] * q.scale + q.min);
-    if (!status) status = check(ctx, values, buffer, count, first * columns);
-    if (status) return status;
-    transpose(values, buffer, first, rows, all_rows, columns);
+}
+
+static kohl_status check_dtype(kohl_context *ctx, const kohl_values *v) {
+  const kohl_source_tensor *tensor = &v->source->tensors[v->index];
+  kohl_safetensors_dtype dtype = tensor->info.dtype;
+  bool real = dtype == KOHL_SAFETENSORS_F32 || dtype == KOHL_SAFETENSORS_F16 || dtype == KOHL_SAFETENSORS_BF16 ||
+              dtype == KOHL_SAFETENSORS_F64;
+  if (real || tensor->quantised) return KOHL_OK;
+  return kohl_fail(
+      ctx, KOHL_BAD_INPUT,
+      "%s: tensor '%s': dtype %s, expected F32, F16, BF16, F64, or whole numbers with a scale and a minimum",
+      v->source->path, QUOTE(tensor->info.name), kohl_safetensors_dtype_name(dtype));
+}
+
+kohl_status kohl_values_read(kohl_context *ctx, const kohl_values *v, float *buffer, size_t buffer_count) {
+  const kohl_source_tensor *tensor = &v->source->tensors[v->index];
+  size_t row = row_length(v), least = unit(v), all = v->outputs * v->channels * v->pixels;
+  size_t block = buffer_count / least * least;
+  kohl_status status = check_dtype(ctx, v);
+  for (size_t first = 0; first < all && !status; first += block) {
+    size_t count = all - first < block ? all - first : block;
+    status = v->source->call->read(ctx, v->source, v->index, first, count, buffer);
+    for (size_t i = 0; i < count && !status && tensor->quantised; i++)
+      buffer[i] = (float)((double)buffer[i] * tensor->scale + tensor->min);
+    if (!status) status = check(ctx, v, buffer, count, first);
+    if (status) break;
+    (v->layout.output_first ? take_outputs : take_inputs)(v, buffer, first / row, count / row);
+    status = kohl_check_cancel(ctx);
   }
-  return KOHL_OK;
+  return status;
 }

@@ -1,22 +1,25 @@
-/* The values of one tensor of a foreign file, as a weight of ours: dequantised, transposed, checked. */
+/* The values of one tensor of a foreign file, as a weight of ours: dequantised, put into our order, checked. */
 #ifndef KOHL_CONVERT_VALUES_H
 #define KOHL_CONVERT_VALUES_H
 
 #include "convert/source.h"
 
 typedef struct kohl_values {
-  const char *path; /* for error texts */
-  const kohl_source *source;
-  const kohl_tensor_info *info; /* [rows.., columns] in the file: Keras puts the output channel last */
-  size_t drop;                  /* leading columns that are not taken */
-  float *dst;                   /* (columns - drop) x rows floats: the output channel first */
-  float least;                  /* every value must be greater; -INFINITY for none */
+  kohl_source *source;
+  size_t index;            /* of the tensor in the source */
+  kohl_layout layout;      /* how its numbers lie there */
+  size_t outputs;          /* in the file, dropped ones included */
+  size_t channels, pixels; /* one output has channels * pixels inputs; 1 and 1 for a row of numbers */
+  size_t drop;             /* leading outputs that are not taken */
+  float *dst;              /* [outputs - drop][pixels][channels] floats */
+  float least;             /* every value must be greater; -INFINITY for none */
 } kohl_values;
 
-/* Reads F32, F16, BF16, F64, and U8 with metadata "q:<tensor>" = "scale min": (float)(q * scale + min), worked out in
- * double.  buffer has room for at least KOHL_VALUES_BUFFER floats and for one step (kohl_source_step).  A value that is
- * not finite is KOHL_BAD_INPUT naming the tensor, its index and the value. */
-enum { KOHL_VALUES_BUFFER = 65536 };
+/* Floats the buffer needs at least. */
+size_t kohl_values_block(const kohl_values *values);
+
+/* Reads all values block by block.  buffer has room for kohl_values_block floats or more.  A value that is not finite,
+ * and whole numbers that are no quantised weights, are KOHL_BAD_INPUT naming the tensor. */
 kohl_status kohl_values_read(kohl_context *ctx, const kohl_values *values, float *buffer, size_t buffer_count);
 
 #endif

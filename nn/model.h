@@ -84,4 +84,11 @@ const char *kohl_model_task_name(kohl_model_task task);
 /* Writes the file: temporary file, CRCs, fsync, rename, fsync of the folder; the old file stays on any error. */
 kohl_status kohl_model_save(kohl_context *ctx, const kohl_model *model, const char *path);
 
+/* The same for a model whose weights have no values yet: read gives them one weight after the other, spec.count floats,
+ * so that only the largest is in memory. */
+typedef kohl_status kohl_weight_reader(kohl_context *ctx, const kohl_model *model, const kohl_weight *weight, float *out,
+                                       void *user);
+kohl_status kohl_model_save_from(kohl_context *ctx, const kohl_model *model, kohl_weight_reader *read, void *user,
+                                 const char *path);
+
 #endif

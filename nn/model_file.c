@@ -279,13 +279,27 @@ static kohl_status write_metadata(kohl_context *ctx, const kohl_model *model, ko
   return status;
 }
 
-kohl_status kohl_model_save(kohl_context *ctx, const kohl_model *model, const char *path) {
+/* The values of a weight that has none yet pass through memory of its size. */
+static kohl_status write_weight(kohl_context *ctx, const kohl_model *model, const kohl_weight *weight,
+                                kohl_weight_reader *read, void *user, kohl_safetensors_writer *writer) {
+  float *values = NULL;
+  size_t bytes = weight->spec.count * sizeof *values;
+  if (weight->data) return kohl_safetensors_write(writer, weight->data, bytes);
+  kohl_status status = kohl_alloc(ctx, weight->spec.count, sizeof *values, weight->name, &values);
+  if (status == KOHL_OK) status = read(ctx, model, weight, values, user);
+  if (status == KOHL_OK) status = kohl_safetensors_write(writer, values, bytes);
+  kohl_free(ctx, values);
+  return status;
+}
+
+kohl_status kohl_model_save_from(kohl_context *ctx, const kohl_model *model, kohl_weight_reader *read, void *user,
+                                 const char *path) {
   kohl_safetensors_writer *writer;
   kohl_status status = kohl_safetensors_writer_begin(ctx, path, &writer);
   if (status != KOHL_OK) return status;
   for (size_t i = 0; i < model->weight_count && status == KOHL_OK; i++) {
     const kohl_weight *weight = &model->weights[i];
-    status = kohl_weight_verify(ctx, model, weight);
+    if (weight->data || !read) status = kohl_weight_verify(ctx, model, weight);
     if (status == KOHL_OK) {
       status = kohl_safetensors_writer_tensor(writer, weight->name, KOHL_SAFETENSORS_F32, weight->spec.dims,
                                               weight->spec.shape);
@@ -295,9 +309,13 @@ kohl_status kohl_model_save(kohl_context *ctx, const kohl_model *model, const ch
   if (status == KOHL_OK) status = kohl_safetensors_writer_lay(writer);
   for (size_t i = 0; i < model->weight_count && status == KOHL_OK; i++) {
     const kohl_weight *weight = &model->weights[kohl_safetensors_writer_order(writer, i)];
-    status = kohl_safetensors_write(writer, weight->data, weight->spec.count * sizeof(float));
+    status = write_weight(ctx, model, weight, read, user, writer);
   }
   if (status == KOHL_OK) return kohl_safetensors_writer_finish(writer);
   kohl_safetensors_writer_abandon(writer);
   return status;
+}
+
+kohl_status kohl_model_save(kohl_context *ctx, const kohl_model *model, const char *path) {
+  return kohl_model_save_from(ctx, model, NULL, NULL, path);
 }

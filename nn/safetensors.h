@@ -94,9 +94,10 @@ kohl_status kohl_safetensors_verify(kohl_context *ctx, const kohl_safetensors *f
 kohl_status kohl_safetensors_read_f32(kohl_context *ctx, const kohl_safetensors *file, const kohl_tensor_info *info,
                                       float *out, size_t count);
 
-/* The same for BOOL (0 or 1, nothing else), U8, I8, U16, I16: whole numbers, for quantised weights.  Exact. */
-kohl_status kohl_safetensors_read_integers(kohl_context *ctx, const kohl_safetensors *file,
-                                           const kohl_tensor_info *info, float *out, size_t count);
+/* The same for any bytes that info->data points to, from a file of any format (path is for texts), and for whole numbers
+ * as well: BOOL (0 or 1, nothing else), U8, I8, U16, I16, all exact.  Wider ones are KOHL_BAD_INPUT. */
+kohl_status kohl_tensor_read(kohl_context *ctx, const char *path, const kohl_tensor_info *info, float *out,
+                             size_t count);
 
 /* A writer: begin; declare tensors and metadata; lay; write the data; finish.  The file appears under its name complete
  * or not at all: a temporary file beside it (PATH.tmp.PID.N), CRCs, fsync, rename, fsync of the folder.  A process

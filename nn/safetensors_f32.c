@@ -29,21 +29,20 @@ static float bfloat_to_float(uint16_t upper) {
   return value;
 }
 
-static kohl_status check_count(kohl_context *ctx, const kohl_safetensors *file, const kohl_tensor_info *info,
-                               size_t count) {
+static kohl_status check_count(kohl_context *ctx, const char *path, const kohl_tensor_info *info, size_t count) {
   size_t elements = info->bytes / kohl_safetensors_dtype_bytes(info->dtype);
   if (elements == count) return KOHL_OK;
-  return kohl_fail(ctx, KOHL_USAGE, "%s: tensor '%s' has %zu elements, asked for %zu", file->name,
+  return kohl_fail(ctx, KOHL_USAGE, "%s: tensor '%s' has %zu elements, asked for %zu", path,
                    kohl_quote(info->name, strlen(info->name)).text, elements, count);
 }
 
-static kohl_status dtype_refused(kohl_context *ctx, const kohl_safetensors *file, const kohl_tensor_info *info,
+static kohl_status dtype_refused(kohl_context *ctx, const char *path, const kohl_tensor_info *info,
                                  const char *expected) {
-  return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: tensor '%s': dtype %s, expected %s", file->name,
+  return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: tensor '%s': dtype %s, expected %s", path,
                    kohl_quote(info->name, strlen(info->name)).text, kohl_safetensors_dtype_name(info->dtype), expected);
 }
 
-static kohl_status read_f64(kohl_context *ctx, const kohl_safetensors *file, const kohl_tensor_info *info, float *out,
+static kohl_status read_f64(kohl_context *ctx, const char *path, const kohl_tensor_info *info, float *out,
                             size_t count) {
   const char *data = info->data;
   for (size_t i = 0; i < count; i++) {
@@ -51,55 +50,64 @@ static kohl_status read_f64(kohl_context *ctx, const kohl_safetensors *file, con
     memcpy(&value, data + 8 * i, 8);
     out[i] = (float)value;
     if (isinf(out[i]) && !isinf(value)) {
-      return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: tensor '%s': element %zu is %g, expected at most 3.4e38", file->name,
+      return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: tensor '%s': element %zu is %g, expected at most 3.4e38", path,
                        kohl_quote(info->name, strlen(info->name)).text, i, value);
     }
   }
   return KOHL_OK;
 }
 
-kohl_status kohl_safetensors_read_f32(kohl_context *ctx, const kohl_safetensors *file, const kohl_tensor_info *info,
-                                      float *out, size_t count) {
-  kohl_status status = check_count(ctx, file, info, count);
+static kohl_status read_bool(kohl_context *ctx, const char *path, const kohl_tensor_info *info, float *out,
+                             size_t count) {
+  const unsigned char *data = info->data;
+  for (size_t i = 0; i < count; i++) {
+    out[i] = data[i];
+    if (data[i] > 1) {
+      return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: tensor '%s': element %zu is %d, expected 0 or 1", path,
+                       kohl_quote(info->name, strlen(info->name)).text, i, data[i]);
+    }
+  }
+  return KOHL_OK;
+}
+
+kohl_status kohl_tensor_read(kohl_context *ctx, const char *path, const kohl_tensor_info *info, float *out,
+                             size_t count) {
+  kohl_status status = check_count(ctx, path, info, count);
   if (status != KOHL_OK || count == 0) return status;
-  const char *data = info->data;
+  const unsigned char *data = info->data;
   uint16_t word;
   switch (info->dtype) {
     case KOHL_SAFETENSORS_F32: memcpy(out, data, count * sizeof *out); return KOHL_OK;
-    case KOHL_SAFETENSORS_F64: return read_f64(ctx, file, info, out, count);
+    case KOHL_SAFETENSORS_F64: return read_f64(ctx, path, info, out, count);
     case KOHL_SAFETENSORS_F16:
       for (size_t i = 0; i < count; i++) memcpy(&word, data + 2 * i, 2), out[i] = half_to_float(word);
       return KOHL_OK;
     case KOHL_SAFETENSORS_BF16:
       for (size_t i = 0; i < count; i++) memcpy(&word, data + 2 * i, 2), out[i] = bfloat_to_float(word);
       return KOHL_OK;
-    default: return dtype_refused(ctx, file, info, "F32, F16, BF16 or F64");
+    case KOHL_SAFETENSORS_BOOL: return read_bool(ctx, path, info, out, count);
+    case KOHL_SAFETENSORS_U8:
+      for (size_t i = 0; i < count; i++) out[i] = data[i];
+      return KOHL_OK;
+    case KOHL_SAFETENSORS_I8:
+      for (size_t i = 0; i < count; i++) out[i] = (float)(data[i] < 128 ? data[i] : data[i] - 256);
+      return KOHL_OK;
+    case KOHL_SAFETENSORS_U16:
+      for (size_t i = 0; i < count; i++) memcpy(&word, data + 2 * i, 2), out[i] = word;
+      return KOHL_OK;
+    case KOHL_SAFETENSORS_I16:
+      for (size_t i = 0; i < count; i++)
+        memcpy(&word, data + 2 * i, 2), out[i] = (float)(word < 32768 ? word : word - 65536);
+      return KOHL_OK;
+    default: return dtype_refused(ctx, path, info, "a float, or a whole number of at most 16 bits");
   }
 }
 
-kohl_status kohl_safetensors_read_integers(kohl_context *ctx, const kohl_safetensors *file,
-                                           const kohl_tensor_info *info, float *out, size_t count) {
-  kohl_status status = check_count(ctx, file, info, count);
-  if (status != KOHL_OK) return status;
-  const unsigned char *data = info->data;
-  uint16_t word;
-  for (size_t i = 0; i < count; i++) {
-    switch (info->dtype) {
-      case KOHL_SAFETENSORS_BOOL:
-        if (data[i] > 1) {
-          return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: tensor '%s': element %zu is %d, expected 0 or 1", file->name,
-                           kohl_quote(info->name, strlen(info->name)).text, i, data[i]);
-        }
-        out[i] = data[i];
-        break;
-      case KOHL_SAFETENSORS_U8: out[i] = data[i]; break;
-      case KOHL_SAFETENSORS_I8: out[i] = (float)(data[i] < 128 ? data[i] : data[i] - 256); break;
-      case KOHL_SAFETENSORS_U16: memcpy(&word, data + 2 * i, 2), out[i] = word; break;
-      case KOHL_SAFETENSORS_I16:
-        memcpy(&word, data + 2 * i, 2), out[i] = (float)(word < 32768 ? word : word - 65536);
-        break;
-      default: return dtype_refused(ctx, file, info, "BOOL, U8, I8, U16 or I16");
-    }
-  }
-  return KOHL_OK;
+kohl_status kohl_safetensors_read_f32(kohl_context *ctx, const kohl_safetensors *file, const kohl_tensor_info *info,
+                                      float *out, size_t count) {
+  bool real = info->dtype == KOHL_SAFETENSORS_F32 || info->dtype == KOHL_SAFETENSORS_F16 ||
+              info->dtype == KOHL_SAFETENSORS_BF16 || info->dtype == KOHL_SAFETENSORS_F64;
+  kohl_status status = check_count(ctx, file->name, info, count);
+  if (!status && !real) status = dtype_refused(ctx, file->name, info, "F32, F16, BF16 or F64");
+  return status ? status : kohl_tensor_read(ctx, file->name, info, out, count);
 }

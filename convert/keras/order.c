@@ -24,11 +24,11 @@ static const struct {
 enum { CLASSES = sizeof classes / sizeof classes[0] };
 
 /* Which class the layer of a tensor is, told by this tensor alone; -1 when another of its tensors must say. */
-static int classify(const kohl_keras_tensor *tensor) {
-  if (!tensor->kind) return -1;
-  if (strcmp(tensor->kind, "moving_mean") == 0) return 2;
-  if (strcmp(tensor->kind, "kernel") != 0) return -1;
-  return tensor->info->dims == 4 ? 0 : tensor->info->dims == 2 ? 1 : -1;
+static int classify(const kohl_name *tensor) {
+  if (!tensor->suffix) return -1;
+  if (strcmp(tensor->suffix, "mean") == 0) return 2;
+  if (strcmp(tensor->suffix, "weight") != 0) return -1;
+  return tensor->tensor->info.dims == 4 ? 0 : tensor->tensor->info.dims == 2 ? 1 : -1;
 }
 
 static size_t count_nodes(const kohl_graph *graph, kohl_layer layer) {
@@ -46,12 +46,12 @@ static const char *kth_name(const kohl_graph *whole, const char *arch, int class
 }
 
 /* The file's tensors in its order; order has room for names->count. */
-static void arrange(const kohl_keras_names *names, kohl_keras_tensor **order) {
-  for (size_t i = 0; i < names->count; i++) order[names->tensors[i].at] = &names->tensors[i];
+static void arrange(const kohl_names *names, kohl_name **order) {
+  for (size_t i = 0; i < names->count; i++) order[names->names[i].index] = &names->names[i];
 }
 
 /* The end of the run of tensors of one layer that begins at `from`, and its class. */
-static size_t run_end(kohl_keras_tensor *const *order, size_t count, size_t from, int *class) {
+static size_t run_end(kohl_name *const *order, size_t count, size_t from, int *class) {
   size_t end = from;
   *class = -1;
   while (end < count && strcmp(order[end]->layer, order[from]->layer) == 0) {
@@ -61,8 +61,8 @@ static size_t run_end(kohl_keras_tensor *const *order, size_t count, size_t from
   return end;
 }
 
-static kohl_status check_counts(kohl_context *ctx, const kohl_keras_match *match, const kohl_graph *graph,
-                                kohl_keras_tensor *const *order, size_t count) {
+static kohl_status check_counts(kohl_context *ctx, const kohl_match *match, const kohl_graph *graph,
+                                kohl_name *const *order, size_t count) {
   size_t found[CLASSES] = {0};
   int class;
   for (size_t i = 0; i < count;) {
@@ -82,8 +82,7 @@ static kohl_status check_counts(kohl_context *ctx, const kohl_keras_match *match
   return KOHL_OK;
 }
 
-static kohl_status rename_all(kohl_context *ctx, const kohl_keras_match *match, kohl_keras_tensor *const *order,
-                              size_t count) {
+static kohl_status rename_all(kohl_context *ctx, const kohl_match *match, kohl_name *const *order, size_t count) {
   size_t next[CLASSES] = {0};
   for (size_t i = 0; i < count;) {
     int class;
@@ -100,14 +99,14 @@ static kohl_status rename_all(kohl_context *ctx, const kohl_keras_match *match, 
   return KOHL_OK;
 }
 
-kohl_status kohl_keras_order_rename(kohl_context *ctx, const kohl_keras_match *match, const kohl_graph *graph,
-                                    kohl_keras_names *names) {
-  kohl_keras_tensor **order;
+kohl_status kohl_keras_order_rename(kohl_context *ctx, const kohl_match *match, const kohl_graph *graph,
+                                    kohl_names *names) {
+  kohl_name **order;
   kohl_status status = kohl_alloc(ctx, names->count, sizeof *order, "the order of tensors", &order);
   if (status) return status;
   arrange(names, order);
   status = check_counts(ctx, match, graph, order, names->count);
   if (!status) status = rename_all(ctx, match, order, names->count);
   kohl_free(ctx, order);
-  return status ? status : kohl_keras_names_sort(ctx, match->path, names);
+  return status ? status : kohl_names_sort(ctx, match->path, names);
 }

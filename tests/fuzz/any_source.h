@@ -34,6 +34,7 @@ static const char *fuzz_file(const uint8_t *data, size_t bytes) {
 static void fuzz_status(kohl_context *ctx, kohl_status status) {
   const char *text = kohl_context_error(ctx);
   require(status == KOHL_OK || (text[0] && !strchr(text, '\n') && text[strlen(text) - 1] != '.'));
+  require(status == KOHL_OK || !strstr(text, "ended with code")); /* a sanitizer's report in the child of hdf5.h */
 }
 
 static void fuzz_tensor(kohl_context *ctx, kohl_source *source, size_t index) {

@@ -35,7 +35,7 @@ static void use_tensor(const kohl_safetensors *file, size_t index, const char **
   float *values = malloc(count * sizeof *values + 1);
   require(values != NULL);
   if (kohl_safetensors_read_f32(context, file, info, values, count) != KOHL_OK) {
-    kohl_safetensors_read_integers(context, file, info, values, count);
+    kohl_tensor_read(context, "file", info, values, count);
   }
   free(values);
 }
