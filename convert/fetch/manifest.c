@@ -10,8 +10,8 @@
 #define DIGITS "0123456789"
 
 static const kohl_fetch_file builtin[] = {
-#define PUBLISHED(name, arch, preset, top, file, address, bytes, digest, licence) \
-  {name, arch, preset, file, address, digest, licence, bytes, !(top)},
+#define PUBLISHED(name, arch, preset, top, file, inside, address, bytes, digest, licence) \
+  {name, arch, preset, file, inside, address, digest, licence, bytes, !(top)},
 #include "convert/fetch/manifest.def"
 #undef PUBLISHED
 };
@@ -78,6 +78,7 @@ const char *kohl_fetch_file_check(const kohl_fetch_file *file) {
   if (*file->arch && !is_word(file->arch, word, KOHL_FETCH_WORD)) return "arch";
   if (*file->preset && !is_word(file->preset, word, KOHL_FETCH_WORD)) return "preset";
   if (!is_file(file->file)) return "file";
+  if (*file->inside && !is_file(file->inside)) return "inside";
   if (strncmp(file->address, "npm:", 4) ? !kohl_fetch_is_http(file->address)
                                         : !kohl_fetch_is_package(file->address + 4))
     return "address";

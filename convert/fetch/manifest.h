@@ -1,11 +1,12 @@
 /* Which published files there are: the built-in list (manifest.def), or a list of the user's own as JSON:
  *
  *   {"files": [{"name": "ours", "file": "ours-1.pth", "address": "https://models.example.org/ours-1.pth",
- *               "arch": "vgg19", "preset": "torchvision", "no_top": false, "bytes": 574673361,
+ *               "arch": "vgg19", "preset": "torchvision", "no_top": false, "bytes": 5746733,
  *               "digest": "sha256:...", "licence": "MIT"}]}
  *
- * name, file and address are needed.  A reader of foreign bytes: at most KOHL_FETCH_BYTES and KOHL_FETCH_FILES, every
- * text short and of harmless characters, as they end in paths, addresses and on terminals; names and files unique. */
+ * name, file and address are needed; there is "inside" too.  A reader of foreign bytes: at most KOHL_FETCH_BYTES and
+ * KOHL_FETCH_FILES, every text short and of harmless characters, as they end in paths, addresses and on terminals;
+ * names and files unique. */
 #ifndef KOHL_CONVERT_FETCH_MANIFEST_H
 #define KOHL_CONVERT_FETCH_MANIFEST_H
 
@@ -25,6 +26,7 @@ typedef struct kohl_fetch_file {
   const char *arch;    /* of kohl convert; "": it is no weights */
   const char *preset;  /* "": the architecture's usual one */
   const char *file;    /* as published, and as it is called in the cache: a plain file name */
+  const char *inside;  /* of an archive that is to be unpacked: what to convert; else "" */
   const char *address; /* http://..., https://..., or npm:PACKAGE@VERSION */
   const char *digest;  /* kohl_digest_parse; "": none is published */
   const char *licence; /* "": not known */

@@ -25,6 +25,7 @@ static const struct {
     {"address", TEXT, offsetof(kohl_fetch_file, address), true, "http://..., https://... or npm:PACKAGE@VERSION"},
     {"arch", TEXT, offsetof(kohl_fetch_file, arch), false, "letters, digits and ._-"},
     {"preset", TEXT, offsetof(kohl_fetch_file, preset), false, "letters, digits and ._-"},
+    {"inside", TEXT, offsetof(kohl_fetch_file, inside), false, "a plain file name of letters, digits and ._+-"},
     {"digest", TEXT, offsetof(kohl_fetch_file, digest), false,
      "sha256: with 64 hexadecimal digits or the first 8, or md5: with 32"},
     {"licence", TEXT, offsetof(kohl_fetch_file, licence), false, "at most 128 bytes of text"},
@@ -89,7 +90,7 @@ static kohl_status read_file(kohl_json *json, kohl_fetch_file *file) {
     while (field < FIELDS && !kohl_json_is(json, fields[field].key)) field++;
     if (field == FIELDS)
       return kohl_json_fail(json,
-                            "unknown key '%s', expected name, file, address, arch, preset, no_top, bytes, "
+                            "unknown key '%s', expected name, file, inside, address, arch, preset, no_top, bytes, "
                             "digest or licence",
                             kohl_quote(json->text, json->text_length).text);
     if (seen[field]) return kohl_json_fail(json, "%s: stands here again", fields[field].key);
