@@ -238,3 +238,14 @@ kohl_status kohl_keras_config_read(kohl_context *ctx, kohl_source *source, const
   if (status == KOHL_BAD_INPUT) kohl_fail_prefix(ctx, "%s", source->path);
   return status;
 }
+
+kohl_status kohl_keras_config_build(kohl_context *ctx, kohl_source *source, const char *what, const char *json, int size,
+                                    kohl_graph **out) {
+  kohl_keras_places places = {0};
+  *out = NULL;
+  kohl_status status = kohl_keras_places_read(ctx, json, &places);
+  if (status == KOHL_BAD_INPUT) kohl_fail_prefix(ctx, "%s: %s", source->path, what);
+  if (!status) status = kohl_keras_config_read(ctx, source, what, json, &places, size, out);
+  kohl_keras_places_free(ctx, &places);
+  return status;
+}

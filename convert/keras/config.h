@@ -15,4 +15,8 @@
 kohl_status kohl_keras_config_read(kohl_context *ctx, kohl_source *source, const char *what, const char *json,
                                    const kohl_keras_places *places, int size, kohl_graph **out);
 
+/* The same for who has no use for the places otherwise. */
+kohl_status kohl_keras_config_build(kohl_context *ctx, kohl_source *source, const char *what, const char *json, int size,
+                                    kohl_graph **out);
+
 #endif
