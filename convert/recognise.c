@@ -107,6 +107,8 @@ static format_id tell(const sample *s) {
   }
   if (s->head[0] == '{')
     return has(s, "\"modelTopology\"") || has(s, "\"weightsManifest\"") ? FORMAT_tfjs : FORMAT_json;
+  if (has(s, "typeof exports") || begins(s, 0, "module.exports") || begins(s, 0, "export default"))
+    return FORMAT_tfjs_module;
   return is_onnx(s) ? FORMAT_onnx : FORMAT_unknown;
 }
 

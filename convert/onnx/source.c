@@ -212,7 +212,7 @@ static void describe(state *s, kohl_source *source) {
   const kohl_onnx_build *build = &s->build;
   snprintf(s->text, sizeof s->text, "%s, opset %d", QUOTE(s->model.producer), (int)s->model.opset);
   source->source_text = s->text;
-  source->describes = true;
+  source->describes = source->own_layers = true;
   for (int i = 0; i < 3; i++) {
     source->input_scale[i] = build->scale[i];
     source->input_shift[i] = build->shift[i];
