@@ -13,6 +13,8 @@ enum {
   READ_ONLY = 0 /* H5F_ACC_RDONLY, whose macro calls the library */
 };
 
+#define NO_FILE "/dev/null/image" /* the library refuses an image under the name of a file that there is */
+
 static kohl_status broken(kohl_context *ctx, const kohl_hdf5_file *h5, const char *path, const char *what) {
   return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: '%s': %s cannot be read; the file is damaged", h5->path,
                    QUOTE(*path ? path : "/"), what);
@@ -80,7 +82,7 @@ kohl_status kohl_hdf5_file_open(kohl_context *ctx, kohl_hdf5_file *h5) {
   hid_t access = call->H5Pcreate(*call->H5P_CLS_FILE_ACCESS_ID_g);
   /* Locks: a file on a read-only or network file system has none. */
   if (access >= 0 && call->H5Pset_file_locking(access, false, true) >= 0 && (!h5->image || use_image(h5, access)))
-    h5->file = call->H5Fopen(h5->path, READ_ONLY, access);
+    h5->file = call->H5Fopen(h5->image ? NO_FILE : h5->path, READ_ONLY, access);
   if (access >= 0) call->H5Pclose(access);
   if (h5->file >= 0) return KOHL_OK;
   return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: libhdf5 cannot open it; the HDF5 file is cut off or damaged", h5->path);

@@ -176,6 +176,9 @@ static kohl_status check_writer(reader *r) {
   if (version[0] && (version[0] < '1' || version[0] > '3' || version[1] != '.'))
     return kohl_fail(r->ctx, KOHL_BAD_INPUT, "%s: attribute 'keras_version': value '%s', expected 1.x, 2.x or 3.x",
                      r->source->path, QUOTE(version));
+  kohl_keras_store *store = r->source->state;
+  if (version[0]) snprintf(store->origin, sizeof store->origin, "Keras %.255s", version);
+  if (version[0]) r->source->source_text = store->origin;
   return KOHL_OK;
 }
 

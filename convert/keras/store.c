@@ -54,6 +54,7 @@ static void close_store(kohl_context *ctx, kohl_source *source) {
   kohl_free(ctx, store->config);
   kohl_keras_places_free(ctx, &store->places);
   kohl_hdf5_close(ctx, store->file);
+  kohl_map_close(&store->map);
   kohl_free(ctx, store);
   source->tensors = NULL;
   source->state = NULL;

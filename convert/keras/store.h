@@ -3,6 +3,7 @@
 #ifndef KOHL_CONVERT_KERAS_STORE_H
 #define KOHL_CONVERT_KERAS_STORE_H
 
+#include "convert/container/map.h"
 #include "convert/hdf5/hdf5.h"
 #include "convert/keras/places.h"
 #include "convert/source.h"
@@ -15,12 +16,14 @@ typedef struct kohl_keras_text {
 
 /* The state of a source. */
 typedef struct kohl_keras_store {
+  kohl_map map; /* of the archive, whose bytes file reads; empty for a .h5 file */
   kohl_hdf5 *file;
   kohl_keras_text *texts; /* one for each of source->tensors */
   size_t tensors_capacity, texts_capacity;
   size_t name_bytes, value_bytes; /* of all: names as texts, values as f32 */
   char *config;                   /* the JSON of the model's layers, or NULL; owned */
   const char *what;               /* the file calls it so: "model_config" */
+  char origin[320];               /* who wrote it; for source_text */
   kohl_keras_places places;       /* of config; none where that is no model that walk.h knows */
 } kohl_keras_store;
 
