@@ -41,14 +41,13 @@ static kohl_status read_tensor(reader *r, size_t *group_bytes) {
   kohl_tfjs_place place = {.offset = r->m->bytes};
   kohl_status status = kohl_tfjs_entry_read(&r->json, &e);
   if (!status && !e.name[0]) status = kohl_json_fail(&r->json, "field 'name' of a tensor is missing");
-  if (status) return status;
-  status = kohl_tfjs_entry_check(r->ctx, &e, &tensor, &place);
+  if (!status) status = kohl_tfjs_entry_check(r->ctx, &e, &tensor, &place);
   if (!status && (!kohl_add_size(r->m->bytes, tensor.info.bytes, &r->m->bytes)))
     status = kohl_fail(r->ctx, KOHL_BAD_INPUT, "field 'shape': too large");
   *group_bytes += status ? 0 : tensor.info.bytes; /* at most m->bytes */
   bool left_out = strcmp(e.group, "optimizer") == 0;
   if (!status && !left_out) status = keep_tensor(r, &e, &tensor, &place);
-  if (status == KOHL_BAD_INPUT) kohl_fail_prefix(r->ctx, "tensor '%s'", QUOTE(e.name));
+  if (status == KOHL_BAD_INPUT && e.name[0]) kohl_fail_prefix(r->ctx, "tensor '%s'", QUOTE(e.name));
   return status;
 }
 

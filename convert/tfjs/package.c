@@ -11,7 +11,8 @@
 #include "convert/tfjs/model.h"
 #include "convert/tfjs/module.h"
 
-/* Of the 64 MiB that a small archive may cost: for shards, and for the texts of models, which cost ten times as much. */
+/* Of the 64 MiB that a small archive may cost: for shards, and for the texts of models, which cost ten times as much.
+ */
 enum { SPARE = 24 << 20, MOST_TEXT = 3 << 20 };
 
 /* A member that describes a model. */
