@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "convert/base.h"
 #include "convert/keras/layers.h"
 #include "convert/keras/walk.h"
 
@@ -200,16 +201,6 @@ static kohl_status read_model(reader *me, const char *what, const char *json) {
   return status;
 }
 
-/* The last node with pixels, if nothing leads around it. */
-static int find_base(const kohl_graph *graph) {
-  int base = (int)graph->count - 1;
-  while (base >= 0 && graph->nodes[base].shape.h == 1 && graph->nodes[base].shape.w == 1) base--;
-  for (size_t i = (size_t)base + 1; base >= 0 && i < graph->count; i++)
-    for (int k = 0; k < graph->nodes[i].input_count; k++)
-      if (graph->nodes[i].inputs[k] < base) return -1;
-  return base > 0 && base + 1 < (int)graph->count ? base : -1;
-}
-
 static void take_affine(const reader *me, kohl_source *source) {
   source->affine = me->r.affine;
   memcpy(source->input_scale, me->r.input_scale, sizeof source->input_scale);
@@ -229,7 +220,7 @@ kohl_status kohl_keras_config_read(kohl_context *ctx, kohl_source *source, const
   status = kohl_graph_create(ctx, "keras", &me->r.graph);
   if (!status) status = read_model(me, what, json);
   if (!status) status = kohl_graph_cut(ctx, me->r.graph, me->r.last, NULL, out);
-  if (!status) (*out)->base_output = find_base(*out);
+  if (!status) (*out)->base_output = kohl_convert_base(*out);
   if (!status) take_affine(me, source);
   kohl_graph_destroy(ctx, me->r.graph);
   kohl_free(ctx, me->r.pads);

@@ -286,6 +286,9 @@ kohl_status kohl_onnx_tensor_read(kohl_context *ctx, const char *path, const koh
     return kohl_fail(ctx, KOHL_USAGE, "%s: tensor '%s': %zu values from %zu on, it has %zu", path, name, count, first,
                      tensor->count);
   if (tensor->storage == KOHL_ONNX_VARINTS) return read_varints(ctx, path, &info, tensor, cursor, first, count, out);
-  return kohl_source_values(ctx, path, &info, tensor->data.at + first * kohl_safetensors_dtype_bytes(info.dtype), count,
-                            out);
+  size_t width = kohl_safetensors_dtype_bytes(info.dtype);
+  const uint8_t *bytes = tensor->data.at + first * width;
+  kohl_status status = kohl_source_values(ctx, path, &info, bytes, count, out);
+  kohl_map_forget(&(kohl_map){tensor->data.at, tensor->data.length}, bytes, count * width);
+  return status;
 }
