@@ -54,38 +54,26 @@ static kohl_status read_normalization(reader *r, double scale[CHANNELS], double 
   return status;
 }
 
-/* The number beside the layer's input in [{"args": [{...}, 127.5]}] of Keras 3, or {"y": 127.5} of Keras 2. */
-static kohl_status read_operand(reader *r, double *out) {
+/* The one number beside the layer's input in [{"args": [{...}, 127.5]}] of Keras 3, or {"y": 127.5} of Keras 2. */
+static bool find_operand(reader *r, double *out) {
   kohl_json json;
   kohl_json_event before = KOHL_JSON_END;
   bool key = false;
   int count = 0;
+  if (!r->inbound.text) return false;
   kohl_json_open(&json, r->ctx, r->inbound.text, r->inbound.length);
   while (kohl_json_next(&json) != KOHL_JSON_END && json.event != KOHL_JSON_ERROR) {
-    bool behind = before == KOHL_JSON_OBJECT_END && json.depth == 3; /* the input, a text or an object, comes first */
+    bool behind = before == KOHL_JSON_OBJECT_END && json.depth == 3; /* the input comes first */
     if (json.event == KOHL_JSON_NUMBER_VALUE && (key || behind)) count += kohl_json_get_double(&json, out) == KOHL_OK;
     key = json.event == KOHL_JSON_KEY && kohl_json_is(&json, "y");
     before = json.event;
   }
   kohl_json_close(&json);
-  if (count == 1 && isfinite(*out)) return KOHL_OK;
-  return kohl_keras_layer_refuse(r, "inbound_nodes", kohl_quote(r->inbound.text, r->inbound.length).text,
-                                 "a layer and one number");
+  return count == 1 && isfinite(*out);
 }
 
 /* x / y, x * y, x + y, x - y: operations of Keras 3, or functions of TensorFlow in Keras 2. */
-static kohl_status read_arithmetic(reader *r, char sign, double scale[CHANNELS], double shift[CHANNELS]) {
-  double y = 0;
-  kohl_status status = read_operand(r, &y);
-  if (!status && sign == '/' && y == 0) status = kohl_keras_layer_refuse(r, "inbound_nodes", "0", "another divisor");
-  for (int i = 0; i < CHANNELS && !status; i++) {
-    scale[i] = sign == '/' ? 1 / y : sign == '*' ? y : 1;
-    shift[i] = sign == '+' ? y : sign == '-' ? -y : 0;
-  }
-  return status;
-}
-
-static char find_sign(reader *r, int count) {
+static char find_sign(reader *r, int count, double *operand) {
   static const struct {
     const char *class, *function;
     char sign;
@@ -94,7 +82,7 @@ static char find_sign(reader *r, int count) {
                {"Add", "__operators__.add", '+'},
                {"Subtract", "math.subtract", '-'}};
   char function[KOHL_JSON_WORD] = "";
-  if (count != 1) return 0;
+  if (count != 1 || !find_operand(r, operand)) return 0;
   if (strcmp(r->class, "TFOpLambda") == 0 && kohl_json_field_text(r->ctx, r->config, "function", function) != KOHL_OK)
     return 0;
   for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++)
@@ -102,17 +90,32 @@ static char find_sign(reader *r, int count) {
   return 0;
 }
 
+static kohl_status read_arithmetic(reader *r, char sign, double y, double scale[CHANNELS], double shift[CHANNELS]) {
+  if (sign == '/' && y == 0) return kohl_keras_layer_refuse(r, "inbound_nodes", "0", "another divisor");
+  for (int i = 0; i < CHANNELS; i++) {
+    scale[i] = sign == '/' ? 1 / y : sign == '*' ? y : 1;
+    shift[i] = sign == '+' ? y : sign == '-' ? -y : 0;
+  }
+  return KOHL_OK;
+}
+
+/* The input of the network, which no other layer has used. */
+static bool is_first(const reader *r, int input) {
+  const kohl_graph *graph = r->graph;
+  bool first = input == 0 && graph->count > 0 && graph->nodes[0].params.size[2] == CHANNELS;
+  for (size_t i = 1; i < graph->count && first; i++)
+    for (int k = 0; k < graph->nodes[i].input_count; k++) first = first && graph->nodes[i].inputs[k] != 0;
+  for (size_t i = 0; i < r->pad_count; i++) first = first && r->pads[i].node != 0;
+  return first;
+}
+
 kohl_status kohl_keras_affine_add(reader *r, const int *inputs, int count, bool *mine) {
-  double scale[CHANNELS], shift[CHANNELS];
+  double scale[CHANNELS], shift[CHANNELS], operand = 0;
   bool rescaling = strcmp(r->class, "Rescaling") == 0, normalization = strcmp(r->class, "Normalization") == 0;
-  char sign = find_sign(r, count);
+  char sign = find_sign(r, count, &operand);
   *mine = rescaling || normalization || sign;
   if (!*mine) return KOHL_OK;
-  bool first = inputs[0] == 0 && r->graph->count > 0 && r->graph->nodes[0].params.size[2] == CHANNELS;
-  for (size_t i = 1; i < r->graph->count && first; i++)
-    for (int k = 0; k < r->graph->nodes[i].input_count; k++) first = first && r->graph->nodes[i].inputs[k] != 0;
-  for (size_t i = 0; i < r->pad_count; i++) first = first && r->pads[i].node != 0;
-  if (!first)
+  if (!is_first(r, inputs[0]))
     return kohl_keras_layer_refuse(r, "class_name", r->class,
                                    "one right behind an input of 3 channels, before every other layer");
   kohl_status status = KOHL_OK;
@@ -120,7 +123,7 @@ kohl_status kohl_keras_affine_add(reader *r, const int *inputs, int count, bool 
     status = read_field(r, "scale", scale);
     if (!status) status = read_field(r, "offset", shift);
   } else {
-    status = normalization ? read_normalization(r, scale, shift) : read_arithmetic(r, sign, scale, shift);
+    status = normalization ? read_normalization(r, scale, shift) : read_arithmetic(r, sign, operand, scale, shift);
   }
   for (int i = 0; i < CHANNELS && !status; i++) {
     double old = r->affine ? r->input_scale[i] : 1;

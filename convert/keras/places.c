@@ -114,18 +114,24 @@ static kohl_status make_keys(kohl_context *ctx, kohl_keras_places *places, kohl_
   return kohl_alloc(ctx, places->count, sizeof **keys, "layers' names", keys);
 }
 
-/* The first layer of a name has it for itself. */
+static bool same_text(const kohl_key *a, const kohl_key *b) {
+  return a->length == b->length && memcmp(a->text, b->text, a->length) == 0;
+}
+
+/* Of layers of one name one has it for itself: that of the whole model's own list, else the first. */
 static kohl_status choose_nodes(kohl_context *ctx, kohl_keras_places *places) {
   kohl_key *keys = places->nodes;
   for (size_t i = 0; i < places->count; i++)
     keys[i] = (kohl_key){places->items[i].layer, strlen(places->items[i].layer), i};
   kohl_keys_sort(keys, places->count);
-  for (size_t i = 0; i < places->count; i++) {
-    kohl_keras_place *place = &places->items[keys[i].index];
-    if (i > 0 && keys[i].length == keys[i - 1].length && memcmp(keys[i].text, keys[i - 1].text, keys[i].length) == 0)
-      continue;
-    kohl_free(ctx, place->node);
-    kohl_status status = kohl_strdup(ctx, place->layer, &place->node);
+  for (size_t i = 0, end; i < places->count; i = end) {
+    bool outer = false;
+    for (end = i; end < places->count && same_text(&keys[end], &keys[i]); end++)
+      outer |= strcmp(places->items[keys[end].index].node, keys[i].text) == 0;
+    kohl_keras_place *first = &places->items[keys[i].index];
+    if (outer) continue;
+    kohl_free(ctx, first->node);
+    kohl_status status = kohl_strdup(ctx, first->layer, &first->node);
     if (status) return status;
   }
   return KOHL_OK;

@@ -8,7 +8,7 @@
 
 /* A Conv2D, Dense or BatchNormalization. */
 typedef struct kohl_keras_place {
-  char *node;       /* its name in the graph: its own, or, where an earlier one has that, "<model>/<layer>" */
+  char *node;       /* its name in the graph: its own, or, where another has that, "<model>/<layer>" */
   char *layer;      /* its own name */
   char *object;     /* Keras 3's path: "layers/functional/layers/conv2d_1" */
   char *group;      /* the legacy layout's group and its own name behind the zero: "base\0conv2d_1" */
