@@ -2,6 +2,8 @@
  * source's longest steps outermost, so that reading goes forward and the writing, which jumps, stays in the cache. */
 #include "convert/export/permute.h"
 
+#include <string.h>
+
 enum { PIECE = 1 << 18 /* floats */ };
 
 static void axis(kohl_export_view *view, size_t size, size_t step) {
@@ -55,7 +57,8 @@ kohl_export_view kohl_export_view_of(const kohl_weight *weight, kohl_layout layo
       state(&view, spec->shape[0]);
     }
   } else {
-    row(&view, spec->count, layout, picture);
+    bool of_outputs = !strcmp(spec->suffix, "bias"); /* the others are batch-norm's, one for each input */
+    row(&view, spec->count, layout, of_outputs ? (kohl_shape){0, 0, 0} : picture);
   }
   return view;
 }

@@ -41,8 +41,10 @@ static kohl_status make_folder(kohl_context *ctx, const char *folder) {
   for (char *at = status ? NULL : name; at && !status;) {
     at = strchr(at + strspn(at, "/"), '/');
     if (at) *at = 0;
-    if (mkdir(name, 0777) != 0 && (stat(name, &info) != 0 || !S_ISDIR(info.st_mode)))
+    if (mkdir(name, 0777) != 0 && (errno != EEXIST || stat(name, &info) != 0 || !S_ISDIR(info.st_mode))) {
+      if (errno == EEXIST) errno = ENOTDIR; /* stat has found something else there */
       status = kohl_cache_fail(ctx, name, "the folder for the file cannot be made");
+    }
     if (at) *at++ = '/';
     if (at && !*at) break;
   }

@@ -113,11 +113,8 @@ static kohl_status run(kohl_context *ctx, const char *package, const place *p, c
     return kohl_fail(ctx, KOHL_NO_RESOURCE, "npm pack %s: cannot be run: %s", package,
                      error == ENOENT ? "this machine has no npm" : strerror(error));
   kohl_status status = wait_for(ctx, child, meter, &result);
-  if (status) {
-    *missing = false;
-    return status;
-  }
-  if (WIFEXITED(result) && WEXITSTATUS(result) == 0 && access(p->package, R_OK) == 0) return KOHL_OK;
+  *missing = !status && !(WIFEXITED(result) && WEXITSTATUS(result) == 0 && access(p->package, R_OK) == 0);
+  if (!*missing) return status;
   char said[SAID];
   first_words(p->log, said);
   if (WIFEXITED(result) && WEXITSTATUS(result) == 0)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "nn/json.h"
 
@@ -44,6 +45,8 @@ typedef struct exchange {
   bool begun;              /* the file itself is coming */
   bool ranged;             /* Content-Range was there: */
   uint64_t first, whole;   /* its first byte (UINT64_MAX: none) and the file's size (0: unknown) */
+  time_t watched;          /* seconds: when bytes were counted last, */
+  uint64_t counted;        /* and how many there were */
   size_t headers, foreign; /* bytes of headers, and of pages that are not the file */
   char reason[CURL_ERROR_SIZE];
 } exchange;
@@ -84,19 +87,7 @@ static void take_range(exchange *x, const char *at, const char *end) {
   x->ranged = (at < end && *at == '*') || take_number(&at, end, &x->whole);
 }
 
-static size_t on_header(char *line, size_t one, size_t bytes, void *user) {
-  static const char range[] = "content-range:";
-  exchange *x = user;
-  (void)one;
-  x->headers += bytes;
-  if (x->headers > FOREIGN_BYTES) return 0;
-  if (bytes >= 5 && !strncasecmp(line, "HTTP/", 5)) x->ranged = false; /* those of an earlier answer are over */
-  if (bytes >= sizeof range && !strncasecmp(line, range, sizeof range - 1))
-    take_range(x, line + sizeof range - 1, line + bytes);
-  return bytes;
-}
-
-/* The first bytes of the file: where do they belong, and how many will they be? */
+/* The file will come: where do its bytes belong, and how many will they be? */
 static kohl_status begin(exchange *x, long code) {
   const kohl_transfer *t = x->transfer;
   curl_off_t length = -1;
@@ -110,6 +101,7 @@ static kohl_status begin(exchange *x, long code) {
   } else if (x->file->have > 0) {
     kohl_status status = kohl_cache_empty(x->ctx, x->file);
     if (status) return status;
+    x->counted = 0;
   }
   if (t->bytes > 0 && whole > 0 && whole != t->bytes) {
     x->missing = true;
@@ -125,17 +117,30 @@ static kohl_status begin(exchange *x, long code) {
   return KOHL_OK;
 }
 
+static size_t on_header(char *line, size_t one, size_t bytes, void *user) {
+  static const char range[] = "content-range:";
+  exchange *x = user;
+  (void)one;
+  x->headers += bytes;
+  if (x->headers > FOREIGN_BYTES) return 0;
+  if (bytes >= 5 && !strncasecmp(line, "HTTP/", 5)) x->ranged = false; /* those of an earlier answer are over */
+  if (bytes >= sizeof range && !strncasecmp(line, range, sizeof range - 1))
+    take_range(x, line + sizeof range - 1, line + bytes);
+  if (bytes > 2 || x->begun) return bytes; /* a line that is empty ends the headers, or those of a 100 */
+  long code = 0;
+  x->call.curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &code);
+  if (code == 200 || code == 206) x->status = begin(x, code);
+  return x->status ? 0 : bytes;
+}
+
 static size_t on_bytes(char *bytes, size_t one, size_t count, void *user) {
   exchange *x = user;
-  long code = 0;
   (void)one;
-  x->call.curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &code);
-  if (code != 200 && code != 206) { /* a page that says why */
+  if (!x->begun) { /* a page that says why */
     x->foreign += count;
     return x->foreign > FOREIGN_BYTES ? 0 : count;
   }
-  if (!x->begun) x->status = begin(x, code);
-  if (!x->status && count > x->transfer->most - x->file->have) {
+  if (count > x->transfer->most - x->file->have) {
     x->missing = true;
     x->status = kohl_fail(x->ctx, KOHL_BAD_INPUT, "%s: the server sends more than %llu bytes", x->named,
                           (unsigned long long)x->transfer->most);
@@ -144,11 +149,32 @@ static size_t on_bytes(char *bytes, size_t one, size_t count, void *user) {
   return x->status ? 0 : count;
 }
 
+static time_t seconds(void) {
+  struct timespec now = {0, 0};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec;
+}
+
+/* At least a byte a second, counted once in the time that a server may be silent. */
+static kohl_status watch(exchange *x) {
+  const uint64_t bytes = x->file->have + x->headers + x->foreign;
+  const time_t now = seconds(), stall = x->transfer->stall;
+  if (now - x->watched < stall) return KOHL_OK;
+  if (bytes < x->counted + (uint64_t)stall) {
+    x->missing = true;
+    return kohl_fail(x->ctx, KOHL_NO_RESOURCE, "%s: nothing came for %d seconds", x->named, x->transfer->stall);
+  }
+  x->watched = now;
+  x->counted = bytes;
+  return KOHL_OK;
+}
+
 /* libcurl calls it at least once a second. */
 static int on_progress(void *user, curl_off_t down_whole, curl_off_t down, curl_off_t up_whole, curl_off_t up) {
   exchange *x = user;
   (void)down_whole, (void)down, (void)up_whole, (void)up;
   if (!x->status) x->status = kohl_check_cancel(x->ctx);
+  if (!x->status) x->status = watch(x);
   x->progress.done = x->file->have;
   if (!x->status && x->transfer->meter.show) x->transfer->meter.show(&x->progress, x->transfer->meter.user);
   return x->status != KOHL_OK;
@@ -167,8 +193,6 @@ static bool set_up(exchange *x) {
   SET(SUPPRESS_CONNECT_HEADERS, 1L);
   SET(USERAGENT, "kohl/" KOHL_VERSION);
   SET(CONNECTTIMEOUT, connect);
-  SET(LOW_SPEED_LIMIT, 1L);
-  SET(LOW_SPEED_TIME, (long)x->transfer->stall);
   SET(HEADERFUNCTION, on_header);
   SET(HEADERDATA, (void *)x);
   SET(WRITEFUNCTION, on_bytes);
@@ -197,6 +221,8 @@ static kohl_status request(exchange *x, long *code) {
   snprintf(range, sizeof range, "%llu-", (unsigned long long)x->file->have);
   x->begun = x->ranged = false;
   x->headers = x->foreign = 0;
+  x->watched = seconds();
+  x->counted = x->file->have;
   *x->reason = 0;
   x->progress = (kohl_fetch_progress){KOHL_FETCH_GETS, x->file->have, x->transfer->bytes, x->file->have};
   if (x->call.curl_easy_setopt(x->easy, CURLOPT_URL, x->address) != CURLE_OK ||
@@ -206,8 +232,7 @@ static kohl_status request(exchange *x, long *code) {
   if (x->status) return x->status;
   if (result != CURLE_OK) return broken(x, result);
   x->call.curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, code);
-  if (x->begun || (*code != 200 && *code != 206)) return KOHL_OK;
-  return begin(x, *code); /* an empty file */
+  return KOHL_OK;
 }
 
 /* The address that a redirect names becomes the present one; *copy is what keeps it. */

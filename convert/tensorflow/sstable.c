@@ -16,10 +16,16 @@ static uint32_t u32(const uint8_t *at) {
   return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
-/* Where a block is: two varints. */
-static bool take_handle(kohl_proto_bytes *from, uint64_t *offset, uint64_t *size) {
+/* A number of the footer or index: in as few bytes as it needs, or a turned bit of the footer could go unseen. */
+static bool take_place(kohl_proto_bytes *from, uint64_t *out) {
+  size_t before = from->length;
   bool damaged = false;
-  return kohl_proto_varint(from, offset, &damaged) && kohl_proto_varint(from, size, &damaged);
+  return kohl_proto_varint(from, out, &damaged) && (before - from->length == 1 || from->at[-1] != 0);
+}
+
+/* Where a block is. */
+static bool take_handle(kohl_proto_bytes *from, uint64_t *offset, uint64_t *size) {
+  return take_place(from, offset) && take_place(from, size);
 }
 
 /* The block of size bytes at offset, which must be `expected`, and its trailer lie before `end`; *next is what follows.

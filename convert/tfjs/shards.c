@@ -80,18 +80,33 @@ kohl_status kohl_tfjs_pieces_check(kohl_context *ctx, const char *path, const ko
   return KOHL_OK;
 }
 
-void kohl_tfjs_pieces_copy(const kohl_tfjs_pieces *pieces, size_t from, size_t count, uint8_t *out) {
-  size_t low = 0, high = pieces->count; /* the last piece that begins at `from` or before is in [low, high) */
+/* The piece that a byte lies in. */
+static size_t find_piece(const kohl_tfjs_pieces *pieces, size_t at) {
+  size_t low = 0, high = pieces->count; /* the last one that begins at it or before is in [low, high) */
   while (high - low > 1) {
     size_t middle = low + (high - low) / 2;
-    *(pieces->piece[middle].first <= from ? &low : &high) = middle;
+    *(pieces->piece[middle].first <= at ? &low : &high) = middle;
   }
-  for (; count > 0 && low < pieces->count; low++) {
-    const kohl_tfjs_piece *piece = &pieces->piece[low];
+  return low;
+}
+
+void kohl_tfjs_pieces_copy(const kohl_tfjs_pieces *pieces, size_t from, size_t count, uint8_t *out) {
+  for (size_t i = find_piece(pieces, from); count > 0 && i < pieces->count; i++) {
+    const kohl_tfjs_piece *piece = &pieces->piece[i];
     size_t skip = from - piece->first, n = piece->length - skip < count ? piece->length - skip : count;
     if (!n) continue; /* an empty piece */
     memcpy(out, piece->bytes + skip, n);
     out += n;
+    from += n;
+    count -= n;
+  }
+}
+
+void kohl_tfjs_pieces_forget(const kohl_tfjs_pieces *pieces, size_t from, size_t count) {
+  for (size_t i = find_piece(pieces, from); count > 0 && i < pieces->count; i++) {
+    const kohl_tfjs_piece *piece = &pieces->piece[i];
+    size_t skip = from - piece->first, n = piece->length - skip < count ? piece->length - skip : count;
+    if (n && !piece->own) kohl_map_forget(&piece->map, piece->bytes + skip, n);
     from += n;
     count -= n;
   }

@@ -30,6 +30,9 @@ kohl_status kohl_tfjs_pieces_check(kohl_context *ctx, const char *path, const ko
 /* count bytes from `from` on, which lie inside the pieces. */
 void kohl_tfjs_pieces_copy(const kohl_tfjs_pieces *pieces, size_t from, size_t count, uint8_t *out);
 
+/* They will not be read again: kohl_map_forget. */
+void kohl_tfjs_pieces_forget(const kohl_tfjs_pieces *pieces, size_t from, size_t count);
+
 void kohl_tfjs_pieces_close(kohl_context *ctx, kohl_tfjs_pieces *pieces);
 
 #endif

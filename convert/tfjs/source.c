@@ -31,6 +31,7 @@ static kohl_status tfjs_read(kohl_context *ctx, kohl_source *source, size_t inde
       out[i] = (float)floor((double)out[i] * place->scale + place->min + 0.5); /* as Math.round */
     done += n;
   }
+  kohl_tfjs_pieces_forget(&m->pieces, place->offset + first * element, count * element);
   return KOHL_OK;
 }
 
