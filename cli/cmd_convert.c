@@ -15,6 +15,7 @@ int cmd_convert(cli *c) {
       .labels_path = cli_get(c, CLI_OPTION_labels)->text,
       .until = cli_get(c, CLI_OPTION_until)->text,
       .no_top = cli_get(c, CLI_OPTION_no_top)->set,
+      .averages = cli_get(c, CLI_OPTION_averages)->set,
   };
   if (options.until && options.no_top) return cli_fail(c, KOHL_USAGE, "--until and --no-top: expected one of the two");
   const char *size = cli_get(c, CLI_OPTION_size)->text;
@@ -23,17 +24,18 @@ int cmd_convert(cli *c) {
   if (width != options.size) return cli_fail(c, KOHL_USAGE, "--size: value '%s', expected a square", size);
   code = cli_begin(c);
   if (code) return code;
-  kohl_model *model = NULL;
+  kohl_conversion *conversion = NULL;
   kohl_status status = kohl_convert_sandbox(c->ctx); /* nothing of the file is read before */
-  if (status == KOHL_OK) status = kohl_convert_read(c->ctx, in, &options, &model);
-  if (status == KOHL_OK) status = kohl_model_save(c->ctx, model, out);
+  if (status == KOHL_OK) status = kohl_convert_open(c->ctx, in, &options, &conversion);
+  if (status == KOHL_OK) status = kohl_convert_save(c->ctx, conversion, out);
   if (status != KOHL_OK) {
     code = cli_fail_library(c, status);
   } else if (!cli_get(c, CLI_OPTION_quiet)->set) {
+    const kohl_model *model = kohl_convert_model(conversion);
     printf("%s: %s, %s parameters in %zu tensors, %zu labels\n", out, model->graph->arch,
            cli_count(cli_graph_parameters(model->graph)).text, model->weight_count, model->label_count);
     code = cli_flush(c, 0);
   }
-  kohl_model_destroy(c->ctx, model);
+  kohl_convert_close(c->ctx, conversion);
   return code;
 }

@@ -75,7 +75,7 @@ static bool vgg(kohl_naming naming, const char *arch, const char *layer, char *t
     if (naming == KOHL_NAMING_TORCHVISION) return FIND(torchvision, layer, text);
     if (naming == KOHL_NAMING_TIMM) return FIND(timm, layer, text);
     if (!FIND(slim, layer, module)) return false;
-    snprintf(text, TEXT, "vgg_%.2s/%s", arch + 3, module);
+    snprintf(text, TEXT, "vgg_%.2s/%.64s", arch + 3, module);
     return true;
   }
   int index = vgg_module(arch, block, conv);
@@ -129,7 +129,7 @@ static bool resnet(kohl_naming naming, const char *arch, const char *layer, char
   if (sscanf(layer, "conv%1d_block%2d_%1d%n", &stage, &block, &part, &end) != 3) {
     if (naming != KOHL_NAMING_SLIM) return FIND(torch, layer, text);
     if (!FIND(slim, layer, module)) return false;
-    snprintf(text, TEXT, "resnet_v1_%s/%s", arch + 6, module);
+    snprintf(text, TEXT, "resnet_v1_%.3s/%.64s", arch + 6, module);
     return true;
   }
   bool norm = strcmp(layer + end, "_bn") == 0;

@@ -91,6 +91,8 @@ kohl_status kohl_safetensors_source(kohl_context *ctx, const char *path, kohl_so
   source->call = &calls;
   source->format = "a safetensors file";
   source->count = kohl_safetensors_count(file);
+  const kohl_safetensors_text *text = kohl_safetensors_metadata_find(file, "source");
+  source->source_text = text ? text->text : NULL;
   status = kohl_alloc(ctx, source->count, sizeof *source->tensors, "the file's tensors", &source->tensors);
   if (status) source->count = 0;
   if (!status && kohl_safetensors_metadata_find(file, "kohl"))

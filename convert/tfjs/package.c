@@ -108,7 +108,8 @@ static kohl_status try_model(package *p, const candidate *model, kohl_tfjs_manif
   status = kohl_tfjs_model_read(p->ctx, where, model->text, model->length, manifest, ending);
   if (!status && manifest->topology) {
     kohl_graph *graph = NULL;
-    status = kohl_keras_config_read(p->ctx, where, manifest->topology, 0, &graph);
+    kohl_source source = {.path = where};
+    status = kohl_keras_config_build(p->ctx, &source, "modelTopology", manifest->topology, 0, &graph);
     kohl_graph_destroy(p->ctx, graph);
     *fits = status == KOHL_OK;
     if (status == KOHL_BAD_INPUT) status = KOHL_OK;

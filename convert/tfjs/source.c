@@ -37,7 +37,7 @@ static kohl_status tfjs_read(kohl_context *ctx, kohl_source *source, size_t inde
 
 static kohl_status tfjs_graph(kohl_context *ctx, kohl_source *source, int size, kohl_graph **out) {
   const model *m = source->state;
-  return kohl_keras_config_read(ctx, source->path, m->manifest.topology, size, out);
+  return kohl_keras_config_build(ctx, source, "modelTopology", m->manifest.topology, size, out);
 }
 
 static void tfjs_close(kohl_context *ctx, kohl_source *source) {

@@ -189,7 +189,7 @@ static const struct {
     {1, {0}, "layer 'block1_conv1': tensor 'block1_conv1/bias' is missing"},
     {0,
      {"features.0.weight", F32, 4, {64, 3, 3, 3}, NULL, false},
-     "tensor 'block1_conv1/kernel' is missing; the file has 'block1_conv1/bias', expected Keras names of vgg19"},
+     "tensor 'block1_conv1/kernel' is missing; the file has 'block1_conv1/bias', expected names of vgg19 as Keras, "},
     {4,
      {"block1_conv3/bias", F32, 1, {64}, NULL, false},
      "tensor 'block1_conv3/bias' is extra: vgg19 has no layer 'block1_conv3'"},
@@ -208,8 +208,12 @@ static const struct {
      "transposed"},
     {2, {"block1_conv2/kernel", F32, 4, {3, 3, 64, 65}, NULL, false}, "has shape [3,3,64,65], expected [3,3,64,64]"},
     {3, {BIAS2, F32, 2, {1, 64}, NULL, false}, "has shape [1,64], expected [64]"},
-    {3, {BIAS2, KOHL_SAFETENSORS_I32, 1, {64}, NULL, false}, "tensor 'block1_conv2/bias': dtype I32, expected F32"},
-    {3, {BIAS2, U8, 1, {64}, NULL, false}, "dtype U8 without metadata 'q:block1_conv2/bias', expected \"scale min\""},
+    {3,
+     {BIAS2, KOHL_SAFETENSORS_I32, 1, {64}, NULL, false},
+     "tensor 'block1_conv2/bias': dtype I32, expected F32, F16, BF16, F64, or whole numbers with a scale"},
+    {3,
+     {BIAS2, U8, 1, {64}, NULL, false},
+     "dtype U8, expected F32, F16, BF16, F64, or whole numbers with a scale and a minimum"},
     {3,
      {BIAS2, U8, 1, {64}, "nan 0", false},
      "metadata 'q:block1_conv2/bias': value 'nan 0', expected two numbers \"scale min\""},
@@ -268,7 +272,7 @@ START_TEST(refused_formats) {
     size_t length;
     const char *text;
   } cases[] = {
-      {"", 0, "is an empty file; this build reads .h5 and safetensors"},
+      {"", 0, "is an empty file; expected weights of a network"},
       {"\x89HDF\r\n\x1a\nxxxxxxxx", 16, "in.safetensors: "}, /* what is wrong depends on libhdf5 being there */
       {"PK\x03\x04xxxx", 8, "is a zip archive"},
       {"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a", 11, "is a PyTorch file of the sequential pickle kind"},
@@ -306,7 +310,9 @@ static void write_squeezenet(int classes, int biases) {
     for (int k = 0; k < n; k++, count++) {
       int dims = specs[k].dims;
       tensor t = {names[count], U8, dims, {0}, "0.5 -1", false};
-      snprintf(names[count], sizeof names[count], "%s/%s", graph->nodes[i].name, kohl_keras_kind(specs[k].suffix));
+      char name[KOHL_SAFETENSORS_NAME + 1];
+      ck_assert(kohl_naming_name(KOHL_NAMING_KERAS, "", graph->nodes[i].name, specs[k].suffix, name));
+      snprintf(names[count], sizeof names[count], "%.60s", name);
       for (int d = 0; d < dims; d++) t.shape[d] = specs[k].shape[(d + 1) % dims];
       if (strcmp(names[count], "conv10/bias") == 0) t.shape[0] = biases;
       tensors[count] = t;

@@ -1,4 +1,4 @@
-/* The parts of convert/ below the conversion: renaming of Keras layers, values of a tensor, label files, sandbox. */
+/* The parts of convert/ below the conversion: names of layers, values of a tensor, label files, sandbox. */
 #include <check.h>
 #include <fcntl.h>
 #include <math.h>
@@ -10,13 +10,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "convert/names.h"
 #include "convert/labels.h"
+#include "convert/names.h"
 #include "convert/sandbox.h"
 #include "convert/values.h"
 
 static kohl_context *ctx;
-static char folder[64], labels_path[128], bytes[65536], logged[512];
+static char folder[64], labels_path[128], file_path[128], bytes[65536], logged[512];
 
 static void keep_log(kohl_log_level level, const char *text, void *user) {
   (void)level;
@@ -31,10 +31,12 @@ static void setup(void) {
   strcpy(folder, "/tmp/kohl_test_names_XXXXXX");
   ck_assert_ptr_nonnull(mkdtemp(folder));
   snprintf(labels_path, sizeof labels_path, "%s/labels.txt", folder);
+  snprintf(file_path, sizeof file_path, "%s/file", folder);
 }
 
 static void teardown(void) {
   unlink(labels_path);
+  unlink(file_path);
   ck_assert_int_eq(rmdir(folder), 0);
   kohl_context_destroy(ctx);
 }
@@ -52,20 +54,20 @@ static void write_text(const char *path, const void *text, size_t length) {
   ck_assert_int_eq(fclose(file), 0);
 }
 
-/* A safetensors file in memory: header text and data bytes. */
-static kohl_safetensors *open_header(const char *header, const void *data, size_t data_length) {
+/* A safetensors file: header text and data bytes. */
+static void open_header(const char *header, const void *data, size_t data_length, kohl_source *source) {
   size_t length = strlen(header);
   ck_assert_uint_lt(8 + length + data_length, sizeof bytes);
   for (int i = 0; i < 8; i++) bytes[i] = (char)(length >> (8 * i));
   memcpy(bytes + 8, header, length);
   if (data_length) memcpy(bytes + 8 + length, data, data_length);
-  kohl_safetensors *file;
-  OK(kohl_safetensors_open_memory(ctx, "memory", bytes, 8 + length + data_length, &file));
-  return file;
+  write_text(file_path, bytes, 8 + length + data_length);
+  *source = (kohl_source){0};
+  OK(kohl_source_open(ctx, file_path, source));
 }
 
 /* Tensors of one zero-sized dimension: only the names matter. */
-static kohl_safetensors *open_names(const char *const *names, size_t count) {
+static void open_names(const char *const *names, size_t count, kohl_source *source) {
   static char header[32768];
   size_t length = (size_t)snprintf(header, sizeof header, "{");
   for (size_t i = 0; i < count; i++)
@@ -74,11 +76,16 @@ static kohl_safetensors *open_names(const char *const *names, size_t count) {
                          "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}", i ? "," : "", names[i]);
   ck_assert_uint_lt(length + 2, sizeof header);
   strcat(header, "}");
-  return open_header(header, NULL, 0);
+  open_header(header, NULL, 0, source);
+}
+
+static void close_names(kohl_names *names, kohl_source *source) {
+  kohl_names_free(ctx, names);
+  kohl_source_close(ctx, source);
 }
 
 /* count cells conv2d_<first>.. (0: without a number); then the wanted status. */
-static kohl_status read_cells(int first, int count, kohl_keras_names *names, kohl_safetensors **file) {
+static kohl_status read_cells(int first, int count, kohl_names *names, kohl_source *source) {
   static char texts[200][64];
   const char *list[200];
   const kohl_preset *preset;
@@ -87,83 +94,71 @@ static kohl_status read_cells(int first, int count, kohl_keras_names *names, koh
     snprintf(texts[i], sizeof texts[i], number ? "conv2d_%d/kernel" : "conv2d/kernel", number);
     list[i] = texts[i];
   }
-  *file = open_names(list, (size_t)count);
+  open_names(list, (size_t)count, source);
   OK(kohl_preset_find(ctx, "inception_v3", NULL, &preset));
-  *names = (kohl_keras_names){0};
-  return kohl_keras_names_read(ctx, "file", &(kohl_source){.safetensors = *file}, "inception_v3", preset, true, names);
+  *names = (kohl_names){0};
+  return kohl_names_read(ctx, source, "inception_v3", KOHL_NAMING_KERAS, preset, true, false, names);
 }
 
-static void expect_name(const kohl_keras_names *names, const char *layer, const char *kind, const char *in_file) {
-  const kohl_keras_tensor *tensor = kohl_keras_names_find(names, layer, kind);
-  ck_assert_msg(tensor != NULL, "no %s of %s", kind, layer);
-  ck_assert_str_eq(tensor->info->name, in_file);
+static void expect_name(const kohl_names *names, const char *layer, const char *suffix, const char *in_file) {
+  const kohl_name *name = kohl_names_find(names, layer, suffix);
+  ck_assert_msg(name != NULL, "no %s of %s", suffix, layer);
+  ck_assert_str_eq(name->tensor->info.name, in_file);
 }
 
 START_TEST(cells_are_renumbered) {
-  kohl_keras_names names;
-  kohl_safetensors *file;
-  OK(read_cells(1, 94, &names, &file));
-  expect_name(&names, "conv2d_94", "kernel", "conv2d_94/kernel");
-  kohl_keras_names_free(ctx, &names);
-  kohl_safetensors_close(ctx, file);
-  OK(read_cells(0, 94, &names, &file)); /* conv2d, conv2d_1, ... conv2d_93 */
-  expect_name(&names, "conv2d_1", "kernel", "conv2d/kernel");
-  expect_name(&names, "conv2d_11", "kernel", "conv2d_10/kernel"); /* by number, not by text */
-  expect_name(&names, "conv2d_94", "kernel", "conv2d_93/kernel");
-  kohl_keras_names_free(ctx, &names);
-  kohl_safetensors_close(ctx, file);
-  OK(read_cells(95, 94, &names, &file)); /* the second network of a process */
-  expect_name(&names, "conv2d_1", "kernel", "conv2d_95/kernel");
-  kohl_keras_names_free(ctx, &names);
-  kohl_safetensors_close(ctx, file);
-  OK(read_cells(1, 50, &names, &file)); /* the beginning of a network */
-  expect_name(&names, "conv2d_50", "kernel", "conv2d_50/kernel");
-  kohl_keras_names_free(ctx, &names);
-  kohl_safetensors_close(ctx, file);
-  ck_assert_int_eq(read_cells(0, 93, &names, &file), KOHL_BAD_INPUT);
-  expect_text("file: layers 'conv2d*': 93 with numbers 0 to 92, expected numbers 1 to 94 or exactly 94 layers");
-  kohl_keras_names_free(ctx, &names);
-  kohl_safetensors_close(ctx, file);
+  kohl_names names;
+  kohl_source source;
+  OK(read_cells(1, 94, &names, &source));
+  expect_name(&names, "conv2d_94", "weight", "conv2d_94/kernel");
+  close_names(&names, &source);
+  OK(read_cells(0, 94, &names, &source)); /* conv2d, conv2d_1, ... conv2d_93 */
+  expect_name(&names, "conv2d_1", "weight", "conv2d/kernel");
+  expect_name(&names, "conv2d_11", "weight", "conv2d_10/kernel"); /* by number, not by text */
+  expect_name(&names, "conv2d_94", "weight", "conv2d_93/kernel");
+  close_names(&names, &source);
+  OK(read_cells(95, 94, &names, &source)); /* the second network of a process */
+  expect_name(&names, "conv2d_1", "weight", "conv2d_95/kernel");
+  close_names(&names, &source);
+  OK(read_cells(1, 50, &names, &source)); /* the beginning of a network */
+  expect_name(&names, "conv2d_50", "weight", "conv2d_50/kernel");
+  close_names(&names, &source);
+  ck_assert_int_eq(read_cells(0, 93, &names, &source), KOHL_BAD_INPUT);
+  expect_text(": layers 'conv2d*': 93 with numbers 0 to 92, expected numbers 1 to 94 or exactly 94 layers");
+  close_names(&names, &source);
 }
 END_TEST
 
 static kohl_status read_head(const char *preset_name, bool need_head, const char *const *list, size_t count,
-                             kohl_keras_names *names, kohl_safetensors **file) {
+                             kohl_names *names, kohl_source *source) {
   const kohl_preset *preset;
   OK(kohl_preset_find(ctx, "inception_v3", preset_name, &preset));
-  *file = open_names(list, count);
-  *names = (kohl_keras_names){0};
-  return kohl_keras_names_read(ctx, "file", &(kohl_source){.safetensors = *file}, "inception_v3", preset, need_head,
-                               names);
+  open_names(list, count, source);
+  *names = (kohl_names){0};
+  return kohl_names_read(ctx, source, "inception_v3", KOHL_NAMING_KERAS, preset, need_head, false, names);
 }
 
 START_TEST(heads_are_renamed) {
   static const char *const three[] = {"dense_7/kernel", "dense_11/kernel:0", "dense_8/kernel"};
   static const char *const one[] = {"dense/kernel", "dense/bias"};
   static const char *const both[] = {"dense/kernel", "predictions/kernel"};
-  kohl_keras_names names;
-  kohl_safetensors *file;
-  OK(read_head("nsfwjs", true, three, 3, &names, &file));
-  expect_name(&names, "dense_1", "kernel", "dense_7/kernel");
-  expect_name(&names, "dense_3", "kernel", "dense_11/kernel:0");
-  kohl_keras_names_free(ctx, &names);
-  kohl_safetensors_close(ctx, file);
-  OK(read_head("keras", true, one, 2, &names, &file));
+  kohl_names names;
+  kohl_source source;
+  OK(read_head("nsfwjs", true, three, 3, &names, &source));
+  expect_name(&names, "dense_1", "weight", "dense_7/kernel");
+  expect_name(&names, "dense_3", "weight", "dense_11/kernel:0");
+  close_names(&names, &source);
+  OK(read_head("keras", true, one, 2, &names, &source));
   expect_name(&names, "predictions", "bias", "dense/bias");
-  kohl_keras_names_free(ctx, &names);
-  kohl_safetensors_close(ctx, file);
-  OK(read_head("keras", true, both, 2, &names, &file)); /* left alone: the dense layer will be extra */
-  expect_name(&names, "dense", "kernel", "dense/kernel");
-  kohl_keras_names_free(ctx, &names);
-  kohl_safetensors_close(ctx, file);
-  ck_assert_int_eq(read_head("keras", true, three, 3, &names, &file), KOHL_BAD_INPUT);
-  expect_text(
-      "file: the head has 3 dense layers, expected 1 for preset 'keras'; presets of inception_v3 with 3: nsfwjs");
-  kohl_keras_names_free(ctx, &names);
-  kohl_safetensors_close(ctx, file);
-  OK(read_head("keras", false, three, 3, &names, &file));
-  kohl_keras_names_free(ctx, &names);
-  kohl_safetensors_close(ctx, file);
+  close_names(&names, &source);
+  OK(read_head("keras", true, both, 2, &names, &source)); /* left alone: the dense layer will be extra */
+  expect_name(&names, "dense", "weight", "dense/kernel");
+  close_names(&names, &source);
+  ck_assert_int_eq(read_head("keras", true, three, 3, &names, &source), KOHL_BAD_INPUT);
+  expect_text(": the head has 3 dense layers, expected 1 for preset 'keras'; presets of inception_v3 with 3: nsfwjs");
+  close_names(&names, &source);
+  OK(read_head("keras", false, three, 3, &names, &source));
+  close_names(&names, &source);
 }
 END_TEST
 
@@ -184,13 +179,14 @@ START_TEST(values_in_blocks) {
   enum { ROWS = 3, COLUMNS = 20000 };
   static uint8_t data[ROWS * COLUMNS];
   for (size_t i = 0; i < sizeof data; i++) data[i] = (uint8_t)(i % 241);
-  kohl_safetensors *file = open_header(
+  kohl_source source;
+  open_header(
       "{\"__metadata__\":{\"q:t\":\"0.25 -3\"},\"t\":{\"dtype\":\"U8\",\"shape\":[3,20000],"
       "\"data_offsets\":[0,60000]}}",
-      data, sizeof data);
-  static float dst[ROWS * (COLUMNS - 1)], buffer[KOHL_VALUES_BUFFER];
-  kohl_source source = {.safetensors = file};
-  kohl_values values = {"file", &source, kohl_safetensors_tensor(file, 0), 1, dst, -INFINITY};
+      data, sizeof data, &source);
+  static float dst[ROWS * (COLUMNS - 1)], buffer[ROWS * COLUMNS + 17];
+  kohl_values values = {
+      .source = &source, .outputs = COLUMNS, .channels = ROWS, .pixels = 1, .drop = 1, .dst = dst, .least = -INFINITY};
   for (size_t rows = 1; rows <= 3; rows++) { /* whatever the block, the same */
     memset(dst, 0xff, sizeof dst);
     OK(kohl_values_read(ctx, &values, buffer, rows * COLUMNS + 17));
@@ -199,9 +195,96 @@ START_TEST(values_in_blocks) {
         ck_assert(dst[(k - 1) * ROWS + r] == (float)((r * COLUMNS + k) % 241) * 0.25f - 3);
   }
   values.least = -3.0f; /* a variance that is too small */
-  ck_assert_int_eq(kohl_values_read(ctx, &values, buffer, KOHL_VALUES_BUFFER), KOHL_BAD_INPUT);
-  expect_text("file: tensor 't': value 0 is -3, expected more than -3");
-  kohl_safetensors_close(ctx, file);
+  ck_assert_int_eq(kohl_values_read(ctx, &values, buffer, sizeof buffer / sizeof buffer[0]), KOHL_BAD_INPUT);
+  expect_text(": tensor 't': value 0 is -3, expected more than -3");
+  kohl_source_close(ctx, &source);
+}
+END_TEST
+
+/* The four orders of one weight of 4 outputs, of which the first is dropped, 3 channels and 2 pixels.  Value
+ * 100 k + 10 p + c is output k at pixel p and channel c. */
+START_TEST(layouts) {
+  enum { K = 4, C = 3, P = 2, ALL = K * C * P };
+  for (int form = 0; form < 4; form++) {
+    kohl_layout layout = {form & 1, form & 2};
+    float data[ALL], dst[(K - 1) * C * P], buffer[ALL];
+    for (size_t k = 0; k < K; k++)
+      for (size_t p = 0; p < P; p++)
+        for (size_t c = 0; c < C; c++) {
+          size_t input = layout.channels_first ? c * P + p : p * C + c;
+          data[layout.output_first ? k * C * P + input : input * K + k] = (float)(100 * k + 10 * p + c);
+        }
+    kohl_source source;
+    open_header("{\"t\":{\"dtype\":\"F32\",\"shape\":[24],\"data_offsets\":[0,96]}}", data, sizeof data, &source);
+    kohl_values values = {.source = &source,
+                          .layout = layout,
+                          .outputs = K,
+                          .channels = C,
+                          .pixels = P,
+                          .drop = 1,
+                          .dst = dst,
+                          .least = -INFINITY};
+    for (size_t room = C * P; room <= ALL; room++) { /* one row, some, all */
+      memset(dst, 0xff, sizeof dst);
+      OK(kohl_values_read(ctx, &values, buffer, room));
+      for (size_t i = 0; i < (K - 1) * C * P; i++)
+        ck_assert_msg(dst[i] == (float)(100 * (1 + i / (C * P)) + 10 * (i / C % P) + i % C), "form %d value %zu: %g",
+                      form, i, (double)dst[i]);
+    }
+    kohl_source_close(ctx, &source);
+  }
+}
+END_TEST
+
+/* Names of the publishers, one of each kind. */
+START_TEST(published_names) {
+  static const struct {
+    kohl_naming naming;
+    const char *arch, *layer, *suffix, *name; /* NULL: none */
+  } cases[] = {
+      {KOHL_NAMING_KERAS, "vgg19", "block1_conv1", "weight", "block1_conv1/kernel"},
+      {KOHL_NAMING_KERAS, "resnet50", "conv1_bn", "variance", "conv1_bn/moving_variance"},
+      {KOHL_NAMING_TORCHVISION, "vgg19", "block1_conv1", "weight", "features.0.weight"},
+      {KOHL_NAMING_TORCHVISION, "vgg19", "block5_conv4", "bias", "features.34.bias"},
+      {KOHL_NAMING_TORCHVISION, "vgg16", "block5_conv3", "bias", "features.28.bias"},
+      {KOHL_NAMING_TORCHVISION, "vgg16", "block5_conv4", "bias", NULL},
+      {KOHL_NAMING_TORCHVISION, "vgg19_bn", "block5_conv4", "weight", "features.49.weight"},
+      {KOHL_NAMING_TORCHVISION, "vgg19_bn", "block5_conv4_bn", "mean", "features.50.running_mean"},
+      {KOHL_NAMING_TORCHVISION, "vgg19", "block5_conv4_bn", "mean", NULL},
+      {KOHL_NAMING_TORCHVISION, "vgg19", "fc2", "weight", "classifier.3.weight"},
+      {KOHL_NAMING_TORCHVISION, "vgg19_cleo", "fc1", "weight", NULL},
+      {KOHL_NAMING_TORCHVISION, "vgg19_cleo", "block1_conv2", "weight", "features.2.weight"},
+      {KOHL_NAMING_TIMM, "vgg19", "predictions", "bias", "head.fc.bias"},
+      {KOHL_NAMING_TIMM, "vgg19", "fc1", "weight", "pre_logits.fc1.weight"},
+      {KOHL_NAMING_SLIM, "vgg19", "block3_conv4", "weight", "vgg_19/conv3/conv3_4/weights"},
+      {KOHL_NAMING_SLIM, "vgg16", "predictions", "bias", "vgg_16/fc8/biases"},
+      {KOHL_NAMING_TORCHVISION, "inception_v3", "conv2d_94", "weight", "Mixed_7c.branch_pool.conv.weight"},
+      {KOHL_NAMING_TIMM, "inception_v3", "batch_normalization_15", "variance", "Mixed_5c.branch5x5_2.bn.running_var"},
+      {KOHL_NAMING_SLIM, "inception_v3", "batch_normalization_15", "beta",
+       "InceptionV3/Mixed_5c/Branch_1/Conv_1_0c_5x5/BatchNorm/beta"},
+      {KOHL_NAMING_SLIM, "inception_v3", "predictions", "weight", "InceptionV3/Logits/Conv2d_1c_1x1/weights"},
+      {KOHL_NAMING_TORCHVISION, "inception_v3", "conv2d_95", "weight", NULL},
+      {KOHL_NAMING_TORCHVISION, "inception_v3", "conv2d_0", "weight", NULL},
+      {KOHL_NAMING_TORCHVISION, "resnet101", "conv4_block23_3_bn", "gamma", "layer3.22.bn3.weight"},
+      {KOHL_NAMING_TORCHVISION, "resnet101", "conv4_block24_3_bn", "gamma", NULL},
+      {KOHL_NAMING_TIMM, "resnet18", "conv3_block1_0_conv", "weight", "layer2.0.downsample.0.weight"},
+      {KOHL_NAMING_TIMM, "resnet18", "conv3_block1_0_bn", "beta", "layer2.0.downsample.1.bias"},
+      {KOHL_NAMING_SLIM, "resnet101", "conv2_block1_0_bn", "mean",
+       "resnet_v1_101/block1/unit_1/bottleneck_v1/shortcut/BatchNorm/moving_mean"},
+      {KOHL_NAMING_SLIM, "resnet101", "conv1_bn", "beta", "resnet_v1_101/conv1/BatchNorm/beta"},
+      {KOHL_NAMING_SLIM, "resnet101", "predictions", "bias", "resnet_v1_101/logits/biases"},
+      {KOHL_NAMING_TORCHVISION, "alexnet", "conv5", "bias", "features.10.bias"},
+      {KOHL_NAMING_TIMM, "alexnet", "conv5", "bias", NULL},
+      {KOHL_NAMING_TORCHVISION, "squeezenet1_1", "fire9/expand3x3", "bias", "features.12.expand3x3.bias"},
+      {KOHL_NAMING_TORCHVISION, "squeezenet1_1", "fire2/squeeze1x1", "weight", "features.3.squeeze.weight"},
+      {KOHL_NAMING_TORCHVISION, "cleo_small", "conv1", "weight", NULL},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    char text[KOHL_SAFETENSORS_NAME + 1];
+    bool found = kohl_naming_name(cases[i].naming, cases[i].arch, cases[i].layer, cases[i].suffix, text);
+    ck_assert_msg(found == (cases[i].name != NULL) && (!found || strcmp(text, cases[i].name) == 0), "%s %s: %s",
+                  cases[i].arch, cases[i].layer, found ? text : "none");
+  }
 }
 END_TEST
 
@@ -328,6 +411,8 @@ int main(void) {
   tcase_add_test(tests, heads_are_renamed);
   tcase_add_test(tests, layer_numbers);
   tcase_add_test(tests, values_in_blocks);
+  tcase_add_test(tests, layouts);
+  tcase_add_test(tests, published_names);
   tcase_add_test(tests, label_files);
   tcase_add_test(tests, preset_arithmetic);
   tcase_add_test(tests, sandbox);
