@@ -275,10 +275,7 @@ def torchvision(name, model, folder, arch, classes, flat=None, first=None):
     ones = [k for k in rest if k.endswith(".bn.weight") and (theirs[k] == 1).all()]
     report(not missing and len(added) + len(ones) == len(rest), f"torchvision {name}: {len(ours)} tensors bit for bit, {len(rest)} filled in", (missing, rest))
     table = os.path.join(NAMES, f"torchvision_{arch}_state_dict_shapes.json")
-    if classes != 1000:
-        return metadata
-    if not os.path.exists(table):
-        print(f"# skipped names of {arch}: no {os.path.basename(table)}")
+    if classes != 1000 or not os.path.exists(table):
         return metadata
     with open(table) as file:
         shapes = {k: v for k, v in json.load(file).items() if not k.startswith("AuxLogits.")}
@@ -313,6 +310,8 @@ def published(folder):
 
 def main():
     pre = {"fit": "stretch", "filter": "bilinear", "order": "bgr", "scale": 0.0078125, "mean": [0.5, 0.75, 1.0], "std": [0.5, 1.25, 1.5]}
+    if not os.path.isdir(NAMES):
+        print("# skipped torchvision's lists of names: no ../shared/data/names")
     with tempfile.TemporaryDirectory() as folder:
         for make in (windows_and_maps, flattened, flattened_apart, features, flat_features, only_maps):
             nodes, labels = make()
