@@ -70,7 +70,7 @@ kohl_status kohl_onnx_build(kohl_onnx *onnx, kohl_context *ctx, const kohl_model
   if (status != KOHL_OK) return status;
   for (int i = 0; i < (int)graph->count && onnx->status == KOHL_OK; i++) {
     if (!onnx->needed[i]) continue;
-    kohl_onnx_layer(onnx, i);
+    kohl_export_onnx_layer(onnx, i);
     if (i == onnx->logits) finish(onnx, i, "logits");
     if (i == onnx->output) finish(onnx, i, "output");
   }

@@ -87,7 +87,7 @@ kohl_status kohl_onnx_build(kohl_onnx *onnx, kohl_context *ctx, const kohl_model
 void kohl_onnx_free(kohl_onnx *onnx);
 
 /* One layer: appends nodes and constants and sets onnx->values[index].  Errors stick in onnx->status. */
-void kohl_onnx_layer(kohl_onnx *onnx, int index);
+void kohl_export_onnx_layer(kohl_onnx *onnx, int index);
 
 /* A node; attributes follow, then kohl_onnx_end.  inputs ends with a NULL. */
 void kohl_onnx_begin(kohl_onnx *onnx, const char *op, const char *name, const char *const *inputs, const char *output);

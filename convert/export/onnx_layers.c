@@ -289,7 +289,7 @@ static void prepare(kohl_onnx *onnx, int index) {
   }
 }
 
-void kohl_onnx_layer(kohl_onnx *onnx, int index) {
+void kohl_export_onnx_layer(kohl_onnx *onnx, int index) {
   switch (node_at(onnx, index)->layer) {
     case KOHL_LAYER_input:
       if (onnx->preprocessing)
