@@ -80,6 +80,12 @@ static int expected_shape(const kohl_weight_spec *spec, kohl_layout layout, kohl
   return 4;
 }
 
+int kohl_match_shape(const kohl_graph *graph, const kohl_weight *weight, kohl_layout layout, int64_t shape[4],
+                     kohl_shape *inputs) {
+  *inputs = inputs_of(graph, weight);
+  return expected_shape(&weight->spec, layout, *inputs, 0, shape);
+}
+
 /* Dense layers that are stored as convolutions over the whole picture: slim's fc6, timm's pre_logits.fc1. */
 static bool is_dense_filter(const kohl_weight_spec *spec, const kohl_tensor_info *info, kohl_layout layout,
                             kohl_shape in, int drop) {

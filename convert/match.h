@@ -26,6 +26,10 @@ typedef struct kohl_origin {
 kohl_status kohl_match_weights(kohl_context *ctx, const kohl_match *match, const kohl_model *model, kohl_names *names,
                                kohl_origin *origins);
 
+/* The shape that a weight of a graph has in a file of a layout, and what one output of it sees; returns the dimensions. */
+int kohl_match_shape(const kohl_graph *graph, const kohl_weight *weight, kohl_layout layout, int64_t shape[4],
+                     kohl_shape *inputs);
+
 /* How many weights of a graph the file has under their names with as many values as they need; *needed counts those of
  * the graph in front of its head, *found the ones of these that are there, *all every one of the graph that is. */
 void kohl_match_count(const kohl_graph *graph, const kohl_names *names, size_t *needed, size_t *found, size_t *all);

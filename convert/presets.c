@@ -18,6 +18,7 @@
   .adaptive_pool = true, .epsilon = epsilon_, .gamma = gamma_, .dropout = dropout_, .torch_statistics = true
 #define RESNET(epsilon_, keras_) \
   .epsilon = epsilon_, .gamma = true, .conv_bias = keras_, .stride_first = keras_, .torch_statistics = !keras_
+#define SLIM_RESNET .epsilon = 1e-5f, .gamma = true, .stride_last = true, .momentum = 0.997f
 #define HEAD(...) \
   { __VA_ARGS__ }
 #define RATES(...) .head_rates = {__VA_ARGS__}

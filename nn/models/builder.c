@@ -88,6 +88,7 @@ int kohl_builder_norm(kohl_builder *b, int src, const char *name, const kohl_arc
   params.epsilon = options->epsilon;
   params.gamma = options->gamma;
   params.momentum = options->torch_statistics ? 0.9f : 0.99f;
+  if (options->momentum > 0) params.momentum = options->momentum;
   params.unbiased = options->torch_statistics;
   return append(b, KOHL_LAYER_batch_norm, name, &params, &src, 1);
 }

@@ -49,6 +49,11 @@ static kohl_status check(kohl_context *ctx, const char *arch, const kohl_arch_op
   if (o->head_count < 0 || o->head_count > KOHL_HEAD_LAYERS)
     return kohl_fail(ctx, KOHL_USAGE, "%s: option head_count: value %d, expected 0 to %d", arch, o->head_count,
                      KOHL_HEAD_LAYERS);
+  if (o->stride_first && o->stride_last)
+    return kohl_fail(ctx, KOHL_USAGE, "%s: options stride_first and stride_last, expected at most one", arch);
+  if (!(o->momentum >= 0 && o->momentum < 1))
+    return kohl_fail(ctx, KOHL_USAGE, "%s: option momentum: value %g, expected 0 to less than 1", arch,
+                     (double)o->momentum);
   if (o->height < 0 || o->width < 0)
     return kohl_fail(ctx, KOHL_USAGE, "%s: option size: value %dx%d, expected 0 or more", arch, o->height, o->width);
   return KOHL_OK;

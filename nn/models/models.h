@@ -23,9 +23,12 @@ typedef struct kohl_arch_options {
                          weights fits pictures of any size; nothing changes at the published size */
   bool conv_bias;     /* resnet*: convolutions have a bias (Keras), although batch-norm follows */
   bool stride_first;  /* resnet50, 101: the 1x1 before the 3x3 halves the map (Keras), not the 3x3 (torchvision) */
+  bool stride_last;   /* resnet50, 101: the 3x3 of the last block of conv2 to conv4 halves the map (TF-Slim), a first
+                         block   never does; and the stem's pool pads as TensorFlow's SAME.  Not with stride_first */
   float epsilon;      /* of every batch-norm */
   bool gamma;         /* batch-norm has a gamma */
   bool torch_statistics; /* running statistics in training as PyTorch: momentum 0.9, unbiased; else Keras: 0.99 */
+  float momentum;        /* of the running statistics, where it is neither; 0: one of those two */
   float lrn_alpha; /* alexnet2012: what multiplies the sum of squares; 1e-4 as printed, 2e-5 in the authors' program
                       and in Caffe, which divide by the window of 5 first */
   float dropout;   /* in the classifier; 0: no such layer */

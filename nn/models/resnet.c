@@ -1,5 +1,5 @@
-/* ResNet-18, 34, 50 and 101 (He et al., "Deep residual learning for image recognition", 2015, table 1), as in Keras and
- * torchvision.  Not the second version with pre-activation, nor TF-Slim's, which strides in the last unit of a stage.
+/* ResNet-18, 34, 50 and 101 (He et al., "Deep residual learning for image recognition", 2015, table 1), as in Keras,
+ * torchvision and TF-Slim.  Not the second version with pre-activation.
  *
  * Four stages of blocks.  A block adds its input to what two 3x3 (18, 34) or 1x1, 3x3, 1x1 (50, 101) convolutions make
  * of it; where the shapes differ a 1x1 convolution adapts the input.  Every convolution is followed by batch-norm. */
@@ -9,10 +9,11 @@ typedef struct net {
   kohl_builder *b;
   const kohl_arch_options *o;
   bool bottleneck;
-  int stage, block; /* where we are: conv2 to conv5, and from 1 on */
+  int stage, block, blocks; /* where we are: conv2 to conv5, from 1 on, and how many blocks this stage has */
 } net;
 
-/* Padding is the same on all sides: a "same" rule would put the one cell of stride 2 to the bottom and right. */
+/* Padding is the same on all sides: a "same" rule would put the one cell of stride 2 to the bottom and right.  (TF-Slim
+ * pads its convolutions so too, but not the stem's pool.) */
 static kohl_params window(int kernel, int stride) {
   kohl_params params = kohl_params_default();
   params.kernel[0] = params.kernel[1] = kernel;
@@ -49,10 +50,23 @@ static int bottleneck(net *n, int src, int width, int stride) {
   return conv(n, x, 3, 4 * width, 1, 1);
 }
 
+/* The map is halved on the way into conv3 to conv5: in their first block, or in the last one before. */
+static int block_stride(const net *n) {
+  bool halves = n->o->stride_last ? n->block == n->blocks && n->stage < 5 : n->block == 1 && n->stage > 2;
+  return halves ? 2 : 1;
+}
+
+static int shortcut_of(net *n, int src, int filters, int stride) {
+  if (n->block == 1 && (n->bottleneck || n->stage > 2)) return conv(n, src, 0, filters, 1, stride);
+  if (stride == 1) return src;
+  kohl_params params = window(1, stride); /* every second pixel */
+  const char *name = kohl_builder_name(n->b, "conv%d_block%d_0_pool", n->stage, n->block);
+  return kohl_builder_add(n->b, src, KOHL_LAYER_max_pool, name, &params);
+}
+
 static int block(net *n, int src) {
-  int width = 64 << (n->stage - 2), stride = n->block == 1 && n->stage > 2 ? 2 : 1, shortcut = src;
-  if (n->block == 1 && (n->bottleneck || n->stage > 2))
-    shortcut = conv(n, src, 0, n->bottleneck ? 4 * width : width, 1, stride);
+  int width = 64 << (n->stage - 2), stride = block_stride(n);
+  int shortcut = shortcut_of(n, src, n->bottleneck ? 4 * width : width, stride);
   int x = n->bottleneck ? bottleneck(n, src, width, stride) : basic(n, src, width, stride);
   x = kohl_builder_sum(n->b, kohl_builder_name(n->b, "conv%d_block%d_add", n->stage, n->block), shortcut, x);
   return kohl_builder_plain(n->b, x, KOHL_LAYER_relu,
@@ -67,14 +81,17 @@ static int stem(kohl_builder *b, const kohl_arch_options *o) {
   x = kohl_builder_norm(b, x, "conv1_bn", o);
   x = kohl_builder_plain(b, x, KOHL_LAYER_relu, "conv1_relu");
   params = window(3, 2);
+  if (o->stride_last) params.padding = KOHL_PADDING_SAME_UPPER; /* TensorFlow's: of even sizes only below and right */
   return kohl_builder_add(b, x, KOHL_LAYER_max_pool, "pool1_pool", &params);
 }
 
 static void build(kohl_builder *b, const kohl_arch_options *o, bool is_bottleneck, const int blocks[4]) {
   net n = {.b = b, .o = o, .bottleneck = is_bottleneck};
   int x = stem(b, o);
-  for (n.stage = 2; n.stage <= 5; n.stage++)
-    for (n.block = 1; n.block <= blocks[n.stage - 2]; n.block++) x = block(&n, x);
+  for (n.stage = 2; n.stage <= 5; n.stage++) {
+    n.blocks = blocks[n.stage - 2];
+    for (n.block = 1; n.block <= n.blocks; n.block++) x = block(&n, x);
+  }
   if (o->classes == 0) return;
   b->graph->base_output = x;
   x = kohl_builder_plain(b, x, KOHL_LAYER_global_avg_pool, "avg_pool");

@@ -162,20 +162,22 @@ START_TEST(presets) {
   static const struct {
     const char *arch, *preset, *name;
     int resize; /* 0: not by crop */
-    bool stride_first, adaptive_pool;
+    bool stride_first, adaptive_pool, stride_last;
     double epsilon; /* below 0: has no batch-norm */
     int head;
   } cases[] = {
-      {"vgg16", NULL, "keras-caffe", 0, false, false, -1, 3},
-      {"vgg19", "torchvision", "torchvision", 256, false, true, -1, 3},
-      {"vgg16_bn", NULL, "torchvision", 256, false, true, 1e-5, 3},
-      {"vgg19_bn", "timm", "timm", 256, false, true, 1e-5, 3},
-      {"alexnet", NULL, "torchvision", 256, false, true, -1, 3},
-      {"resnet18", NULL, "torchvision", 256, false, false, 1e-5, 1},
-      {"resnet34", "timm", "timm", 235, false, false, 1e-5, 1},
-      {"resnet50", NULL, "keras-caffe", 0, true, false, 1.001e-5, 1},
-      {"resnet101", "torchvision", "torchvision", 256, false, false, 1e-5, 1},
-      {"resnet101", "torchvision-v2", "torchvision-v2", 232, false, false, 1e-5, 1},
+      {"vgg16", NULL, "keras-caffe", 0, false, false, false, -1, 3},
+      {"vgg19", "torchvision", "torchvision", 256, false, true, false, -1, 3},
+      {"vgg16_bn", NULL, "torchvision", 256, false, true, false, 1e-5, 3},
+      {"vgg19_bn", "timm", "timm", 256, false, true, false, 1e-5, 3},
+      {"alexnet", NULL, "torchvision", 256, false, true, false, -1, 3},
+      {"resnet18", NULL, "torchvision", 256, false, false, false, 1e-5, 1},
+      {"resnet34", "timm", "timm", 235, false, false, false, 1e-5, 1},
+      {"resnet50", NULL, "keras-caffe", 0, true, false, false, 1.001e-5, 1},
+      {"resnet101", "torchvision", "torchvision", 256, false, false, false, 1e-5, 1},
+      {"resnet101", "torchvision-v2", "torchvision-v2", 232, false, false, false, 1e-5, 1},
+      {"resnet50", "slim", "slim", 256, false, false, true, 1e-5, 1},
+      {"resnet101", "slim", "slim", 256, false, false, true, 1e-5, 1},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     const kohl_preset *preset;
@@ -187,6 +189,8 @@ START_TEST(presets) {
     ck_assert_int_eq(preset->options.stride_first, cases[i].stride_first);
     ck_assert_int_eq(preset->options.conv_bias, cases[i].stride_first);
     ck_assert_int_eq(preset->options.adaptive_pool, cases[i].adaptive_pool);
+    ck_assert_int_eq(preset->options.stride_last, cases[i].stride_last);
+    ck_assert(preset->options.momentum == (cases[i].stride_last ? 0.997f : 0));
     if (cases[i].epsilon > 0) ck_assert(preset->options.epsilon == (float)cases[i].epsilon && preset->options.gamma);
     ck_assert_int_eq(kohl_preset_head_count(preset), cases[i].head);
     kohl_graph *graph; /* every name of the head must be a layer */

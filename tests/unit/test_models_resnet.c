@@ -111,6 +111,110 @@ START_TEST(torchvision_layers) {
 }
 END_TEST
 
+/* TF-Slim's resnet_v1_50 or 101. */
+static kohl_arch_options slim_options(const char *arch) {
+  kohl_arch_options options = options_of(arch, false, 1000);
+  options.stride_last = true;
+  options.momentum = 0.997f;
+  return options;
+}
+
+/* Weights as its checkpoints hold them: torchvision's total and, of 26,560 and 52,672 channels, mean and variance. */
+START_TEST(slim_totals) {
+  static const struct {
+    const char *arch;
+    size_t trainable, running;
+  } cases[] = {{"resnet50", 25557032, 53120}, {"resnet101", 44549160, 105344}};
+  for (size_t i = 0; i < 2; i++) {
+    kohl_arch_options options = slim_options(cases[i].arch);
+    kohl_graph *graph = graph_build(cases[i].arch, &options);
+    ck_assert_uint_eq(graph_parameters(graph, false), cases[i].trainable);
+    ck_assert_uint_eq(graph_parameters(graph, true), cases[i].trainable + cases[i].running);
+    kohl_graph_destroy(graph_ctx, graph);
+  }
+}
+END_TEST
+
+/* Which convolutions and shortcuts stride: those of the last block of conv2 to conv4, and the stem's. */
+static void expect_slim_strides(const kohl_graph *graph, const int blocks[4]) {
+  char last[3][2][64];
+  for (int s = 0; s < 3; s++) {
+    snprintf(last[s][0], sizeof last[s][0], "conv%d_block%d_2_conv", s + 2, blocks[s]);
+    snprintf(last[s][1], sizeof last[s][1], "conv%d_block%d_0_pool", s + 2, blocks[s]);
+  }
+  int strided = 0;
+  for (size_t i = 0; i < graph->count; i++) {
+    const kohl_node *node = &graph->nodes[i];
+    bool strides = strcmp(node->name, "conv1_conv") == 0 || strcmp(node->name, "pool1_pool") == 0;
+    for (int s = 0; s < 6; s++) strides |= strcmp(node->name, last[s / 2][s % 2]) == 0;
+    if (node->layer != KOHL_LAYER_conv2d && node->layer != KOHL_LAYER_max_pool) continue;
+    strided += strides;
+    for (int k = 0; k < 2; k++)
+      ck_assert_msg(node->params.stride[k] == (strides ? 2 : 1), "%s: stride %d", node->name, node->params.stride[k]);
+  }
+  ck_assert_int_eq(strided, 8);
+}
+
+START_TEST(slim_layers) {
+  static const int blocks[2][4] = {{3, 4, 6, 3}, {3, 4, 23, 3}};
+  for (int i = 0; i < 2; i++) {
+    const char *arch = i ? "resnet101" : "resnet50";
+    kohl_arch_options options = slim_options(arch);
+    kohl_graph *graph = graph_build(arch, &options);
+    expect_slim_strides(graph, blocks[i]);
+    graph_shape(graph, "conv1_conv", 112, 112, 64);
+    graph_shape(graph, "pool1_pool", 56, 56, 64);
+    graph_shape(graph, "conv2_block1_0_conv", 56, 56, 256);
+    graph_shape(graph, "conv2_block3_1_conv", 56, 56, 64);
+    graph_shape(graph, "conv2_block3_out", 28, 28, 256);
+    graph_shape(graph, "conv3_block1_0_conv", 28, 28, 512);
+    graph_shape(graph, "conv3_block4_out", 14, 14, 512);
+    graph_shape(graph, i ? "conv4_block23_out" : "conv4_block6_out", 7, 7, 1024);
+    graph_shape(graph, "conv5_block3_out", 7, 7, 2048);
+    graph_inputs(graph, "conv2_block1_add", "conv2_block1_0_bn conv2_block1_3_bn");
+    graph_inputs(graph, "conv2_block2_add", "conv2_block1_out conv2_block2_3_bn");
+    graph_inputs(graph, "conv2_block3_0_pool", "conv2_block2_out");
+    graph_inputs(graph, "conv2_block3_1_conv", "conv2_block2_out");
+    graph_inputs(graph, "conv2_block3_add", "conv2_block3_0_pool conv2_block3_3_bn");
+    ck_assert_int_eq(kohl_graph_find(graph, "conv5_block3_0_pool"), -1);
+    ck_assert_int_eq(graph_node(graph, "conv2_block3_0_pool")->params.kernel[0], 1);
+    const kohl_params *norm = &graph_node(graph, "conv1_bn")->params;
+    ck_assert(norm->epsilon == 1e-5f && norm->momentum == 0.997f && norm->gamma);
+    kohl_graph_destroy(graph_ctx, graph);
+  }
+}
+END_TEST
+
+/* The pool of the stem pads below and right only where the size is even, the convolutions alike on all sides. */
+START_TEST(slim_padding) {
+  static const struct { int side, pool[4]; } cases[] = {{224, {0, 0, 1, 1}}, {225, {1, 1, 1, 1}}};
+  for (size_t i = 0; i < 2; i++) {
+    kohl_arch_options options = slim_options("resnet50");
+    options.height = options.width = cases[i].side;
+    kohl_graph *graph = graph_build("resnet50", &options);
+    int pads[4];
+    kohl_node_pads(graph, graph_node(graph, "pool1_pool"), pads);
+    ck_assert_mem_eq(pads, cases[i].pool, sizeof pads);
+    kohl_node_pads(graph, graph_node(graph, "conv1_conv"), pads);
+    for (int k = 0; k < 4; k++) ck_assert_int_eq(pads[k], 3);
+    kohl_node_pads(graph, graph_node(graph, "conv3_block4_2_conv"), pads);
+    for (int k = 0; k < 4; k++) ck_assert_int_eq(pads[k], 1);
+    kohl_graph_destroy(graph_ctx, graph);
+  }
+}
+END_TEST
+
+START_TEST(slim_options_refused) {
+  kohl_arch_options options = slim_options("resnet50");
+  options.stride_first = true;
+  graph_refused("resnet50", &options, KOHL_USAGE,
+                "resnet50: options stride_first and stride_last, expected at most one");
+  options.stride_first = false;
+  options.momentum = 1;
+  graph_refused("resnet50", &options, KOHL_USAGE, "option momentum: value 1, expected 0 to less than 1");
+}
+END_TEST
+
 START_TEST(basic_blocks) {
   kohl_graph *graph = graph_build("resnet18", NULL);
   graph_inputs(graph, "conv2_block1_add", "pool1_pool conv2_block1_2_bn");
@@ -168,6 +272,10 @@ int main(void) {
   tcase_add_test(tests, products);
   tcase_add_test(tests, keras_layers);
   tcase_add_test(tests, torchvision_layers);
+  tcase_add_test(tests, slim_totals);
+  tcase_add_test(tests, slim_layers);
+  tcase_add_test(tests, slim_padding);
+  tcase_add_test(tests, slim_options_refused);
   tcase_add_test(tests, basic_blocks);
   tcase_add_test(tests, sizes);
   tcase_add_test(tests, torchvision_names);
