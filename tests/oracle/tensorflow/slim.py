@@ -137,7 +137,8 @@ def compare_tensors(name, path, prefix, folder):
         bad += ["(more values)"] if file.read(1) else []
     bad += sorted(set(expected) ^ {line.split("\t")[0] for line in lines})
     os.unlink(values)
-    return report(not bad, f"{name} {os.path.basename(path)}: {len(lines)} tensors, {total} numbers, bit for bit{"".join(" " + b for b in bad[:3])}")
+    wrong = ", but " + ", ".join(bad[:3]) if bad else ""
+    return report(not bad, f"{name} {os.path.basename(path)}: {len(lines)} tensors, {total} numbers, bit for bit{wrong}")
 
 
 def kohl_logits(path, arch, preset, files, folder, *options):
