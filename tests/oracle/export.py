@@ -242,6 +242,14 @@ def same_bits(a, b):
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == np.ascontiguousarray(b).tobytes()
 
 
+def back(name, model, exported, arch, preset, folder):
+    """What is exported can be converted again, to the same weights."""
+    path = os.path.join(folder, "back.safetensors")
+    run(KOHL, "convert", exported, "--arch", arch, "--preset", preset, "-o", path)
+    ours, theirs = read_safetensors(model)[0], read_safetensors(path)[0]
+    report(set(ours) == set(theirs) and all(same_bits(theirs[k], v) for k, v in ours.items()), f"{name}: converted back, bit for bit")
+
+
 def keras(name, model, folder):
     path = os.path.join(folder, "keras.safetensors")
     run(KOHL, "export", model, "--to", "keras", "-o", path)
@@ -304,8 +312,12 @@ def published(folder):
         if arch != "alexnet":
             compute(name, model, folder, [str(i) for i in range(classes)], last)
         about(keras(name, model, folder), "keras", arch, classes)
+        if classes == 1000:
+            back(f"keras {name}", model, os.path.join(folder, "keras.safetensors"), arch, preset, folder)
         if preset != "keras-caffe":
             about(torchvision(name, model, folder, arch, classes, flat, "fc6"), "torchvision", arch, classes)
+        if preset == "torchvision" and classes == 1000:
+            back(f"torchvision {name}", model, os.path.join(folder, "torch.safetensors"), arch, preset, folder)
 
 
 def main():
