@@ -1,4 +1,4 @@
-"""What the scripts of this folder do with kohl: convert a file, run photographs, compare logits, edit a model file."""
+"""What the scripts of this folder do with kohl: convert a file, run photographs, compare logits."""
 import json
 import os
 import subprocess
@@ -43,31 +43,6 @@ def worst(got, want):
         return np.inf
     error = (np.abs(got - want).max(1) / np.abs(want).max(1)).max()
     return float(error) if np.isfinite(error) else np.inf
-
-
-def edit_model(source, target, edit):
-    """A copy of a model file whose text "kohl" went through edit(dict); the sums of header and tensors are left out."""
-    with open(source, "rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(size))
-        texts = header["__metadata__"]
-        text = json.loads(texts["kohl"])
-        edit(text)
-        texts["kohl"] = json.dumps(text)
-        texts.pop("kohl_crc32c", None)
-        texts.pop("kohl_header_crc32c", None)
-        raw = json.dumps(header).encode()
-        raw += b" " * (-len(raw) % 64 + 56)
-        with open(target, "wb") as out:
-            out.write(len(raw).to_bytes(8, "little") + raw)
-            while piece := file.read(1 << 24):
-                out.write(piece)
-
-
-def read_model(path):
-    """The text "kohl" of a model file as a dict."""
-    with open(path, "rb") as file:
-        return json.loads(json.loads(file.read(int.from_bytes(file.read(8), "little")))["__metadata__"]["kohl"])
 
 
 def finish():

@@ -10,6 +10,7 @@ is written out, with its stride in a stage's last unit.  Adds its rows to FOLDER
 Weights: as from_torch.py says; a kernel in front of a batch-norm has bias where the network has one.
 """
 import csv
+import functools
 import importlib
 import importlib.machinery
 import importlib.util
@@ -175,6 +176,7 @@ def logits_of(model, x):
     return logits
 
 
+@functools.cache
 def tfjs_modules():
     """The converter's own modules without its package's start, which wants a dozen other packages."""
     found = importlib.util.find_spec("tensorflowjs").submodule_search_locations[0]

@@ -67,6 +67,10 @@ NETWORKS = {
     "inception_v3_plain": (lambda: timm("inception", "inception_v3", 342, 299, False, HALF, HALF, init_weights=False), "inception_v3", "torchvision"),
     "resnet101": (lambda: vision("resnet", "resnet101", ("ResNet101_Weights", V1)), "resnet101", "torchvision"),
     "resnet101_v2": (lambda: vision("resnet", "resnet101", ("ResNet101_Weights", V2)), "resnet101", "torchvision-v2"),
+    "resnet18": (lambda: vision("resnet", "resnet18", ("ResNet18_Weights", V1)), "resnet18", "torchvision"),
+    "resnet50": (lambda: vision("resnet", "resnet50", ("ResNet50_Weights", V1)), "resnet50", "torchvision"),
+    "squeezenet1_1": (lambda: vision("squeezenet", "squeezenet1_1", ("SqueezeNet1_1_Weights", V1)), "squeezenet1_1", "torchvision"),
+    "vgg16_bn": (lambda: vision("vgg", "vgg16_bn", ("VGG16_BN_Weights", V1)), "vgg16_bn", "torchvision"),
     "alexnet": (lambda: vision("alexnet", "alexnet", ("AlexNet_Weights", V1)), "alexnet", "torchvision"),
     "timm_vgg19": (lambda: timm("vgg", "vgg19", 256, 224, False, MEAN, STD), "vgg19", "timm"),
     "timm_vgg19_bn": (lambda: timm("vgg", "vgg19_bn", 256, 224, False, MEAN, STD), "vgg19_bn", "timm"),
@@ -80,7 +84,7 @@ class Setter:
 
     def __init__(self, model, seed):
         self.random, self.conv = np.random.default_rng(seed), None
-        self.last = [m for m in model.modules() if isinstance(m, nn.Linear)][-1]
+        self.last = [m for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Linear))][-1]
         self.small = {m.bn3 for m in model.modules() if hasattr(m, "bn3")}
         self.hooks = []
         for module in model.modules():
