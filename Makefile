@@ -13,13 +13,14 @@ say = $(if $(V),,@echo "  $1";)
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Werror
 BASE := -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -ffp-contract=off -fno-math-errno -fPIC -fvisibility=hidden -I. -Iinclude $(WARN)
 
-# convert/ opens these two at run time, by these names; only their headers are needed here.  Without them .h5 files are
-# refused, and `kohl convert` runs unconfined.
+# convert/ opens these three at run time, by these names (libcurl by its own two); only their headers are needed here.
+# Without them .h5 files are refused, `kohl convert` runs unconfined, and `kohl fetch` takes files from folders only.
 HDF5_SONAME := $(if $(shell pkg-config --atleast-version=1.10.7 hdf5 2>/dev/null && echo yes),$(shell \
   objdump -p "$$(pkg-config --libs-only-L hdf5 | sed 's/^-L//; s/ *$$//')/libhdf5.so" 2>/dev/null | awk '$$1 == "SONAME" {print $$2}'))
 SECCOMP_SONAME := $(if $(shell pkg-config --exists libseccomp 2>/dev/null && echo yes),libseccomp.so.2)
 BASE += $(if $(HDF5_SONAME),$(shell pkg-config --cflags-only-I hdf5) -DKOHL_HDF5='"$(HDF5_SONAME)"')
 BASE += $(if $(SECCOMP_SONAME),-DKOHL_SECCOMP='"$(SECCOMP_SONAME)"')
+BASE += $(shell pkg-config --atleast-version=7.85 libcurl 2>/dev/null && echo -DKOHL_CURL $$(pkg-config --cflags-only-I libcurl))
 
 OPT_release := -O2 -g -DNDEBUG
 OPT_debug := -O0 -g

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "convert/fetch/manifest.h"
 
 static void print_name(const char *name) {
   for (; *name; name++) putchar(*name == '_' ? '-' : *name);
@@ -20,6 +21,12 @@ static bool takes_file(const cli_option_info *info) {
 
 static void print_commands(void) {
   for (int i = 0; i < CLI_COMMANDS; i++) printf("%s%s", i ? " " : "", cli_command_table[i].name);
+}
+
+/* What `kohl fetch` can be asked for. */
+static void print_published(void) {
+  const kohl_fetch_manifest manifest = kohl_fetch_manifest_builtin();
+  for (size_t i = 0; i < manifest.count; i++) printf("%s%s", i ? " " : "", manifest.files[i].name);
 }
 
 static void print_bash(void) {
@@ -49,6 +56,8 @@ static void print_bash(void) {
   }
   printf("  help:*) COMPREPLY=($(compgen -W \"");
   print_commands();
+  printf("\" -- \"$word\")) ;;\n  fetch:*) COMPREPLY=($(compgen -W \"");
+  print_published();
   printf("\" -- \"$word\")) ;;\n  completion:*) COMPREPLY=($(compgen -W \"bash zsh fish\" -- \"$word\")) ;;\n");
   printf("  esac\n}\ncomplete -o default -F _kohl kohl\n");
 }
@@ -83,7 +92,11 @@ static void print_zsh(void) {
       if (info->kind != CLI_FLAG && info->kind != CLI_WORD) printf(":value:%s", takes_file(info) ? "_files" : "");
       printf("'");
     }
-    printf(" \\\n    '*:file:_files' ;;\n");
+    printf(" \\\n    ");
+    if (i == CLI_COMMAND_fetch)
+      printf("'1:name:("), print_published(), printf(")' ;;\n");
+    else
+      printf("'*:file:_files' ;;\n");
   }
   printf("  esac\n}\n_kohl \"$@\"\n");
 }
@@ -94,6 +107,9 @@ static void print_fish(void) {
     print_plain(cli_command_table[i].summary);
     printf("'\n");
   }
+  printf("complete -c kohl -n '__fish_seen_subcommand_from fetch' -f -a '");
+  print_published();
+  printf("'\n");
   for (int o = 0; o < CLI_OPTIONS; o++) {
     const cli_option_info *info = &cli_option_table[o];
     printf("complete -c kohl -n '__fish_seen_subcommand_from");

@@ -10,12 +10,13 @@
 #include "datasets/fit.h"
 #include "kernels/core/alloc.h"
 
-enum { SIDE = 224 /* of new pictures, where --size does not say it */ };
+enum { SIDE = 224 /* of new pictures, where --size does not say it */, TO_MOST = 1 << 24 };
 
 /* What the threads share. */
 typedef struct {
   kohl_augmentation augmentation;
   uint64_t seed;
+  long to; /* pictures of a class */
 } maker;
 
 /* The numbers of experiment D: flip, brightness, zoom, shift, a small rotation. */
@@ -105,10 +106,11 @@ static int print_result(cli *c, const kohl_samples *s, const kohl_extra *extras,
 
 static int read_options(cli *c, maker *m, int *h, int *w) {
   const cli_value *size = cli_get(c, CLI_OPTION_size), *text = cli_get(c, CLI_OPTION_augment);
+  const cli_value *to = cli_get(c, CLI_OPTION_to); /* text, since it is a format of `kohl export` */
   *w = *h = SIDE;
-  if (!cli_get(c, CLI_OPTION_to)->set) {
-    return cli_fail(c, KOHL_USAGE, "--to: missing, expected the pictures that a class has at least");
-  }
+  if (!to->set) return cli_fail(c, KOHL_USAGE, "--to: missing, expected the pictures that a class has at least");
+  if (!cli_number_parse(to->text, 1, TO_MOST, &m->to))
+    return cli_fail(c, KOHL_USAGE, "--to: value '%s', expected a whole number of 1 to %d", to->text, TO_MOST);
   int code = size->set ? cli_parse_size(c, size->text, h, w) : 0;
   if (code) return code;
   m->augmentation = kohl_augmentation_none();
@@ -136,7 +138,7 @@ int data_balance(cli *c, char **operands, int operand_count) {
     options.progress = data_progress(c);
     options.progress_user = c;
     kohl_status status =
-        kohl_extras_plan(c->ctx, samples, (size_t)cli_get(c, CLI_OPTION_to)->number, m.seed, &extras, &count);
+        kohl_extras_plan(c->ctx, samples, (size_t)m.to, m.seed, &extras, &count);
     if (status == KOHL_OK) status = kohl_expand(c->ctx, samples, extras, count, &options, operands[1], &written);
     cli_clear_line(c);
     code = status == KOHL_OK ? print_result(c, samples, extras, count, written) : cli_fail_library(c, status);

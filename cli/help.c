@@ -70,7 +70,7 @@ void cli_help_all(void) {
   printf(
       "\nkohl SUBCOMMAND --help explains one of them.\n\n"
       "exit codes: 0 done, 1 usage, 2 bad input, 3 a value is not finite,\n"
-      "            4 memory or disk, 130 interrupted\n");
+      "            4 memory, disk or network, 130 interrupted\n");
 }
 
 int cmd_help(cli *c) {

@@ -37,8 +37,8 @@ static void print_option(const cli_option_info *info) {
 }
 
 static const char exit_status[] =
-    ".SH \"EXIT STATUS\"\n0 done, 1 usage, 2 bad input, 3 a value is not finite, 4 memory or disk, 130 "
-    "interrupted.\nEvery error is one line on standard error.\n.SH \"SEE ALSO\"\n";
+    ".SH \"EXIT STATUS\"\n0 done, 1 usage, 2 bad input, 3 a value is not finite, 4 memory, disk or "
+    "network, 130 interrupted.\nEvery error is one line on standard error.\n.SH \"SEE ALSO\"\n";
 
 /* .BR lines of all pages but one (-1: of all). */
 static void print_see_also(int but) {

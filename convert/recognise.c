@@ -105,8 +105,14 @@ static format_id tell(const sample *s) {
     size_t end = (magics[i].offset < 0 ? 0 : (size_t)magics[i].offset) + magics[i].length;
     if (end <= length && memcmp(at, magics[i].bytes, magics[i].length) == 0) return magics[i].format;
   }
+  if (s->head[0] == '{' && has(s, "\"weight_map\"") && has(s, "/vars\"")) return FORMAT_keras_shards;
   if (s->head[0] == '{')
-    return has(s, "\"modelTopology\"") || has(s, "\"weightsManifest\"") ? FORMAT_tfjs : FORMAT_json;
+    return has(s, "\"modelTopology\"") || has(s, "\"weightsManifest\"") || has(s, "\"layers-model\"") ||
+                   has(s, "\"graph-model\"")
+               ? FORMAT_tfjs
+               : FORMAT_json;
+  if (has(s, "typeof exports") || begins(s, 0, "module.exports") || begins(s, 0, "export default"))
+    return FORMAT_tfjs_module;
   return is_onnx(s) ? FORMAT_onnx : FORMAT_unknown;
 }
 

@@ -13,6 +13,8 @@ enum {
   READ_ONLY = 0 /* H5F_ACC_RDONLY, whose macro calls the library */
 };
 
+#define NO_FILE "/dev/null/image" /* the library refuses an image under the name of a file that there is */
+
 static kohl_status broken(kohl_context *ctx, const kohl_hdf5_file *h5, const char *path, const char *what) {
   return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: '%s': %s cannot be read; the file is damaged", h5->path,
                    QUOTE(*path ? path : "/"), what);
@@ -28,20 +30,59 @@ static hid_t make_half(kohl_hdf5_library *call) {
   return -1;
 }
 
-kohl_status kohl_hdf5_file_prepare(kohl_context *ctx, const char *path, uint64_t bytes, kohl_hdf5_file *h5) {
-  *h5 = (kohl_hdf5_file){.path = path, .bytes = bytes, .file = -1};
+kohl_status kohl_hdf5_file_prepare(kohl_context *ctx, const char *path, const void *image, uint64_t bytes,
+                                   kohl_hdf5_file *h5) {
+  *h5 = (kohl_hdf5_file){.path = path, .image = image, .bytes = bytes, .file = -1};
   kohl_status status = kohl_hdf5_library_open(ctx, path, &h5->call);
   if (status) return status;
   h5->half = make_half(&h5->call);
   return h5->half >= 0 ? KOHL_OK : kohl_fail(ctx, KOHL_NO_RESOURCE, "%s: %s has no 16-bit floats", path, KOHL_HDF5);
 }
 
+/* The library's own "copies" of an image are the image itself, which nobody writes to or gives back. */
+static void *image_at(size_t bytes, H5FD_file_image_op_t op, void *image) {
+  (void)bytes, (void)op;
+  return image;
+}
+
+static void *image_copy(void *to, const void *from, size_t bytes, H5FD_file_image_op_t op, void *image) {
+  (void)from, (void)bytes, (void)op, (void)image;
+  return to;
+}
+
+static void *image_grow(void *old, size_t bytes, H5FD_file_image_op_t op, void *image) {
+  (void)old, (void)bytes, (void)op, (void)image;
+  return NULL;
+}
+
+static herr_t image_free(void *old, H5FD_file_image_op_t op, void *image) {
+  (void)old, (void)op, (void)image;
+  return 0;
+}
+
+static void *image_user(void *image) { return image; }
+
+static herr_t image_user_free(void *image) {
+  (void)image;
+  return 0;
+}
+
+/* The file is what lies in memory, whatever its name. */
+static bool use_image(kohl_hdf5_file *h5, hid_t access) {
+  void *image = (void *)(uintptr_t)h5->image; /* the library's types know no const */
+  H5FD_file_image_callbacks_t callbacks = {image_at,   image_copy,      image_grow, image_free,
+                                           image_user, image_user_free, image};
+  return h5->call.H5Pset_fapl_core(access, 1, false) >= 0 &&
+         h5->call.H5Pset_file_image_callbacks(access, &callbacks) >= 0 &&
+         h5->call.H5Pset_file_image(access, image, (size_t)h5->bytes) >= 0;
+}
+
 kohl_status kohl_hdf5_file_open(kohl_context *ctx, kohl_hdf5_file *h5) {
   kohl_hdf5_library *call = &h5->call;
   hid_t access = call->H5Pcreate(*call->H5P_CLS_FILE_ACCESS_ID_g);
   /* Locks: a file on a read-only or network file system has none. */
-  if (access >= 0 && call->H5Pset_file_locking(access, false, true) >= 0)
-    h5->file = call->H5Fopen(h5->path, READ_ONLY, access);
+  if (access >= 0 && call->H5Pset_file_locking(access, false, true) >= 0 && (!h5->image || use_image(h5, access)))
+    h5->file = call->H5Fopen(h5->image ? NO_FILE : h5->path, READ_ONLY, access);
   if (access >= 0) call->H5Pclose(access);
   if (h5->file >= 0) return KOHL_OK;
   return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: libhdf5 cannot open it; the HDF5 file is cut off or damaged", h5->path);
@@ -99,6 +140,58 @@ kohl_status kohl_hdf5_file_find(kohl_context *ctx, kohl_hdf5_file *h5, const cha
   if (type == H5I_DATASET) *kind = KOHL_HDF5_DATASET;
   h5->call.H5Oclose(object);
   return KOHL_OK;
+}
+
+/* The links of a group on their way. */
+typedef struct listing {
+  kohl_context *ctx;
+  const kohl_hdf5_file *h5;
+  const char *group;
+  size_t most;     /* bytes of a name */
+  uint64_t length; /* of the names so far, with their zeros */
+  kohl_hdf5_texts *texts;
+  kohl_status status;
+} listing;
+
+static kohl_status take_link(listing *l, const char *name, const H5L_info_t *link) {
+  size_t length = strlen(name);
+  const char *group = *l->group ? l->group : "/";
+  if (link->type != H5L_TYPE_HARD)
+    return kohl_fail(l->ctx, KOHL_BAD_INPUT, "%s: '%s': '%s' is %s link, expected a hard one", l->h5->path,
+                     QUOTE(group), QUOTE(name), link->type == H5L_TYPE_SOFT ? "a soft" : "an external");
+  l->length += length + 1;
+  if (length > l->most || l->texts->count == KOHL_HDF5_TEXTS || l->length > l->h5->bytes)
+    return kohl_fail(l->ctx, KOHL_BAD_INPUT,
+                     "%s: '%s': link '%s': expected at most %d links with names of at most %zu bytes, together no "
+                     "longer than the file",
+                     l->h5->path, QUOTE(group), QUOTE(name), KOHL_HDF5_TEXTS, l->most);
+  kohl_status status = kohl_grow(l->ctx, &l->texts->text, &l->texts->capacity, l->texts->count + 1,
+                                 sizeof *l->texts->text, "names of an HDF5 file");
+  if (!status) status = kohl_strdup(l->ctx, name, &l->texts->text[l->texts->count]);
+  l->texts->count += !status;
+  return status;
+}
+
+static herr_t each_link(hid_t group, const char *name, const H5L_info_t *link, void *data) {
+  listing *l = data;
+  (void)group;
+  l->status = take_link(l, name, link);
+  return l->status ? 1 : 0; /* 1 ends the iteration */
+}
+
+kohl_status kohl_hdf5_file_list(kohl_context *ctx, kohl_hdf5_file *h5, const char *group, size_t most,
+                                kohl_hdf5_texts *texts) {
+  listing l = {ctx, h5, group, most, 0, texts, KOHL_OK};
+  hid_t object;
+  kohl_status status = kohl_hdf5_file_object(ctx, h5, group, &object);
+  if (status || object < 0) return status;
+  if (h5->call.H5Iget_type(object) == H5I_GROUP) {
+    texts->found = true;
+    if (h5->call.H5Literate(object, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, each_link, &l) < 0)
+      status = broken(ctx, h5, group, "its links");
+  }
+  h5->call.H5Oclose(object);
+  return l.status ? l.status : status;
 }
 
 /* An attribute on its way: handles that end together. */

@@ -18,6 +18,7 @@ enum { POLL_MS = 200 };
 
 struct kohl_hdf5 {
   char *path;
+  const void *image; /* the caller's bytes of the file, or NULL */
   uint64_t bytes;
   pid_t child; /* 0: none */
   /* requests: both ends are kept, so that writing to a child that has ended raises no SIGPIPE */
@@ -136,7 +137,7 @@ static kohl_status start(kohl_context *ctx, kohl_hdf5 *h5) {
     fcntl(replies[i], F_SETFD, FD_CLOEXEC);
   }
   pid_t child = fork();
-  if (child == 0) kohl_hdf5_serve(h5->path, h5->bytes, h5->requests[0], replies[1]);
+  if (child == 0) kohl_hdf5_serve(h5->path, h5->image, h5->bytes, h5->requests[0], replies[1]);
   int error = errno;
   close(replies[1]);
   if (child < 0) return kohl_fail(ctx, KOHL_NO_RESOURCE, "%s: no process: %s", h5->path, strerror(error));
@@ -149,20 +150,27 @@ static kohl_status start(kohl_context *ctx, kohl_hdf5 *h5) {
 #endif
 }
 
-kohl_status kohl_hdf5_open(kohl_context *ctx, const char *path, kohl_hdf5 **out) {
+kohl_status kohl_hdf5_open_memory(kohl_context *ctx, const char *path, const void *bytes, size_t length,
+                                  kohl_hdf5 **out) {
   kohl_hdf5 *h5;
   *out = NULL;
   kohl_status status = kohl_alloc(ctx, 1, sizeof *h5, "an HDF5 file", &h5);
   if (status) return status;
   h5->requests[0] = h5->requests[1] = h5->replies = -1;
+  h5->image = bytes;
+  h5->bytes = length;
   status = kohl_strdup(ctx, path, &h5->path);
-  if (!status) status = check_file(ctx, h5);
+  if (!status && !bytes) status = check_file(ctx, h5);
   if (!status) status = start(ctx, h5);
   if (status)
     kohl_hdf5_close(ctx, h5);
   else
     *out = h5;
   return status;
+}
+
+kohl_status kohl_hdf5_open(kohl_context *ctx, const char *path, kohl_hdf5 **out) {
+  return kohl_hdf5_open_memory(ctx, path, NULL, 0, out);
 }
 
 void kohl_hdf5_close(kohl_context *ctx, kohl_hdf5 *h5) {
@@ -199,14 +207,11 @@ static kohl_status take_texts(kohl_context *ctx, kohl_hdf5 *h5, const char *bloc
   return status;
 }
 
-kohl_status kohl_hdf5_texts_read(kohl_context *ctx, kohl_hdf5 *h5, const char *group, const char *attribute,
-                                 size_t most, kohl_hdf5_texts *texts) {
+/* Sends h5->request for texts of at most so many bytes each, and takes them. */
+static kohl_status ask_texts(kohl_context *ctx, kohl_hdf5 *h5, size_t most, kohl_hdf5_texts *texts) {
   char *block = NULL;
-  kohl_status status = make_request(ctx, h5, KOHL_HDF5_ASK_TEXTS, group);
-  if (status) return status;
-  snprintf(h5->request.attribute, sizeof h5->request.attribute, "%s", attribute);
   h5->request.most = most;
-  status = ask(ctx, h5);
+  kohl_status status = ask(ctx, h5);
   if (status) return status;
   size_t count = h5->reply.count, bytes = h5->reply.bytes;
   texts->found |= h5->reply.found;
@@ -219,13 +224,26 @@ kohl_status kohl_hdf5_texts_read(kohl_context *ctx, kohl_hdf5 *h5, const char *g
   return status;
 }
 
+kohl_status kohl_hdf5_texts_read(kohl_context *ctx, kohl_hdf5 *h5, const char *group, const char *attribute,
+                                 size_t most, kohl_hdf5_texts *texts) {
+  kohl_status status = make_request(ctx, h5, KOHL_HDF5_ASK_TEXTS, group);
+  if (status) return status;
+  snprintf(h5->request.attribute, sizeof h5->request.attribute, "%s", attribute);
+  return ask_texts(ctx, h5, most, texts);
+}
+
+kohl_status kohl_hdf5_list(kohl_context *ctx, kohl_hdf5 *h5, const char *group, size_t most, kohl_hdf5_texts *texts) {
+  kohl_status status = make_request(ctx, h5, KOHL_HDF5_ASK_LIST, group);
+  return status ? status : ask_texts(ctx, h5, most, texts);
+}
+
 kohl_status kohl_hdf5_tensor(kohl_context *ctx, kohl_hdf5 *h5, const char *path, kohl_tensor_info *info) {
   kohl_status status = make_request(ctx, h5, KOHL_HDF5_ASK_TENSOR, path);
   if (!status) status = ask(ctx, h5);
   if (status) return status;
   const kohl_tensor_info *found = &h5->reply.info;
   bool floats = found->dtype == KOHL_SAFETENSORS_F32 || found->dtype == KOHL_SAFETENSORS_F64 ||
-                found->dtype == KOHL_SAFETENSORS_F16;
+                found->dtype == KOHL_SAFETENSORS_F16 || found->dtype == KOHL_SAFETENSORS_BF16;
   if (!floats || found->dims < 0 || found->dims > KOHL_SAFETENSORS_DIMS) return nonsense(ctx, h5);
   size_t bytes = kohl_safetensors_dtype_bytes(found->dtype);
   for (int i = 0; i < found->dims; i++)

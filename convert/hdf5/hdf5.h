@@ -37,6 +37,11 @@ typedef enum kohl_hdf5_kind { KOHL_HDF5_NOTHING, KOHL_HDF5_GROUP, KOHL_HDF5_DATA
 kohl_status kohl_hdf5_open(kohl_context *ctx, const char *path, kohl_hdf5 **out);
 void kohl_hdf5_close(kohl_context *ctx, kohl_hdf5 *h5);
 
+/* The same for a file that lies in memory, as an archive's member does; the child shares the bytes, which must live and
+ * stay as they are until kohl_hdf5_close.  path is for texts. */
+kohl_status kohl_hdf5_open_memory(kohl_context *ctx, const char *path, const void *bytes, size_t length,
+                                  kohl_hdf5 **out);
+
 /* Bytes of the file. */
 uint64_t kohl_hdf5_bytes(const kohl_hdf5 *h5);
 
@@ -56,6 +61,11 @@ typedef struct kohl_hdf5_texts {
 kohl_status kohl_hdf5_texts_read(kohl_context *ctx, kohl_hdf5 *h5, const char *group, const char *attribute,
                                  size_t most, kohl_hdf5_texts *texts);
 void kohl_hdf5_texts_free(kohl_context *ctx, kohl_hdf5_texts *texts);
+
+/* Appends the names of a group's links to *texts, in the file's order, as kohl_hdf5_texts_read does; a path where no
+ * group is leaves found as it was.  KOHL_BAD_INPUT: a link that is not a hard one, more than KOHL_HDF5_TEXTS of them, a
+ * name longer than most bytes, all together longer than the file. */
+kohl_status kohl_hdf5_list(kohl_context *ctx, kohl_hdf5 *h5, const char *group, size_t most, kohl_hdf5_texts *texts);
 
 /* Type, shape and bytes of a dataset, checked as above; info->data is NULL and info->name is left alone.
  * KOHL_BAD_INPUT names the dataset and what is wrong. */

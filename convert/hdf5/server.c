@@ -96,8 +96,8 @@ static kohl_status confine(kohl_context *ctx, const char *path, uint64_t bytes) 
 }
 
 /* The library before the limits: loading it is no work on the file. */
-static kohl_status open_file(server *s, const char *path, uint64_t bytes) {
-  kohl_status status = kohl_hdf5_file_prepare(s->ctx, path, bytes, &s->file);
+static kohl_status open_file(server *s, const char *path, const void *image, uint64_t bytes) {
+  kohl_status status = kohl_hdf5_file_prepare(s->ctx, path, image, bytes, &s->file);
   if (!status) status = confine(s->ctx, path, bytes);
   return status ? status : kohl_hdf5_file_open(s->ctx, &s->file);
 }
@@ -124,18 +124,21 @@ static kohl_status read_floats(server *s) {
 static kohl_status read_texts(server *s) {
   const kohl_hdf5_request *request = &s->request;
   kohl_status status =
-      kohl_hdf5_file_texts(s->ctx, &s->file, request->path, request->attribute, request->most, &s->texts);
+      request->ask == KOHL_HDF5_ASK_LIST
+          ? kohl_hdf5_file_list(s->ctx, &s->file, request->path, request->most, &s->texts)
+          : kohl_hdf5_file_texts(s->ctx, &s->file, request->path, request->attribute, request->most, &s->texts);
   s->reply.found = s->texts.found;
   s->reply.count = s->texts.count;
   for (size_t i = 0; i < s->texts.count; i++) s->reply.bytes += strlen(s->texts.text[i]) + 1;
   return status;
 }
 
-static kohl_status answer(server *s, const char *path, uint64_t bytes) {
+static kohl_status answer(server *s, const char *path, const void *image, uint64_t bytes) {
   switch (s->request.ask) {
-    case KOHL_HDF5_ASK_OPEN: return open_file(s, path, bytes);
+    case KOHL_HDF5_ASK_OPEN: return open_file(s, path, image, bytes);
     case KOHL_HDF5_ASK_FIND: return kohl_hdf5_file_find(s->ctx, &s->file, s->request.path, &s->reply.kind);
-    case KOHL_HDF5_ASK_TEXTS: return read_texts(s);
+    case KOHL_HDF5_ASK_TEXTS:
+    case KOHL_HDF5_ASK_LIST: return read_texts(s);
     case KOHL_HDF5_ASK_TENSOR: return kohl_hdf5_file_tensor(s->ctx, &s->file, s->request.path, &s->reply.info);
     default: return read_floats(s);
   }
@@ -150,14 +153,14 @@ static bool send_answer(server *s) {
   return good;
 }
 
-_Noreturn void kohl_hdf5_serve(const char *path, uint64_t bytes, int requests, int replies) {
+_Noreturn void kohl_hdf5_serve(const char *path, const void *image, uint64_t bytes, int requests, int replies) {
   kohl_context_options options = kohl_context_options_default();
   server s = {0};
   options.threads = 1; /* the caller's threads, allocator and callbacks stay behind */
   if (!leave_the_caller(requests, replies) || kohl_context_create(&options, &s.ctx) != KOHL_OK) _exit(1);
   while (kohl_hdf5_receive(REQUESTS, &s.request, sizeof s.request)) {
     s.reply = (kohl_hdf5_reply){0};
-    s.reply.status = answer(&s, path, bytes);
+    s.reply.status = answer(&s, path, image, bytes);
     if (s.reply.status != KOHL_OK) snprintf(s.reply.error, sizeof s.reply.error, "%s", kohl_context_error(s.ctx));
     if (!send_answer(&s)) _exit(1);
     kohl_hdf5_texts_free(s.ctx, &s.texts);

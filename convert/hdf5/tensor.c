@@ -31,14 +31,27 @@ static void close_dataset(kohl_hdf5_file *h5, dataset *d) {
   if (d->id >= 0) h5->call.H5Oclose(d->id);
 }
 
-static bool find_dtype(kohl_hdf5_file *h5, hid_t type, kohl_safetensors_dtype *out) {
+/* Keras writes bfloat16 as two bytes of no type, and says so in an attribute. */
+static bool is_bfloat16(kohl_context *ctx, kohl_hdf5_file *h5, const dataset *d) {
+  kohl_hdf5_texts texts = {0};
+  bool good = h5->call.H5Tget_class(d->type) == H5T_OPAQUE && h5->call.H5Tget_size(d->type) == 2 &&
+              kohl_hdf5_file_texts(ctx, h5, d->path, "dtype", sizeof "bfloat16", &texts) == KOHL_OK &&
+              texts.count == 1 && strcmp(texts.text[0], "bfloat16") == 0;
+  kohl_hdf5_texts_free(ctx, &texts);
+  return good;
+}
+
+static bool find_dtype(kohl_context *ctx, kohl_hdf5_file *h5, const dataset *d, kohl_safetensors_dtype *out) {
   kohl_hdf5_library *call = &h5->call;
+  hid_t type = d->type;
   if (call->H5Tequal(type, *call->H5T_IEEE_F32LE_g) > 0 || call->H5Tequal(type, *call->H5T_IEEE_F32BE_g) > 0)
     *out = KOHL_SAFETENSORS_F32;
   else if (call->H5Tequal(type, *call->H5T_IEEE_F64LE_g) > 0 || call->H5Tequal(type, *call->H5T_IEEE_F64BE_g) > 0)
     *out = KOHL_SAFETENSORS_F64;
   else if (call->H5Tequal(type, h5->half) > 0)
     *out = KOHL_SAFETENSORS_F16;
+  else if (is_bfloat16(ctx, h5, d))
+    *out = KOHL_SAFETENSORS_BF16;
   else
     return false;
   return true;
@@ -109,7 +122,7 @@ static kohl_status check_dataset(kohl_context *ctx, kohl_hdf5_file *h5, dataset 
   d->plist = call->H5Dget_create_plist(d->id);
   d->type = call->H5Dget_type(d->id);
   if (d->plist < 0 || d->type < 0) return bad_dataset(ctx, h5, d, "cannot be read; the file is damaged");
-  if (!find_dtype(h5, d->type, &info->dtype))
+  if (!find_dtype(ctx, h5, d, &info->dtype))
     return bad_dataset(ctx, h5, d, "is of another type, expected floats of 16, 32 or 64 bits");
   d->space = call->H5Dget_space(d->id);
   if (d->space < 0) return bad_dataset(ctx, h5, d, "cannot be read; the file is damaged");
@@ -123,6 +136,17 @@ kohl_status kohl_hdf5_file_tensor(kohl_context *ctx, kohl_hdf5_file *h5, const c
   kohl_status status = check_dataset(ctx, h5, &d, info);
   close_dataset(h5, &d);
   return status;
+}
+
+/* Numbers of bfloat16 that lie in the second half of the block become floats. */
+static void widen(float *out, size_t count) {
+  const char *from = (const char *)out + count * sizeof(uint16_t);
+  for (size_t i = 0; i < count; i++) { /* what is written ends before what is still to be read */
+    uint16_t upper;
+    memcpy(&upper, from + i * sizeof upper, sizeof upper);
+    uint32_t bits = (uint32_t)upper << 16;
+    memcpy(&out[i], &bits, sizeof bits);
+  }
 }
 
 kohl_status kohl_hdf5_file_read(kohl_context *ctx, kohl_hdf5_file *h5, const char *path, const kohl_tensor_info *info,
@@ -144,7 +168,11 @@ kohl_status kohl_hdf5_file_read(kohl_context *ctx, kohl_hdf5_file *h5, const cha
     hid_t memory = call->H5Screate_simple(1, &all, NULL);
     bool good = memory >= 0;
     if (now.dims > 0) good = good && call->H5Sselect_hyperslab(d.space, H5S_SELECT_SET, start, NULL, count, NULL) >= 0;
-    good = good && call->H5Dread(d.id, *call->H5T_NATIVE_FLOAT_g, memory, d.space, H5P_DEFAULT, out) >= 0;
+    bool narrow = now.dtype == KOHL_SAFETENSORS_BF16;
+    hid_t type = narrow ? d.type : *call->H5T_NATIVE_FLOAT_g;
+    char *to = (char *)out + (narrow ? all * sizeof(uint16_t) : 0);
+    good = good && call->H5Dread(d.id, type, memory, d.space, H5P_DEFAULT, to) >= 0;
+    if (good && narrow) widen(out, (size_t)all);
     if (memory >= 0) call->H5Sclose(memory);
     if (!good) status = bad_dataset(ctx, h5, &d, "cannot be read; the file is damaged");
   }

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "convert/keras/store.h"
+#include "convert/keras/keras3.h"
 
 enum {
   MOST_PARTS = 1024,     /* of a list that Keras has split: layer_names0, layer_names1, ... */
@@ -97,11 +97,16 @@ static const char *inner_layer(const char *group, const char *weight, char text[
   return length ? text + from : group;
 }
 
-static kohl_status add_tensor(reader *r, const char *group, const char *weight, bool inside) {
+/* own: the place of a group that is one layer, or NULL. */
+static kohl_status add_tensor(reader *r, const char *group, const char *weight, bool inside,
+                              const kohl_keras_place *own) {
   char path[3 * NAME + 32], text[NAME + 1];
-  const char *slash = strrchr(weight, '/');
+  const kohl_keras_store *store = r->source->state;
+  const char *slash = strrchr(weight, '/'), *layer = group;
+  if (!own) own = kohl_keras_places_group(&store->places, group, inner_layer(group, weight, text));
+  if (inside) layer = inner_layer(group, weight, text);
   snprintf(path, sizeof path, "%s/%s/%s", r->root, group, weight);
-  return kohl_keras_store_add(r->ctx, r->source, r->root, path, inside ? inner_layer(group, weight, text) : group,
+  return kohl_keras_store_add(r->ctx, r->source, r->root, path, own ? own->node : layer,
                               find_suffix(slash ? slash + 1 : weight));
 }
 
@@ -126,6 +131,7 @@ static kohl_status add_layer(reader *r, const char *layer) {
   kohl_hdf5_kind kind;
   kohl_hdf5_texts weights = {0};
   size_t first = r->source->count;
+  const kohl_keras_store *store = r->source->state;
   snprintf(group, sizeof group, "%s/%s", r->root, layer);
   kohl_status status = kohl_hdf5_find(r->ctx, r->file, group, &kind);
   if (!status && kind != KOHL_HDF5_GROUP)
@@ -135,9 +141,10 @@ static kohl_status add_layer(reader *r, const char *layer) {
   if (!status && !weights.found)
     status = kohl_fail(r->ctx, KOHL_BAD_INPUT, "%s: layer '%s': attribute 'weight_names' is missing", r->source->path,
                        QUOTE(layer));
-  bool inside = is_model(&weights);
+  const kohl_keras_place *own = kohl_keras_places_group(&store->places, layer, layer);
+  bool inside = !own && is_model(&weights);
   for (size_t i = 0; i < weights.count && !status; i++) {
-    status = add_tensor(r, layer, weights.text[i], inside);
+    status = add_tensor(r, layer, weights.text[i], inside, own);
     if (!status) status = kohl_check_cancel(r->ctx);
   }
   if (!status && !inside && weights.count) guess_suffixes(&r->source->tensors[first], r->source->count - first);
@@ -169,32 +176,26 @@ static kohl_status check_writer(reader *r) {
   if (version[0] && (version[0] < '1' || version[0] > '3' || version[1] != '.'))
     return kohl_fail(r->ctx, KOHL_BAD_INPUT, "%s: attribute 'keras_version': value '%s', expected 1.x, 2.x or 3.x",
                      r->source->path, QUOTE(version));
+  kohl_keras_store *store = r->source->state;
+  if (version[0]) snprintf(store->origin, sizeof store->origin, "Keras %.255s", version);
+  if (version[0]) r->source->source_text = store->origin;
   return KOHL_OK;
 }
 
+/* Without a list of layers it is Keras 3's layout, or none of Keras's. */
 static kohl_status no_layers(reader *r) {
-  static const char *const newer[] = {"/layers", "/_layer_checkpoint_dependencies"};
-  for (size_t i = 0; i < sizeof newer / sizeof newer[0]; i++) {
-    kohl_hdf5_kind kind;
-    kohl_status status = kohl_hdf5_find(r->ctx, r->file, newer[i], &kind);
-    if (status) return status;
-    if (kind == KOHL_HDF5_GROUP)
-      return kohl_fail(r->ctx, KOHL_BAD_INPUT,
-                       "%s: is a Keras 3 .weights.h5 file, expected Keras's older layout, which Keras 3 writes with "
-                       "model.save('FILE.h5')",
-                       r->source->path);
-  }
+  bool found;
+  kohl_status status = kohl_keras3_read(r->ctx, r->source, &found);
+  if (status || found) return status;
   return kohl_fail(r->ctx, KOHL_BAD_INPUT, "%s: attribute 'layer_names' is missing, expected weights saved by Keras",
                    r->source->path);
 }
 
 /* The JSON of a whole model. */
 static kohl_status read_config(reader *r) {
-  kohl_keras_store *store = r->source->state;
   kohl_hdf5_texts texts = {0};
   kohl_status status = kohl_hdf5_texts_read(r->ctx, r->file, "", "model_config", MOST_CONFIG, &texts);
-  if (!status && texts.count == 1) status = kohl_strdup(r->ctx, texts.text[0], &store->config);
-  r->source->describes = store->config != NULL;
+  if (!status && texts.count == 1) status = kohl_keras_store_config(r->ctx, r->source, "model_config", texts.text[0]);
   kohl_hdf5_texts_free(r->ctx, &texts);
   return status;
 }
@@ -210,7 +211,7 @@ static kohl_status read_layers(reader *r) {
   }
   if (!status) status = check_writer(r);
   if (!status) status = read_list(r, r->root, "layer_names", &layers);
-  if (!status && !layers.found) status = no_layers(r);
+  if (!status && !layers.found) return no_layers(r);
   for (size_t i = 0; i < layers.count && !status; i++) status = add_layer(r, layers.text[i]);
   kohl_hdf5_texts_free(r->ctx, &layers);
   return status ? status : kohl_keras_store_finish(r->ctx, r->source);

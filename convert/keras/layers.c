@@ -69,7 +69,7 @@ static kohl_status add(reader *r, kohl_layer layer, const char *name, const kohl
 
 /* Adds the current layer, with an activation that is none, relu, or a node of its own behind it. */
 static kohl_status add_activated(reader *r, kohl_layer layer, kohl_params *params, const int *inputs, int count) {
-  char word[KOHL_JSON_WORD] = "linear", name[KOHL_JSON_WORD + 16];
+  char word[KOHL_JSON_WORD] = "linear", name[KOHL_NAME_TEXT + 16];
   kohl_status status = kohl_json_field_text(r->ctx, r->config, "activation", word);
   if (status) return status;
   bool softmax = strcmp(word, "softmax") == 0, sigmoid = strcmp(word, "sigmoid") == 0;
@@ -79,7 +79,7 @@ static kohl_status add_activated(reader *r, kohl_layer layer, kohl_params *param
     return kohl_keras_layer_refuse(r, "activation", word, "linear, relu, softmax or sigmoid");
   status = add(r, layer, r->name, params, inputs, count);
   if (status || (!softmax && !sigmoid)) return status;
-  snprintf(name, sizeof name, "%.*s/%s", KOHL_JSON_WORD - 1, r->name, softmax ? "softmax" : "sigmoid");
+  snprintf(name, sizeof name, "%.*s/%s", KOHL_NAME_TEXT - 1, r->name, softmax ? "softmax" : "sigmoid");
   kohl_params none = kohl_params_default();
   return add(r, softmax ? KOHL_LAYER_softmax : KOHL_LAYER_sigmoid, name, &none, (const int[]){r->last}, 1);
 }
@@ -136,7 +136,6 @@ static kohl_status read_zero_padding(reader *r, const int *inputs) {
   if (!status)
     status = kohl_grow(r->ctx, &r->pads, &r->pad_capacity, r->pad_count + 1, sizeof *r->pads, "paddings of a network");
   if (status) return status;
-  memcpy(pad.name, r->name, sizeof pad.name);
   r->pads[r->pad_count] = pad;
   r->last = kohl_keras_padded((int)r->pad_count++);
   return KOHL_OK;
@@ -226,7 +225,7 @@ static kohl_status read_plain(reader *r, kohl_layer layer, const int *inputs, in
 static kohl_status read_add(reader *r, const int *inputs, int count) {
   kohl_params params = kohl_params_default();
   kohl_status status = KOHL_OK;
-  char name[KOHL_JSON_WORD + 16];
+  char name[KOHL_NAME_TEXT + 16];
   if (count < 2) return kohl_keras_layer_refuse(r, "inbound_nodes", "one input", "two to eight");
   r->last = inputs[0];
   for (int i = 1; i < count && !status; i++) {
@@ -241,6 +240,10 @@ static kohl_status read_activation(reader *r, const int *inputs, int count) {
   kohl_params params = kohl_params_default();
   kohl_status status = kohl_json_field_text(r->ctx, r->config, "activation", word);
   if (status) return status;
+  if (strcmp(word, "linear") == 0) {
+    r->last = inputs[0];
+    return KOHL_OK;
+  }
   kohl_layer layer = strcmp(word, "relu") == 0      ? KOHL_LAYER_relu
                      : strcmp(word, "softmax") == 0 ? KOHL_LAYER_softmax
                      : strcmp(word, "sigmoid") == 0 ? KOHL_LAYER_sigmoid
@@ -281,6 +284,44 @@ kohl_status kohl_keras_layer_input(reader *r, const char *name) {
   return add(r, KOHL_LAYER_input, name, &params, NULL, 0);
 }
 
+/* Layers whose work is training's alone. */
+static bool does_nothing(const char *class) {
+  static const char *const classes[] = {"ActivityRegularization",
+                                        "AlphaDropout",
+                                        "AugMix",
+                                        "CutMix",
+                                        "GaussianDropout",
+                                        "GaussianNoise",
+                                        "Identity",
+                                        "MixUp",
+                                        "RandAugment",
+                                        "RandomBrightness",
+                                        "RandomColorDegeneration",
+                                        "RandomColorJitter",
+                                        "RandomContrast",
+                                        "RandomElasticTransform",
+                                        "RandomErasing",
+                                        "RandomFlip",
+                                        "RandomGaussianBlur",
+                                        "RandomGrayscale",
+                                        "RandomHeight",
+                                        "RandomHue",
+                                        "RandomInvert",
+                                        "RandomPerspective",
+                                        "RandomPosterization",
+                                        "RandomRotation",
+                                        "RandomSaturation",
+                                        "RandomSharpness",
+                                        "RandomShear",
+                                        "RandomTranslation",
+                                        "RandomWidth",
+                                        "RandomZoom",
+                                        "SpatialDropout2D"};
+  for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
+    if (strcmp(class, classes[i]) == 0) return true;
+  return false;
+}
+
 kohl_status kohl_keras_layer_add(reader *r, const int *inputs, int count) {
   static const struct {
     const char *class;
@@ -292,8 +333,14 @@ kohl_status kohl_keras_layer_add(reader *r, const int *inputs, int count) {
                {"Concatenate", KOHL_LAYER_concat},
                {"Flatten", KOHL_LAYER_flatten}};
   const char *class = r->class;
-  if (strcmp(class, "InputLayer") == 0) return kohl_keras_layer_input(r, r->name);
+  bool mine;
   if (count < 1) return kohl_keras_layer_refuse(r, "inbound_nodes", "none", "a layer that comes before");
+  if (does_nothing(class)) {
+    r->last = inputs[0];
+    return KOHL_OK;
+  }
+  kohl_status status = kohl_keras_affine_add(r, inputs, count, &mine);
+  if (status || mine) return status;
   if (strcmp(class, "Conv2D") == 0) return read_conv2d(r, inputs, count);
   if (strcmp(class, "MaxPooling2D") == 0) return read_pool(r, KOHL_LAYER_max_pool, inputs, count);
   if (strcmp(class, "AveragePooling2D") == 0) return read_pool(r, KOHL_LAYER_avg_pool, inputs, count);
@@ -311,17 +358,4 @@ kohl_status kohl_keras_layer_add(reader *r, const int *inputs, int count) {
   return kohl_keras_layer_refuse(
       r, "class_name", class,
       "Conv2D, Dense, BatchNormalization, a pooling, Activation, ZeroPadding2D, Concatenate, Add, Flatten or Dropout");
-}
-int kohl_keras_layer_output(const reader *r, const char *layer, size_t length) {
-  static const char *const endings[] = {"/softmax", "/sigmoid", ""};
-  int index = -1;
-  for (int i = 0; i < 3 && index < 0; i++) {
-    char name[KOHL_JSON_WORD + 16];
-    snprintf(name, sizeof name, "%.*s%s", (int)length, layer, endings[i]);
-    index = kohl_graph_find(r->graph, name);
-  }
-  for (size_t i = 0; i < r->pad_count && index == -1; i++)
-    if (strlen(r->pads[i].name) == length && memcmp(r->pads[i].name, layer, length) == 0)
-      index = kohl_keras_padded((int)i);
-  return index;
 }

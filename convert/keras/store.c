@@ -40,7 +40,7 @@ static kohl_status read_values(kohl_context *ctx, kohl_source *source, size_t in
 
 static kohl_status read_graph(kohl_context *ctx, kohl_source *source, int size, kohl_graph **out) {
   kohl_keras_store *store = source->state;
-  return kohl_keras_config_read(ctx, source->path, store->config, size, out);
+  return kohl_keras_config_read(ctx, source, store->what, store->config, &store->places, size, out);
 }
 
 static void close_store(kohl_context *ctx, kohl_source *source) {
@@ -52,7 +52,9 @@ static void close_store(kohl_context *ctx, kohl_source *source) {
   kohl_free(ctx, store->texts);
   kohl_free(ctx, source->tensors);
   kohl_free(ctx, store->config);
+  kohl_keras_places_free(ctx, &store->places);
   kohl_hdf5_close(ctx, store->file);
+  kohl_map_close(&store->map);
   kohl_free(ctx, store);
   source->tensors = NULL;
   source->state = NULL;
@@ -67,6 +69,17 @@ kohl_status kohl_keras_store_open(kohl_context *ctx, kohl_source *source, const 
   source->format = format;
   source->call = &calls;
   return KOHL_OK;
+}
+
+kohl_status kohl_keras_store_config(kohl_context *ctx, kohl_source *source, const char *what, const char *json) {
+  kohl_keras_store *store = source->state;
+  kohl_status status = kohl_strdup(ctx, json, &store->config);
+  if (status) return status;
+  store->what = what;
+  source->describes = true;
+  status = kohl_keras_places_read(ctx, json, &store->places);
+  if (status != KOHL_OK) kohl_keras_places_free(ctx, &store->places);
+  return status == KOHL_BAD_INPUT ? KOHL_OK : status; /* weights alone may be wanted; the network says what is wrong */
 }
 
 static kohl_status check_sizes(kohl_context *ctx, kohl_source *source, const kohl_keras_text *text,

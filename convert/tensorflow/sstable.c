@@ -16,10 +16,16 @@ static uint32_t u32(const uint8_t *at) {
   return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
-/* Where a block is: two varints. */
-static bool take_handle(kohl_proto_bytes *from, uint64_t *offset, uint64_t *size) {
+/* A number of the footer or index: in as few bytes as it needs, or a turned bit of the footer could go unseen. */
+static bool take_place(kohl_proto_bytes *from, uint64_t *out) {
+  size_t before = from->length;
   bool damaged = false;
-  return kohl_proto_varint(from, offset, &damaged) && kohl_proto_varint(from, size, &damaged);
+  return kohl_proto_varint(from, out, &damaged) && (before - from->length == 1 || from->at[-1] != 0);
+}
+
+/* Where a block is. */
+static bool take_handle(kohl_proto_bytes *from, uint64_t *offset, uint64_t *size) {
+  return take_place(from, offset) && take_place(from, size);
 }
 
 /* The block of size bytes at offset, which must be `expected`, and its trailer lie before `end`; *next is what follows.
@@ -136,8 +142,12 @@ static kohl_status next_entry(kohl_context *ctx, const kohl_sstable *table, kohl
 
 kohl_status kohl_sstable_open(kohl_context *ctx, const char *path, const kohl_map *map, kohl_sstable *table) {
   *table = (kohl_sstable){.path = path, .map = map};
-  if (map->length < FOOTER || memcmp(map->bytes + map->length - sizeof magic, magic, sizeof magic) != 0)
+  size_t tail = sizeof magic;
+  if (map->length < tail || memcmp(map->bytes + map->length - tail, magic, tail) != 0)
     return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: does not end as a TensorFlow checkpoint does", path);
+  if (map->length < FOOTER)
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: is a TensorFlow checkpoint of %zu bytes, expected at least %d", path,
+                     map->length, FOOTER);
   uint64_t end = map->length - FOOTER, offset, size, meta_size;
   kohl_proto_bytes footer = {map->bytes + end, HANDLES};
   if (!take_handle(&footer, &table->data_end, &meta_size) || !take_handle(&footer, &offset, &size))

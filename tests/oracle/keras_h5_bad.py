@@ -72,7 +72,7 @@ def malformed(scratch):
     refuse(scratch, "Theano's kernels", write(theano, layers), ["flipped"], *VGG)
     with h5py.File(path, "w") as file:
         file.create_dataset("layers/conv2d/vars/0", data=values(3, 3, 3, 64))
-    refuse(scratch, "Keras 3's .weights.h5", path, ["Keras 3"], *VGG)
+    refuse(scratch, "Keras 3's layout with too few layers", path, ["block1_conv1", "missing", "layers/conv2d/vars/0"], *VGG)
     open(path, "wb").write(b"\x89HDF\r\n\x1a\n" + bytes(1000))
     refuse(scratch, "only the first bytes of HDF5", path, ["HDF5"], *VGG)
     open(path, "wb").write(b"no weights at all\n")
