@@ -75,6 +75,7 @@ typedef struct kohl_onnx_build {
   size_t check_count, check_capacity;
   bool fixed; /* a layer has read the input, as x * scale + shift */
   double scale[3], shift[3];
+  size_t unnamed;             /* number of the next layer that has no name */
   const kohl_onnx_node *node; /* the current one */
 } kohl_onnx_build;
 
@@ -143,7 +144,7 @@ kohl_status kohl_onnx_arithmetic(kohl_onnx_build *build, char op);
 kohl_status kohl_onnx_join_channels(kohl_onnx_build *build);
 
 /* Names of layers (names.c): text has KOHL_NAME_TEXT bytes; it is not in the graph yet. */
-void kohl_onnx_layer_name(const kohl_onnx_build *build, kohl_layer layer, int weight, char *text);
+void kohl_onnx_layer_name(kohl_onnx_build *build, kohl_layer layer, int weight, char *text);
 
 /* The readers. */
 typedef kohl_status kohl_onnx_reader(kohl_onnx_build *build);

@@ -39,12 +39,11 @@ static bool take(const kohl_onnx_build *build, kohl_proto_bytes name, char *text
   return kohl_graph_find(build->graph, text) < 0;
 }
 
-void kohl_onnx_layer_name(const kohl_onnx_build *build, kohl_layer layer, int weight, char *text) {
+void kohl_onnx_layer_name(kohl_onnx_build *build, kohl_layer layer, int weight, char *text) {
   kohl_proto_bytes name;
   if (weight >= 0 && without_word(build->model->names[weight], &name) && take(build, name, text)) return;
   if (take(build, build->node->name, text)) return;
-  for (size_t number = build->graph->count;; number++) {
-    snprintf(text, KOHL_NAME_TEXT, "%s_%zu", kohl_layer_name(layer), number);
-    if (kohl_graph_find(build->graph, text) < 0) return;
-  }
+  do /* numbers only rise, so that names in their way cost one step each */
+    snprintf(text, KOHL_NAME_TEXT, "%s_%zu", kohl_layer_name(layer), build->unnamed++);
+  while (kohl_graph_find(build->graph, text) >= 0);
 }

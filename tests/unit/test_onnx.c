@@ -111,7 +111,7 @@ START_TEST(orders_of_numbers) {
   expect(&source, 2, "fc.weight", "fc", "weight", 2, false, false);
   source.call->close(ctx, &source);
   source = open_source(SEEDS "matmul_of_a_transposed_constant");
-  expect(&source, 2, "t", "dense_4", "weight", 2, true, true);
+  expect(&source, 2, "t", "dense_0", "weight", 2, true, true);
   source.call->close(ctx, &source);
   source = open_source(SEEDS "conv_and_add"); /* a bias of [4, 1, 1] */
   expect(&source, 1, "c.bias", "c", "bias", 1, true, true);
