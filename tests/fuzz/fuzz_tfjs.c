@@ -4,7 +4,7 @@
  *   build/fuzz/fuzz_tfjs -dict=tests/fuzz/tfjs.dict -max_len=8192 -max_total_time=600 tests/fuzz/corpus/tfjs */
 #include "tests/fuzz/any_source.h"
 
-static char folder[] = "/tmp/kohl_fuzz_tfjs_XXXXXX"; /* shards are found by their names */
+static char folder[] = "/dev/shm/kohl_fuzz_tfjs_XXXXXX"; /* shards are found by their names */
 
 static const char *path_of(const char *name) {
   static char path[sizeof folder + 32];
