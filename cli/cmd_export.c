@@ -29,9 +29,8 @@ int cmd_export(cli *c) {
   int code = cli_begin(c);
   if (code) return code;
   kohl_model *model = NULL;
-  code = cli_network_open(c, c->options.operands[0], cli_get(c, CLI_OPTION_size)->text, &model);
-  if (code) return code;
-  kohl_status status = kohl_export(c->ctx, model, &options, out);
+  kohl_status status = kohl_model_open(c->ctx, c->options.operands[0], &model);
+  if (status == KOHL_OK) status = kohl_export(c->ctx, model, &options, out);
   if (status != KOHL_OK) {
     code = cli_fail_library(c, status);
   } else if (!cli_get(c, CLI_OPTION_quiet)->set) {

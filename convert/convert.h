@@ -5,8 +5,8 @@
  * layers the file's names and shapes fit.  What the numbers mean (input range, channel order, padding of average pools,
  * classes) cannot be read from weights: the preset says it, by default that of the publisher whose names the file has.
  *
- * Memory: one weight as f32, blocks of the file, less than 5 MB.  HDF5 is read by a child process (hdf5/hdf5.h) in at
- * most its size and 32 MiB. */
+ * Memory: one weight as f32, blocks of the file, less than 5 MB; of JavaScript modules and .tgz also their weights.
+ * HDF5 is read by a child process (hdf5/hdf5.h) in at most its size and 32 MiB. */
 #ifndef KOHL_CONVERT_CONVERT_H
 #define KOHL_CONVERT_CONVERT_H
 

@@ -107,7 +107,10 @@ static format_id tell(const sample *s) {
   }
   if (s->head[0] == '{' && has(s, "\"weight_map\"") && has(s, "/vars\"")) return FORMAT_keras_shards;
   if (s->head[0] == '{')
-    return has(s, "\"modelTopology\"") || has(s, "\"weightsManifest\"") ? FORMAT_tfjs : FORMAT_json;
+    return has(s, "\"modelTopology\"") || has(s, "\"weightsManifest\"") || has(s, "\"layers-model\"") ||
+                   has(s, "\"graph-model\"")
+               ? FORMAT_tfjs
+               : FORMAT_json;
   if (has(s, "typeof exports") || begins(s, 0, "module.exports") || begins(s, 0, "export default"))
     return FORMAT_tfjs_module;
   return is_onnx(s) ? FORMAT_onnx : FORMAT_unknown;

@@ -10,7 +10,7 @@
 #include "convert/export/export.h"
 #include "kernels/core/place.h"
 
-static void find_needed(kohl_onnx *onnx) {
+static void find_needed(kohl_to_onnx *onnx) {
   const kohl_graph *graph = onnx->graph;
   onnx->needed[graph->count - 1] = true;
   for (size_t i = graph->count; i-- > 0;) {
@@ -26,14 +26,14 @@ static int before_dropout(const kohl_graph *graph, int index) {
 }
 
 /* An output that no operator has written under its name. */
-static void finish(kohl_onnx *onnx, int index, const char *name) {
+static void finish(kohl_to_onnx *onnx, int index, const char *name) {
   kohl_shape shape = onnx->graph->nodes[index].shape;
-  if (shape.h == 1 && shape.w == 1) kohl_onnx_row(onnx, index);
-  const char *now = kohl_onnx_any(onnx, index);
-  if (strcmp(now, name)) kohl_onnx_plain(onnx, "Identity", name, now, name);
+  if (shape.h == 1 && shape.w == 1) kohl_to_onnx_row(onnx, index);
+  const char *now = kohl_to_onnx_any(onnx, index);
+  if (strcmp(now, name)) kohl_to_onnx_plain(onnx, "Identity", name, now, name);
 }
 
-static kohl_status check(const kohl_onnx *onnx) {
+static kohl_status check(const kohl_to_onnx *onnx) {
   const kohl_graph *graph = onnx->graph;
   int inputs = 0;
   for (size_t i = 0; i < graph->count; i++) inputs += graph->nodes[i].layer == KOHL_LAYER_input && onnx->needed[i];
@@ -48,7 +48,7 @@ static kohl_status check(const kohl_onnx *onnx) {
   return KOHL_OK;
 }
 
-kohl_status kohl_onnx_build(kohl_onnx *onnx, kohl_context *ctx, const kohl_model *model, bool preprocessing) {
+kohl_status kohl_to_onnx_build(kohl_to_onnx *onnx, kohl_context *ctx, const kohl_model *model, bool preprocessing) {
   const kohl_graph *graph = model->graph;
   const kohl_node *last = &graph->nodes[graph->count - 1];
   const bool odds = last->layer == KOHL_LAYER_softmax || last->layer == KOHL_LAYER_sigmoid;
@@ -77,7 +77,7 @@ kohl_status kohl_onnx_build(kohl_onnx *onnx, kohl_context *ctx, const kohl_model
   return onnx->status;
 }
 
-void kohl_onnx_free(kohl_onnx *onnx) {
+void kohl_to_onnx_free(kohl_to_onnx *onnx) {
   for (size_t i = 0; i < onnx->constant_count; i++) kohl_free(onnx->ctx, onnx->constants[i].owned);
   kohl_free(onnx->ctx, onnx->constants);
   kohl_free(onnx->ctx, onnx->values);
@@ -87,7 +87,7 @@ void kohl_onnx_free(kohl_onnx *onnx) {
 }
 
 /* Everything of a TensorProto but its raw_data's bytes; their number comes back. */
-static size_t tensor_head(const kohl_onnx_constant *constant, kohl_put *put) {
+static size_t tensor_head(const kohl_to_onnx_constant *constant, kohl_put *put) {
   size_t count = (size_t)constant->whole_count;
   if (count) {
     kohl_put_varint(put, ONNX_TENSOR_DIMS, count);
@@ -107,7 +107,7 @@ static size_t tensor_head(const kohl_onnx_constant *constant, kohl_put *put) {
 }
 
 /* GraphProto.initializer up to the tensor's bytes, whose number comes back; put is empty before. */
-static size_t initializer_head(const kohl_onnx_constant *constant, kohl_put *put) {
+static size_t initializer_head(const kohl_to_onnx_constant *constant, kohl_put *put) {
   kohl_put head;
   kohl_put_open(&head, put->ctx);
   size_t bytes = tensor_head(constant, &head);
@@ -138,19 +138,19 @@ static void put_value(kohl_put *put, uint32_t field, const char *name, kohl_shap
   for (int i = 0; i < 4; i++) kohl_put_end(put);
 }
 
-static void put_values(const kohl_onnx *onnx, kohl_put *put) {
+static void put_values(const kohl_to_onnx *onnx, kohl_put *put) {
   const kohl_graph *graph = onnx->graph;
   size_t input = 0;
   while (graph->nodes[input].layer != KOHL_LAYER_input || !onnx->needed[input]) input++;
   put_value(put, ONNX_GRAPH_INPUT, "input", graph->nodes[input].shape, false);
   kohl_shape shape = graph->nodes[onnx->output].shape;
-  put_value(put, ONNX_GRAPH_OUTPUT, "output", shape, kohl_onnx_is_row(onnx, onnx->output));
+  put_value(put, ONNX_GRAPH_OUTPUT, "output", shape, kohl_to_onnx_is_row(onnx, onnx->output));
   if (onnx->logits < 0) return;
-  put_value(put, ONNX_GRAPH_OUTPUT, "logits", shape, kohl_onnx_is_row(onnx, onnx->logits));
+  put_value(put, ONNX_GRAPH_OUTPUT, "logits", shape, kohl_to_onnx_is_row(onnx, onnx->logits));
 }
 
 /* For people who look at the file. */
-static void put_doc(const kohl_onnx *onnx, kohl_put *put) {
+static void put_doc(const kohl_to_onnx *onnx, kohl_put *put) {
   const kohl_preprocessing *pre = &onnx->model->preprocessing;
   char text[512];
   const char *order = pre->order == KOHL_CHANNELS_BGR ? "BGR" : "RGB";
@@ -169,10 +169,10 @@ static void put_doc(const kohl_onnx *onnx, kohl_put *put) {
   kohl_put_text(put, ONNX_MODEL_DOC, text);
 }
 
-static void put_texts(const kohl_onnx *onnx, const kohl_export_about *about, kohl_put *put) {
+static void put_texts(const kohl_to_onnx *onnx, const kohl_export_about *about, kohl_put *put) {
   kohl_put_begin(put, ONNX_MODEL_OPSET);
   kohl_put_text(put, ONNX_OPSET_DOMAIN, "");
-  kohl_put_varint(put, ONNX_OPSET_VERSION, KOHL_ONNX_OPSET);
+  kohl_put_varint(put, ONNX_OPSET_VERSION, KOHL_TO_ONNX_OPSET);
   kohl_put_end(put);
   for (int i = 0; i < about->count + 1; i++) {
     kohl_put_begin(put, ONNX_MODEL_METADATA);
@@ -190,7 +190,7 @@ typedef struct parts {
   kohl_put begin, values, end;
 } parts;
 
-static kohl_status make_parts(const kohl_onnx *onnx, const kohl_export_about *about, parts *p) {
+static kohl_status make_parts(const kohl_to_onnx *onnx, const kohl_export_about *about, parts *p) {
   const char *arch = onnx->graph->arch;
   kohl_put name;
   kohl_put_open(&name, onnx->ctx);
@@ -206,7 +206,7 @@ static kohl_status make_parts(const kohl_onnx *onnx, const kohl_export_about *ab
     length += head.length + bytes; /* sums of what lies in memory */
     kohl_put_free(&head);
   }
-  kohl_put_varint(&p->begin, ONNX_MODEL_IR, KOHL_ONNX_IR);
+  kohl_put_varint(&p->begin, ONNX_MODEL_IR, KOHL_TO_ONNX_IR);
   kohl_put_text(&p->begin, ONNX_MODEL_PRODUCER, "kohl");
   kohl_put_text(&p->begin, ONNX_MODEL_PRODUCER_VERSION, kohl_version());
   put_doc(onnx, &p->begin);
@@ -237,7 +237,7 @@ static kohl_status sink(void *user, const void *bytes, size_t n) {
   return kohl_place_append(t->ctx, &t->place, bytes, n);
 }
 
-static kohl_status write_constant(const kohl_onnx *onnx, const kohl_onnx_constant *constant, target *t) {
+static kohl_status write_constant(const kohl_to_onnx *onnx, const kohl_to_onnx_constant *constant, target *t) {
   kohl_put head;
   kohl_put_open(&head, onnx->ctx);
   initializer_head(constant, &head);
@@ -249,7 +249,7 @@ static kohl_status write_constant(const kohl_onnx *onnx, const kohl_onnx_constan
   return kohl_export_stream(onnx->ctx, &constant->view, sink, t);
 }
 
-static kohl_status write_file(const kohl_onnx *onnx, const parts *p, const char *path) {
+static kohl_status write_file(const kohl_to_onnx *onnx, const parts *p, const char *path) {
   target t = {.ctx = onnx->ctx};
   kohl_status status = kohl_place_begin(onnx->ctx, path, &t.place);
   if (status != KOHL_OK) return status;
@@ -265,14 +265,14 @@ static kohl_status write_file(const kohl_onnx *onnx, const parts *p, const char 
 }
 
 kohl_status kohl_export_onnx(kohl_context *ctx, const kohl_model *model, bool preprocessing, const char *path) {
-  kohl_onnx onnx;
+  kohl_to_onnx onnx;
   kohl_export_about about = {.count = 0};
   parts p;
   memset(&onnx, 0, sizeof onnx);
   kohl_put_open(&p.begin, ctx);
   kohl_put_open(&p.values, ctx);
   kohl_put_open(&p.end, ctx);
-  kohl_status status = kohl_onnx_build(&onnx, ctx, model, preprocessing);
+  kohl_status status = kohl_to_onnx_build(&onnx, ctx, model, preprocessing);
   if (status == KOHL_OK) status = kohl_export_about_make(ctx, model, &about);
   if (status == KOHL_OK) status = make_parts(&onnx, &about, &p);
   if (status == KOHL_OK) status = write_file(&onnx, &p, path);
@@ -280,6 +280,6 @@ kohl_status kohl_export_onnx(kohl_context *ctx, const kohl_model *model, bool pr
   kohl_put_free(&p.values);
   kohl_put_free(&p.end);
   kohl_export_about_free(ctx, &about);
-  kohl_onnx_free(&onnx);
+  kohl_to_onnx_free(&onnx);
   return status;
 }

@@ -119,7 +119,11 @@ static kohl_status flush_folder(kohl_context *ctx, kohl_cache_file *file) {
 }
 
 kohl_status kohl_cache_commit(kohl_context *ctx, kohl_cache_file *file) {
-  if (fsync(file->fd) != 0) return kohl_cache_fail(ctx, file->part, "flushing to disk");
+  if (fsync(file->fd) != 0) { /* what of it is on the disk is not known any more, and a second fsync may not say so */
+    kohl_status status = kohl_cache_fail(ctx, file->part, "is removed, as flushing it to disk failed");
+    kohl_cache_drop(file);
+    return status;
+  }
   if (rename(file->part, file->path) != 0) return kohl_cache_fail(ctx, file->part, "renaming it");
   close(file->fd); /* only now, as the lock ends with it; all is on the disk */
   file->fd = -1;

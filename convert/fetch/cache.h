@@ -38,7 +38,7 @@ kohl_status kohl_cache_append(kohl_context *ctx, kohl_cache_file *file, const vo
 /* Begins the part again. */
 kohl_status kohl_cache_empty(kohl_context *ctx, kohl_cache_file *file);
 
-/* Flushes the part, gives it its name, flushes the folder. */
+/* Flushes the part, gives it its name, flushes the folder.  A part that cannot be flushed is removed. */
 kohl_status kohl_cache_commit(kohl_context *ctx, kohl_cache_file *file);
 
 /* Removes the part. */

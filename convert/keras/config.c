@@ -99,21 +99,28 @@ static kohl_status read_inputs(reader *me, int depth, int *inputs, int *count) {
   return status;
 }
 
-/* A layer with weights is called as places.h says, another by its own name unless that is taken. */
+static bool is_taken(const reader *me, const char *name) {
+  return kohl_keras_places_has(me->places, name) || kohl_graph_find(me->r.graph, name) >= 0;
+}
+
+/* A layer with weights is called as places.h says; another by its own name, or, where that is taken, with those of its
+ * models and a number. */
 static void choose_name(reader *me) {
   char *name = me->r.name;
-  size_t length = 0;
+  size_t length = 0, most = sizeof me->r.name;
   if (kohl_keras_places_class(me->walk.class) && me->next_place < me->places->count) {
-    snprintf(name, sizeof me->r.name, "%s", me->places->items[me->next_place++].node);
+    snprintf(name, most, "%s", me->places->items[me->next_place++].node);
     return;
   }
-  snprintf(name, sizeof me->r.name, "%s", me->walk.name);
-  if (!kohl_keras_places_has(me->places, name) && kohl_graph_find(me->r.graph, name) < 0) return;
+  snprintf(name, most, "%s", me->walk.name);
+  if (!is_taken(me, name)) return;
   for (int i = 1; i < me->walk.depth; i++) {
-    snprintf(name + length, sizeof me->r.name - length, "%s/", me->walk.models[i].name);
+    snprintf(name + length, most - length, "%s/", me->walk.models[i].name);
     length = strlen(name);
   }
-  snprintf(name + length, sizeof me->r.name - length, "%s", me->walk.name);
+  snprintf(name + length, most - length, "%s", me->walk.name);
+  length = strlen(name);
+  for (int i = 2; is_taken(me, name) && i < 10; i++) snprintf(name + length, most - length, "/%d", i);
 }
 
 /* The input of the whole network, or what a model inside is used on. */
@@ -230,8 +237,8 @@ kohl_status kohl_keras_config_read(kohl_context *ctx, kohl_source *source, const
   return status;
 }
 
-kohl_status kohl_keras_config_build(kohl_context *ctx, kohl_source *source, const char *what, const char *json, int size,
-                                    kohl_graph **out) {
+kohl_status kohl_keras_config_build(kohl_context *ctx, kohl_source *source, const char *what, const char *json,
+                                    int size, kohl_graph **out) {
   kohl_keras_places places = {0};
   *out = NULL;
   kohl_status status = kohl_keras_places_read(ctx, json, &places);

@@ -131,24 +131,6 @@ static int compare_objects(const void *a, const void *b) {
   return compare_paths(((const object *)a)->path, ((const object *)b)->path);
 }
 
-/* The path without "layers": "functional/conv2d_5" of "/layers/functional/layers/conv2d_5"; at least its last step. */
-static void layer_of_path(const char *path, char layer[MOST_PATH + 1]) {
-  static const char *const containers[] = {"layers", "_layer_checkpoint_dependencies"};
-  size_t length = 0;
-  for (const char *at = path; *at;) {
-    size_t n = strcspn(++at, "/");
-    bool container = false;
-    for (int i = 0; i < 2; i++) container |= strlen(containers[i]) == n && memcmp(at, containers[i], n) == 0;
-    if (!container || at[n] == 0) {
-      if (length) layer[length++] = '/';
-      memcpy(layer + length, at, n);
-      length += n;
-    }
-    at += n;
-  }
-  layer[length] = 0;
-}
-
 /* What an object's variables are, by its class and, where that is unknown, by their shapes.  Of a batch-norm with three
  * it is beta that Keras's own networks keep; that gamma is kept instead only its configuration can tell. */
 static void name_weights(const char *path, const kohl_keras_place *place, kohl_source_tensor *tensors, size_t count) {
@@ -206,7 +188,7 @@ static kohl_status add_variables(tree *t, const object *o) {
   if (status || count == 0) return status;
   const kohl_keras_store *store = t->source->state;
   const kohl_keras_place *place = *o->path ? kohl_keras_places_object(&store->places, o->path + 1) : NULL;
-  layer_of_path(o->path, layer);
+  snprintf(layer, sizeof layer, "%s", *o->path ? o->path + 1 : "/");
   if (place)
     snprintf(layer, sizeof layer, "%s", place->node);
   else

@@ -67,8 +67,6 @@ static void join_models(reader *r, char path[KOHL_NAME_TEXT]) {
 static kohl_status add_place(reader *r, int class) {
   kohl_keras_places *places = r->places;
   char path[PATH], name[KOHL_NAME_TEXT];
-  if (places->count == KOHL_GRAPH_NODES)
-    return kohl_fail(r->ctx, KOHL_BAD_INPUT, "field 'layers': more than %d layers", KOHL_GRAPH_NODES);
   kohl_status status =
       kohl_grow(r->ctx, &places->items, &places->capacity, places->count + 1, sizeof *places->items, "layers' names");
   if (status) return status;

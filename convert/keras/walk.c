@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "nn/graph.h"
+
 static bool is_sequential(const char *class) { return strcmp(class, "Sequential") == 0; }
 
 static bool is_model(const char *class) {
@@ -78,8 +80,9 @@ kohl_status kohl_keras_walk_next(kohl_keras_walk *walk, kohl_keras_event *event)
     close_model(walk);
     return KOHL_OK;
   }
+  if (walk->read++ == KOHL_GRAPH_NODES)
+    return kohl_fail(walk->ctx, KOHL_BAD_INPUT, "field 'layers': more than %d layers", KOHL_GRAPH_NODES);
   status = read_fields(walk);
-  walk->read++;
   if (!status && !walk->config.text)
     status = kohl_fail(walk->ctx, KOHL_BAD_INPUT, "field 'config': value '', expected an object");
   *event = is_model(walk->class) ? KOHL_KERAS_BEGIN : KOHL_KERAS_LAYER;

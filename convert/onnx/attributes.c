@@ -132,7 +132,7 @@ kohl_status kohl_onnx_list(kohl_onnx_build *build, const char *name, size_t inde
   const kohl_onnx_value *value = kohl_onnx_input(build, index);
   kohl_status status = kohl_onnx_attribute_ints(build, name, out, count);
   if (status || !value) return status;
-  if (value->kind == KOHL_ONNX_INTS) {
+  if (value->kind == KOHL_ONNX_INTS && !value->pairs) {
     memcpy(out, value->ints, sizeof value->ints);
     *count = value->count;
     return KOHL_OK;

@@ -1,6 +1,6 @@
 /* What the readers of nodes share while a model becomes a kohl_graph: what is known of each value, the current node,
- * its attributes, and what they say of a layer.  Readers are one function for each op, in layers.c, pools.c, shapes.c
- * and input.c; graph.c has the list of them and walks the nodes.
+ * its attributes, and what they say of a layer.  Readers are one function for each op, in layers.c, pools.c, shapes.c,
+ * input.c and ints.c; ops.def is the list of them, and graph.c walks the nodes.
  *
  * ONNX pictures are n,c,h,w and a row of numbers behind one is in the order c,h,w; here both are h,w,c.  So a value
  * says which of the two orders its numbers have in the ONNX model, and a reader refuses what would not be the same. */
@@ -32,6 +32,7 @@ typedef struct kohl_onnx_value {
   int tensor;      /* CONSTANT */
   bool transposed; /* CONSTANT of 2 dimensions: it is read the other way round */
   bool scalar;     /* INTS: without a dimension */
+  bool pairs;      /* INTS: a table of two columns, row by row */
   int count;       /* INTS */
   int64_t ints[KOHL_ONNX_FEW];
   int node;              /* PICTURE, ROWS: of the graph */
@@ -147,7 +148,9 @@ void kohl_onnx_layer_name(const kohl_onnx_build *build, kohl_layer layer, int we
 /* The readers. */
 typedef kohl_status kohl_onnx_reader(kohl_onnx_build *build);
 #define OP(name, reader) kohl_onnx_reader reader;
+#define INTS(name, reader) kohl_onnx_reader reader;
 #include "convert/onnx/ops.def"
 #undef OP
+#undef INTS
 
 #endif

@@ -10,10 +10,13 @@
 static const struct {
   const char *name;
   kohl_onnx_reader *reader;
+  bool ints;
 } ops[] = {
-#define OP(name, reader) {name, reader},
+#define OP(name, reader) {name, reader, false},
+#define INTS(name, reader) {name, reader, true},
 #include "convert/onnx/ops.def"
 #undef OP
+#undef INTS
 };
 
 kohl_onnx_value kohl_onnx_value_of(kohl_onnx_kind kind, int node) {
@@ -145,11 +148,27 @@ static bool is_needed(const kohl_onnx_build *build, const kohl_onnx_node *node, 
   return false;
 }
 
+/* Are all inputs whole numbers that are known? */
+static bool reads_ints(kohl_onnx_build *build) {
+  size_t ints = 0, others = 0;
+  for (size_t i = 0; i < build->node->inputs; i++) {
+    const kohl_onnx_value *value = kohl_onnx_input(build, i);
+    if (!value) continue;
+    uint64_t type = value->kind == KOHL_ONNX_CONSTANT ? build->model->tensors[value->tensor].type : 0;
+    bool whole = value->kind == KOHL_ONNX_INTS || type == KOHL_ONNX_INT64 || type == KOHL_ONNX_INT32;
+    ints += whole;
+    others += !whole;
+  }
+  return ints && !others;
+}
+
 static kohl_status read_node(kohl_onnx_build *build) {
   const kohl_onnx_node *node = build->node;
   if (is_needed(build, node, 1)) return kohl_onnx_refuse(build, "outputs", "a second one is used", "one");
-  for (size_t i = 0; i < sizeof ops / sizeof ops[0] && !node->foreign; i++)
-    if (kohl_proto_word(node->op, ops[i].name)) return ops[i].reader(build);
+  bool ints = reads_ints(build);
+  for (int pass = ints ? 1 : 0; pass >= 0 && !node->foreign; pass--)
+    for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
+      if (ops[i].ints == (pass == 1) && kohl_proto_word(node->op, ops[i].name)) return ops[i].reader(build);
   return kohl_fail(build->ctx, KOHL_BAD_INPUT, "this operator is not read%s",
                    node->foreign ? ", it is not one of ONNX's own" : "");
 }

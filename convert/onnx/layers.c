@@ -165,6 +165,15 @@ kohl_status kohl_onnx_clip(kohl_onnx_build *build) {
   return kohl_onnx_relu(build);
 }
 
+/* Of 0 and a layer's output: what PyTorch's newer exporter makes of clamp. */
+kohl_status kohl_onnx_max(kohl_onnx_build *build) {
+  double least = -1;
+  kohl_status status = kohl_onnx_number(build, 1, &least);
+  if (status) return status;
+  if (build->node->inputs != 2 || least != 0) return kohl_onnx_refuse(build, "inputs", "others", "a picture and 0");
+  return kohl_onnx_relu(build);
+}
+
 kohl_status kohl_onnx_softmax(kohl_onnx_build *build) {
   kohl_params params = kohl_params_default();
   const kohl_onnx_value *input = kohl_onnx_input(build, 0);

@@ -169,7 +169,7 @@ kohl_status kohl_onnx_pad(kohl_onnx_build *build) {
   bool good = count == 8 && !pads[0] && !pads[4] && !pads[channels] && !pads[4 + channels];
   for (int i = 0; i < 4 && good; i++) {
     int64_t cells = pads[(i < 2 ? 0 : 4) + high + i % 2];
-    good = cells >= 0 && cells + value.pad[i] <= MOST_SIDE;
+    good = cells >= 0 && cells <= MOST_SIDE - value.pad[i];
     if (good) value.pad[i] += (int)cells;
     value.padded |= cells != 0;
   }

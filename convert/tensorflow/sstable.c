@@ -142,8 +142,12 @@ static kohl_status next_entry(kohl_context *ctx, const kohl_sstable *table, kohl
 
 kohl_status kohl_sstable_open(kohl_context *ctx, const char *path, const kohl_map *map, kohl_sstable *table) {
   *table = (kohl_sstable){.path = path, .map = map};
-  if (map->length < FOOTER || memcmp(map->bytes + map->length - sizeof magic, magic, sizeof magic) != 0)
+  size_t tail = sizeof magic;
+  if (map->length < tail || memcmp(map->bytes + map->length - tail, magic, tail) != 0)
     return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: does not end as a TensorFlow checkpoint does", path);
+  if (map->length < FOOTER)
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: is a TensorFlow checkpoint of %zu bytes, expected at least %d", path,
+                     map->length, FOOTER);
   uint64_t end = map->length - FOOTER, offset, size, meta_size;
   kohl_proto_bytes footer = {map->bytes + end, HANDLES};
   if (!take_handle(&footer, &table->data_end, &meta_size) || !take_handle(&footer, &offset, &size))

@@ -7,6 +7,8 @@
 
 #include "convert/tfjs/manifest.h"
 
+enum { MOST_NAMES = 1 << 18 /* of layers and of whatever else has a name in the topology */ };
+
 static const struct {
   const char *word, *suffix;
 } words[] = {{"kernel", "weight"}, {"bias", "bias"},        {"gamma", "gamma"},
@@ -22,6 +24,8 @@ typedef struct name_list {
 
 static kohl_status add_name(kohl_context *ctx, name_list *names, const kohl_json *json, char **text) {
   if (json->text_length > KOHL_SAFETENSORS_NAME || memchr(json->text, 0, json->text_length)) return KOHL_OK;
+  if (names->count == MOST_NAMES)
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "field 'modelTopology': more names than %d", MOST_NAMES);
   kohl_status status =
       kohl_grow(ctx, &names->name, &names->capacity, names->count + 1, sizeof *names->name, "the layers' names");
   if (status) return status;

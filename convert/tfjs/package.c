@@ -142,6 +142,7 @@ static kohl_status choose(package *p, kohl_tfjs_manifest *manifest, const char *
                      "model.json or model.min.js",
                      p->path, read);
   bool fits; /* others came behind it */
+  kohl_tfjs_manifest_free(p->ctx, manifest);
   return try_model(p, &p->models[*chosen], manifest, ending, &fits);
 }
 

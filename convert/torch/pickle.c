@@ -66,7 +66,7 @@ static kohl_status pop(machine *m, kohl_torch_value *out) {
 /* One more run of items of an object.  values may not be items themselves, which can move. */
 static kohl_status add_items(machine *m, size_t object, const kohl_torch_value *values, size_t count) {
   kohl_torch_pickle *p = m->p;
-  if (count == 0) return KOHL_OK;
+  if (count == 0) return KOHL_OK; /* a run is never empty */
   if (count > KOHL_TORCH_ITEMS - p->item_count) return fail(m, "more than 1048576 items");
   if (p->run_count == KOHL_TORCH_OBJECTS) return fail(m, "more than 524288 additions to lists and dicts");
   kohl_status status =
@@ -112,7 +112,7 @@ static kohl_status make_tuple(machine *m, size_t n, bool marked) {
   kohl_torch_value tuple = {0};
   kohl_status status = marked ? find_mark(m, &first) : find_top(m, n, &first);
   if (status == KOHL_OK) status = make(m, KOHL_TORCH_TUPLE, &tuple);
-  if (status == KOHL_OK) status = add_items(m, tuple.object, m->stack + first, m->depth - first);
+  if (status == KOHL_OK && first < m->depth) status = add_items(m, tuple.object, m->stack + first, m->depth - first);
   if (status != KOHL_OK) return status;
   m->depth = first - marked;
   return push(m, tuple);

@@ -8,6 +8,19 @@
 static const char *const wrappers[] = {"state_dict", "model", "net", "model_state_dict", "ema"};
 static const char *const prefixes[] = {"module.", "model.", "backbone."};
 
+/* Has a dict a tensor among its values, or another wrapper? */
+static bool is_promising(const kohl_torch_pickle *pickle, const kohl_torch_value *dict) {
+  kohl_torch_walk walk = {0};
+  const kohl_torch_value *key;
+  while ((key = kohl_torch_next(pickle, dict, &walk)) != NULL) {
+    const kohl_torch_value *value = kohl_torch_next(pickle, dict, &walk);
+    if (value->kind == KOHL_TORCH_CALL) return true;
+    for (size_t i = 0; i < sizeof wrappers / sizeof wrappers[0] && value->kind == KOHL_TORCH_DICT; i++)
+      if (kohl_torch_is_word(key, wrappers[i])) return true;
+  }
+  return false;
+}
+
 /* Goes into wrappers, as far as there are dicts: {"model": {"state_dict": {...}}}. */
 static const kohl_torch_value *unwrap(const kohl_torch_pickle *pickle, const kohl_torch_value *value) {
   enum { MOST_INSIDE = 4 };
@@ -15,7 +28,7 @@ static const kohl_torch_value *unwrap(const kohl_torch_pickle *pickle, const koh
     const kohl_torch_value *inner = NULL;
     for (size_t i = 0; i < sizeof wrappers / sizeof wrappers[0] && !inner; i++) {
       const kohl_torch_value *field = kohl_torch_field(pickle, value, wrappers[i]);
-      if (field && field->kind == KOHL_TORCH_DICT && kohl_torch_count(pickle, field)) inner = field;
+      if (field && field->kind == KOHL_TORCH_DICT && is_promising(pickle, field)) inner = field;
     }
     if (!inner) break;
     value = inner;

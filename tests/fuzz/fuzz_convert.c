@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   static int file = -1;
   if (bytes == 0) return 0;
   if (file < 0) {
-    char name[] = "/tmp/kohl_fuzz_convert_XXXXXX";
+    char name[] = "/dev/shm/kohl_fuzz_convert_XXXXXX";
     file = mkstemp(name);
     require(file >= 0 && unlink(name) == 0);
     snprintf(path, sizeof path, "/proc/self/fd/%d", file);

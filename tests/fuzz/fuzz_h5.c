@@ -42,7 +42,7 @@ static void check_status(kohl_context *ctx, kohl_status status) {
   fuzz_status(ctx, status);
 }
 
-static char path[] = "/tmp/kohl_fuzz_h5_XXXXXX"; /* libhdf5 opens no file without a name */
+static char path[] = "/dev/shm/kohl_fuzz_h5_XXXXXX"; /* libhdf5 opens no file without a name */
 
 static void remove_file(void) { unlink(path); }
 

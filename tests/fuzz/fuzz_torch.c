@@ -4,7 +4,7 @@
  *
  * CRC-32 keeps most changed archives from being looked into; so a pickle alone is given the sequential container's
  * beginning here, two small storages behind it and an archive around it. */
-#include "any_source.h"
+#include "tests/fuzz/any_source.h"
 
 static uint8_t file[1 << 20];
 
@@ -58,16 +58,7 @@ static size_t archive(const uint8_t *data, size_t bytes) {
   return number(at, 0, 2);
 }
 
-/* Words that any_source.h looks for in messages, and that a message may quote from the file. */
-static bool speaks_of_a_child(const uint8_t *data, size_t bytes) {
-  static const char words[] = "ended with code";
-  for (size_t at = 0; at + sizeof words - 1 <= bytes; at++)
-    if (memcmp(data + at, words, sizeof words - 1) == 0) return true;
-  return false;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
-  if (speaks_of_a_child(data, bytes)) return 0;
   fuzz_source(kohl_torch_source, fuzz_file(data, bytes));
   if (bytes < 3 || data[0] != 0x80 || data[2] == 0x8a || bytes > sizeof file / 2) return 0;
   size_t length = put(put(put(0, begin, sizeof begin - 1), data, bytes), end, sizeof end - 1);

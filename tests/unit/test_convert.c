@@ -274,13 +274,13 @@ START_TEST(refused_formats) {
   } cases[] = {
       {"", 0, "is an empty file; expected weights of a network"},
       {"\x89HDF\r\n\x1a\nxxxxxxxx", 16, "in.safetensors: "}, /* what is wrong depends on libhdf5 being there */
-      {"PK\x03\x04xxxx", 8, "is a zip archive"},
-      {"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a", 11, "is a PyTorch file of the sequential pickle kind"},
+      {"PK\x03\x04xxxx", 8, "zip archive: has no end record"},
+      {"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a", 11, "is a pickle without PyTorch's magic number"},
       {"\x80\x02}q", 4, "is a Python pickle"},
       {tar, sizeof tar, "is a tar archive"},
-      {"{\"format\": \"x\", \"modelTopology\": {}}", 36, "is the JSON of a TensorFlow.js model"},
-      {"xx\x57\xfb\x80\x8b\x24\x75\x47\xdb", 10, "is a TensorFlow checkpoint"},
-      {"\x08\x07\x12\x07pytorch", 11, "is an ONNX model"},
+      {"{\"format\": \"x\", \"modelTopology\": {}}", 36, "field 'format': value 'x', expected layers-model"},
+      {"xx\x57\xfb\x80\x8b\x24\x75\x47\xdb", 10, "does not end as a TensorFlow checkpoint does"},
+      {"\x08\x07\x12\x07pytorch", 11, "field 'graph' is missing, expected an ONNX model"},
       {"version https://git-lfs.github.com/spec/v1\n", 43, "is a Git LFS pointer"},
       {"hello", 5, "is of no known format"},
       {"\x10\0\0\0\0\0\0\0{", 9, "in.safetensors"}, /* safetensors, cut off: its reader says what is wrong */

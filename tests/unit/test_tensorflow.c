@@ -228,6 +228,9 @@ START_TEST(damaged_table) {
   snprintf(path, sizeof path, "%s/x.index", folder);
   expect_protected(FIXTURE("v1.ckpt"), path);
   expect_protected(FIXTURE("v2.index"), path);
+  write_file(path, (const uint8_t *)"xx\x57\xfb\x80\x8b\x24\x75\x47\xdb", 10);
+  refuse(path, ": is a TensorFlow checkpoint of 10 bytes, expected at least 48");
+  unlink(path);
 }
 END_TEST
 

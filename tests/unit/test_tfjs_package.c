@@ -119,7 +119,7 @@ START_TEST(several) {
   add_model("package/dist/a/", copy);
   add("package/dist/b/model.json", '0', "{\"format\":\"graph-model\"}", 24);
   end_tar();
-  tfjs_refuse("a network that is not known", write_tar(), "model_config: layer 'flatten'");
+  tfjs_refuse("a network that is not known", write_tar(), "layer 'flatten': field 'class_name'");
   tar_length = 0;
   add_model("package/dist/a/", copy);
   add_model("package/dist/b/", copy);
@@ -267,7 +267,8 @@ static const char *write_bomb(size_t zeros) {
   static uint8_t empty[1 << 16];
   z_stream stream = {0};
   tar_length = 0;
-  add("package/model.json", '0', tfjs_json, strlen(tfjs_json));
+  const char *json = tfjs_edit(tfjs_json, ",\"b.bin\"", "");
+  add("package/model.json", '0', json, strlen(json));
   uint8_t *header = add("package/a.bin", '0', NULL, 0);
   sprintf((char *)header + 124, "%011zo", zeros);
   set_sum(header);
@@ -292,6 +293,9 @@ START_TEST(bombs) {
   tfjs_refuse("100 MB out of 100 kB", write_bomb(100 << 20), "expected less than 100 times its size");
   tfjs_refuse("40 MB out of 40 kB", write_bomb(40 << 20),
               "member 'package/a.bin' has 41943040 bytes, with which the model has more than");
+  ck_assert_uint_lt(tfjs_most, 1 << 20);
+  tfjs_refuse("as much as may be", write_bomb(24 << 20), "have 25165824 bytes, expected");
+  ck_assert_uint_lt(tfjs_most, 25 << 20);
 }
 END_TEST
 

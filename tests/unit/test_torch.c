@@ -60,6 +60,8 @@ static const struct {
     {PROTO "} ( 'ema' N 'model' 'resnet' 'model_state_dict' } ( " PAIR("module.a") PAIR("b") "u " PAIR("best") "u .",
      "module.a" ALL "; b" ALL},
     {PROTO "} ( 'state_dict' } " PAIR("model.") "u .", "model." ALL},
+    {PROTO "} ( 'model' } 'depth' #50 s " PAIR("a") "'ema' } " PAIR("c") "s u .", "c" ALL},
+    {PROTO "} ( 'model' } 'depth' #50 s 'net' } " PAIR("a") "u .", "a" ALL},
     {PROTO "} ( " PAIR("a") "'extra' %8f 'n' #-5 'big' #1099511627776 'none' N 'list' ] ( #1 #2 e 'true' %88 u .",
      "a" ALL},
     /* the memo, and values that contain themselves */
@@ -198,6 +200,7 @@ static const struct {
     /* what is no state dict */
     {PROTO "] .", "holds a list, expected a dict of named tensors"},
     {PROTO MATRIX ".", "holds a tensor, expected a dict of named tensors"},
+    {PROTO ") .", "holds a tuple, expected a dict"},
     {PROTO "N .", "holds None, expected a dict"},
     {PROTO "} .", "holds a dict without tensors (empty), expected a state dict, or one under 'state_dict', 'model'"},
     {PROTO "} 'epoch' #1 s .", "holds a dict without tensors (its first key is 'epoch')"},

@@ -3,6 +3,7 @@
 
 #include <check.h>
 #include <dirent.h>
+#include <malloc.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +51,22 @@ static void keep_log(kohl_log_level level, const char *text, void *user) {
   snprintf(tfjs_log, sizeof tfjs_log, "%s", text);
 }
 
+size_t tfjs_taken, tfjs_most;
+
+static void *allocate(size_t bytes, void *user) {
+  (void)user;
+  void *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
+  tfjs_taken += memory ? malloc_usable_size(memory) : 0;
+  if (tfjs_taken > tfjs_most) tfjs_most = tfjs_taken;
+  return memory;
+}
+
+static void release(void *memory, void *user) {
+  (void)user;
+  tfjs_taken -= memory ? malloc_usable_size(memory) : 0;
+  free(memory);
+}
+
 static void fill_bytes(void) {
   static const float bias[2] = {0.75f, -1.5f};
   for (int i = 0; i < 54; i++) tfjs_bytes[i] = (uint8_t)(i * 3);
@@ -65,6 +82,7 @@ void tfjs_setup(void) {
   kohl_context_options options = kohl_context_options_default();
   options.threads = 1;
   options.log = keep_log;
+  options.allocator = (kohl_allocator){allocate, release, NULL};
   ck_assert_int_eq(kohl_context_create(&options, &tfjs_ctx), KOHL_OK);
   strcpy(tfjs_folder, "/tmp/kohl_test_tfjs_XXXXXX");
   ck_assert_ptr_nonnull(mkdtemp(tfjs_folder));
@@ -83,6 +101,7 @@ void tfjs_teardown(void) {
   closedir(folder);
   ck_assert_int_eq(rmdir(tfjs_folder), 0);
   kohl_context_destroy(tfjs_ctx);
+  ck_assert_uint_eq(tfjs_taken, 0);
 }
 
 const char *tfjs_write(const char *name, const void *bytes, size_t length) {

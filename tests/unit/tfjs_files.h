@@ -13,6 +13,7 @@ extern uint8_t tfjs_bytes[TFJS_BYTES];
 /* A context and an empty folder; the folder goes with everything in it. */
 extern kohl_context *tfjs_ctx;
 extern char tfjs_folder[64], tfjs_log[512];
+extern size_t tfjs_taken, tfjs_most; /* bytes that the context has given out, and the most so far */
 void tfjs_setup(void);
 void tfjs_teardown(void);
 

@@ -37,6 +37,11 @@ def run(*argv, fed=None):
     return done.stdout
 
 
+def wanted(name):
+    """Without names on the command line all."""
+    return not sys.argv[2:] or any(word in name for word in sys.argv[2:])
+
+
 def random_model(arch, preset, classes, path, size=0):
     run(os.path.join(BUILD, "oracle", "random_model"), arch, preset, size, classes, 1, path)
     return path
@@ -115,7 +120,7 @@ def fine_tuned(folder):
                    "data: {validation: 1/6, seed: 1}\nhead: {pool: flatten, norm: batch, dense: [16], dropout: 0.2}\n"
                    "train: last 8\nepochs: 2\noptimizer: {name: rmsprop, lr: 1e-4}\n")
     run(KOHL, "train", recipe, "--data", list_path, "--init-from", base, "--out", out, "--quiet")
-    return base, os.path.join(out, "model.safetensors")
+    return base, os.path.join(out, "best.safetensors")
 
 
 def done():

@@ -1,7 +1,7 @@
 """`kohl export --to onnx` against ONNX Runtime; docs/export-onnx.md is what runs.
 
     pip install onnx onnxruntime numpy      (an oracle only: nothing of the project needs them)
-    onnx_runtime.py BUILD
+    onnx_runtime.py BUILD [ARCHITECTURE|small|tuned ...]
 
 The files pass onnx.checker with full shape inference.  Prints TAP; needs 3 GB in the temporary folder.
 """
@@ -12,7 +12,7 @@ import tempfile
 import numpy as np
 import onnx
 
-from common import blocks, compare, done, export, fine_tuned, kohl_logits, pictures, pixels, prepare, random_model, report
+from common import blocks, compare, done, export, fine_tuned, kohl_logits, pictures, pixels, prepare, random_model, report, wanted
 
 NETWORKS = [("squeezenet1_1", "torchvision"), ("inception_v3", "keras"), ("inception_v3", "torchvision"), ("resnet101", "keras-caffe"),
             ("resnet101", "torchvision"), ("resnet18", "torchvision"), ("vgg19", "keras-caffe"), ("vgg16_bn", "torchvision"), ("alexnet", "torchvision")]
@@ -49,20 +49,20 @@ def check(name, model, folder, *options):
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        for arch, preset in NETWORKS:
-            model = random_model(arch, preset, 1000, os.path.join(folder, "model.safetensors"))
-            check(f"{arch} {preset}", model, folder)
-        check("alexnet with preprocessing", model, folder, "--preprocessing")
-        model = random_model("resnet18", "torchvision", 7, model)
-        check("resnet18 of 7 classes", model, folder)
-        model = random_model("vgg16", "torchvision", 10, model, size=299)  # 9x9 averaged to 7x7: no pool of ONNX does that
-        check("vgg16 at 299", model, folder)
-        model = random_model("squeezenet1_1", "torchvision", 10, model, size=231)
-        check("squeezenet1_1 at 231, pools that round up", model, folder)
-        base, tuned = fine_tuned(folder)
-        check("squeezenet1_1, real weights", base, folder)
-        check("squeezenet1_1, fine-tuned", tuned, folder)
-        check("squeezenet1_1, fine-tuned, with preprocessing", tuned, folder, "--preprocessing")
+        path = os.path.join(folder, "model.safetensors")
+        for arch, preset in filter(lambda n: wanted(n[0]), NETWORKS):
+            check(f"{arch} {preset}", random_model(arch, preset, 1000, path), folder)
+        if wanted("small"):
+            check("resnet18 of 7 classes", random_model("resnet18", "torchvision", 7, path), folder)
+            check("alexnet with preprocessing", random_model("alexnet", "torchvision", 7, path), folder, "--preprocessing")
+            # 9x9 averaged to 7x7, which no pool of ONNX does
+            check("vgg16 at 299", random_model("vgg16", "torchvision", 10, path, size=299), folder)
+            check("squeezenet1_1 at 231, pools that round up", random_model("squeezenet1_1", "torchvision", 10, path, size=231), folder)
+        if wanted("tuned"):
+            base, tuned = fine_tuned(folder)
+            check("squeezenet1_1, real weights", base, folder)
+            check("squeezenet1_1, fine-tuned", tuned, folder)
+            check("squeezenet1_1, fine-tuned, with preprocessing", tuned, folder, "--preprocessing")
 
 
 main()

@@ -1,7 +1,7 @@
 """`kohl export --to torchvision` against torchvision's own networks; docs/export-torchvision.md is what runs.
 
     apt-get install python3-torch python3-torchvision; pip install safetensors     (oracles only: nothing of the project needs them)
-    torchvision_load.py BUILD
+    torchvision_load.py BUILD [ARCHITECTURE|tuned ...]
 
 Every file is loaded with strict=True.  Where the weights come from another publisher, whose network computes otherwise, the
 network is changed as the warning of `kohl export` says.  Prints TAP; needs 3 GB in the temporary folder.
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from safetensors import safe_open
 
-from common import blocks, compare, done, export, fine_tuned, kohl_logits, pictures, pixels, prepare, random_model, report
+from common import blocks, compare, done, export, fine_tuned, kohl_logits, pictures, pixels, prepare, random_model, report, wanted
 
 CONSTRUCTOR = "torchvision.models.squeezenet1_1(num_classes=1000)"
 INCEPTION = "torchvision.models.inception_v3(num_classes=1000, aux_logits=False, transform_input=False, init_weights=False)"
@@ -76,9 +76,11 @@ def check(name, source, folder, constructor, block=0, differs=""):
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        for arch, preset, constructor in NETWORKS:
+        for arch, preset, constructor in filter(lambda n: wanted(n[0]), NETWORKS):
             source = random_model(arch, preset, 1000, os.path.join(folder, "model.safetensors"))
             check(f"{arch} {preset}", source, folder, constructor, differs="count_padding" if (arch, preset) == ("inception_v3", "keras") else "")
+        if not wanted("tuned"):
+            return
         base, tuned = fine_tuned(folder)
         check("squeezenet1_1, real weights", base, folder, CONSTRUCTOR, differs="output")
         check("squeezenet1_1, fine-tuned", tuned, folder, "", block=1, differs="output")

@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
-"""Writes tests/fixtures/tensorflow with TensorFlow itself: tests/oracle/tensorflow/fixtures.py FOLDER
+"""Writes tests/fixtures/tensorflow with TensorFlow itself: fixtures.py FOLDER [CORPUS]
 
+CORPUS is tests/fuzz/corpus: a checkpoint of each version for each variable alone becomes a seed of the fuzz targets.
 Needs TensorFlow (made with 2.21); run by hand.  Number i of variable k is ((i * 37 + k) % 101 - 50) / 8, which every
 type of 8 bits of mantissa holds exactly; whole numbers are (i * 37 + k) % 101, negative ones less 50."""
 import os
+import shutil
+import struct
 import sys
+import tempfile
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -31,6 +35,8 @@ VARIABLES = [
     ("net/bool", "bool", (3, 3)),
     ("global_step", "int64", ()),
 ]
+# Those that version 1 cannot hold.
+NEWER = [("net/bfloat16", "bfloat16", (5, 3)), ("net/uint32", "uint32", (2,)), ("net/uint64", "uint64", (2,))]
 
 
 def numbers(k, dtype, shape):
@@ -73,19 +79,37 @@ def partitioned():
                     partitioner=v1.fixed_size_partitioner(2))
 
 
+def seeds(corpus):
+    """One variable in a file, as the fuzz targets take it."""
+    saver = v1.train.SaverDef
+    for k, (name, dtype, shape) in enumerate(VARIABLES + NEWER):
+        seed = name.replace("/", "_")
+        build = lambda: v1.get_variable(name, initializer=numbers(k, dtype, shape), use_resource=False)
+        with tempfile.TemporaryDirectory() as folder:
+            if k < len(VARIABLES):
+                save(folder, "v1", saver.V1, build=build)
+                shutil.copy(os.path.join(folder, "v1"), os.path.join(corpus, "tensorflow_v1", seed))
+            save(folder, "v2", saver.V2, build=build)
+            index = open(os.path.join(folder, "v2.index"), "rb").read()
+            data = open(os.path.join(folder, "v2.data-00000-of-00001"), "rb").read()
+            with open(os.path.join(corpus, "tensorflow_v2", seed), "wb") as file:
+                file.write(struct.pack("<I", len(index)) + index + data)
+
+
 def main():
     folder = sys.argv[1]
     os.makedirs(folder, exist_ok=True)
     saver = v1.train.SaverDef
     save(folder, "v1.ckpt", saver.V1)
-    save(folder, "v2", saver.V2, extra=[("net/bfloat16", "bfloat16", (5, 3)), ("net/uint32", "uint32", (2,)),
-                                       ("net/uint64", "uint64", (2,))])
+    save(folder, "v2", saver.V2, extra=NEWER)
     save(folder, "shards", saver.V2, sharded=True, build=on_devices)
     save(folder, "pieces_v1.ckpt", saver.V1, build=partitioned)
     save(folder, "pieces_v2", saver.V2, build=partitioned)
-    dense = tf.keras.Sequential([tf.keras.Input((2,)), tf.keras.layers.Dense(3, name="first"),
-                                 tf.keras.layers.Dense(2, name="second")])
+    dense = tf.keras.Sequential([tf.keras.Input((2,)), tf.keras.layers.Dense(3, kernel_initializer="ones"),
+                                 tf.keras.layers.Dense(2, kernel_initializer="ones")])
     tf.train.Checkpoint(model=dense).write(os.path.join(folder, "objects"))
+    if len(sys.argv) > 2:
+        seeds(sys.argv[2])
 
 
 main()

@@ -36,6 +36,7 @@ BUILD = sys.argv[1]
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 DATA = os.path.join(os.path.dirname(ROOT), "shared", "data", "egyptian_artifacts")
 LIMIT = 1e-4
+TRAINED = "resnet_v1_50"
 PICTURES = 4
 failures = 0
 
@@ -103,16 +104,31 @@ def make(name, folder, inputs):
         with slim.arg_scope(scope()):
             logits, _ = builder(place, num_classes=classes, is_training=False)
         v1.train.get_or_create_global_step()
-        for k, variable in enumerate(v1.global_variables()):
-            if variable.dtype.base_dtype == tf.float32:
-                variable.load(numbers(random, variable), session)
-            else:
-                variable.load(k, session)
+        model = slim.get_model_variables()
+        session.run(v1.global_variables_initializer())
+        for variable in model:
+            variable.load(numbers(random, variable), session)
         saver = v1.train.SaverDef
         v1.train.Saver(write_version=saver.V1).save(session, os.path.join(folder, "v1.ckpt"), write_meta_graph=False)
         v1.train.Saver(write_version=saver.V2, sharded=True).save(session, os.path.join(folder, "v2"), write_meta_graph=False)
         answers = [session.run(logits, {place: inputs[k : k + 1]}).reshape(-1) for k in range(len(inputs))]
+        if name == TRAINED:
+            save_trained(session, logits, model, random, folder)
     return np.stack(answers)
+
+
+def save_trained(session, logits, model, random, folder):
+    """What a training of TF-Slim saves: the optimizer's slots, and averages, which get the weights that were there."""
+    averages = v1.train.ExponentialMovingAverage(0.9999)
+    loss, step = tf.reduce_sum(logits), v1.train.get_global_step()
+    v1.train.RMSPropOptimizer(0.01, 0.9, momentum=0.9).minimize(loss, step)
+    averages.apply(model)
+    values = session.run(model)
+    session.run(v1.global_variables_initializer())
+    for variable, value in zip(model, values):
+        averages.average(variable).load(value, session)
+        variable.load(numbers(random, variable), session)
+    v1.train.Saver().save(session, os.path.join(folder, "trained"), write_meta_graph=False)
 
 
 def compare_tensors(name, path, prefix, folder):
@@ -137,7 +153,8 @@ def compare_tensors(name, path, prefix, folder):
         bad += ["(more values)"] if file.read(1) else []
     bad += sorted(set(expected) ^ {line.split("\t")[0] for line in lines})
     os.unlink(values)
-    return report(not bad, f"{name} {os.path.basename(path)}: {len(lines)} tensors, {total} numbers, bit for bit{"".join(" " + b for b in bad[:3])}")
+    wrong = ", but " + ", ".join(bad[:3]) if bad else ""
+    return report(not bad, f"{name} {os.path.basename(path)}: {len(lines)} tensors, {total} numbers, bit for bit{wrong}")
 
 
 def kohl_logits(path, arch, preset, files, folder, *options):
@@ -170,6 +187,13 @@ def compare_logits(name, path, files, want, folder):
         report(far > 10 * LIMIT, f"{name}: torchvision's arithmetic on the same weights is off by {far:.1e}")
 
 
+def compare_averages(name, path, files, want, folder):
+    far = apart(kohl_logits(path, None, None, files, folder, "--averages"), want)
+    report(far <= LIMIT, f"{name} as training saves it: the averages' logits within {far:.1e} of the largest")
+    far = apart(kohl_logits(path, None, None, files, folder), want)
+    report(far > 10 * LIMIT, f"{name} as training saves it: the weights' logits are others, off by {far:.1e}")
+
+
 def main():
     if not os.path.isdir(DATA):
         print("# skipped TF-Slim: no", DATA)
@@ -183,6 +207,8 @@ def main():
                 path = os.path.join(folder, path)
                 compare_tensors(name, path, os.path.join(folder, prefix), folder)
                 compare_logits(name, path, files, want, folder)
+            if name == TRAINED:
+                compare_averages(name, os.path.join(folder, "trained.index"), files, want.astype(np.float64), folder)
     return failures != 0
 
 
