@@ -54,7 +54,7 @@ static kohl_status check_version(reader *r, kohl_json_range metadata) {
                        QUOTE(version));
   if (status == KOHL_BAD_INPUT) kohl_fail_prefix(r->ctx, "%s: metadata.json", r->source->path);
   if (status) return status;
-  snprintf(r->store->origin, sizeof r->store->origin, "Keras %s%s%s", version, date[0] ? ", saved " : "", date);
+  snprintf(r->store->origin, sizeof r->store->origin, "Keras %.32s%s%.64s", version, date[0] ? ", saved " : "", date);
   r->source->source_text = r->store->origin;
   return KOHL_OK;
 }

@@ -248,17 +248,14 @@ static kohl_status read_input_type(kohl_context *ctx, kohl_onnx_model *model, ko
   return KOHL_OK;
 }
 
-/* The one input that is no initializer, and the one output. */
+/* The one input that is no initializer, and the first output: what others need is left alone. */
 static kohl_status find_ends(kohl_context *ctx, kohl_onnx_model *model, kohl_proto_bytes graph, kohl_proto_bytes *input,
                              kohl_proto_bytes *output) {
   kohl_proto field = kohl_proto_open(graph);
   kohl_proto_bytes info = {0};
   size_t inputs = 0, outputs = 0;
   while (kohl_proto_next(&field)) {
-    if (is_text(&field, 12)) {
-      *output = part_of(field.bytes, 1);
-      outputs++;
-    }
+    if (is_text(&field, 12) && outputs++ == 0) *output = part_of(field.bytes, 1);
     if (!is_text(&field, 11)) continue;
     kohl_proto_bytes name = part_of(field.bytes, 1);
     if (kohl_onnx_model_value(model, name) >= 0) continue; /* an initializer: old files list them */
@@ -266,9 +263,12 @@ static kohl_status find_ends(kohl_context *ctx, kohl_onnx_model *model, kohl_pro
     *input = name;
     inputs++;
   }
-  if (inputs != 1 || outputs != 1)
+  if (inputs != 1 || outputs == 0)
     return kohl_fail(ctx, KOHL_BAD_INPUT, "the graph has %zu inputs and %zu outputs, expected one of each", inputs,
                      outputs);
+  if (outputs > 1)
+    kohl_log(ctx, KOHL_LOG_INFO, "%s: the first of %zu outputs is taken, '%s'", model->path, outputs,
+             kohl_quote((const char *)output->at, output->length).text);
   return read_input_type(ctx, model, info);
 }
 

@@ -91,7 +91,7 @@ static kohl_status place_member(kohl_context *ctx, const kohl_zip *zip, const ch
   const kohl_zip_member *member = find_member(zip, top, top_length, "data/", storage->key, storage->key_length);
   size_t bytes = storage->count * kohl_safetensors_dtype_bytes(storage->dtype);
   if (!member)
-    return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: storage '%s': there is no member data/%s", zip->path, key.text,
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: storage '%s': there is no member 'data/%s'", zip->path, key.text,
                      key.text);
   if (member->length != bytes)
     return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: storage '%s': %zu bytes, expected %zu for %zu of %s", zip->path,

@@ -43,7 +43,9 @@ static inline bool fuzz_ends(const char *text, const char *word) {
 
 static void fuzz_status(kohl_context *ctx, kohl_status status) {
   const char *text = kohl_context_error(ctx);
-  require(status == KOHL_OK || (text[0] && !strchr(text, '\n') && text[strlen(text) - 1] != '.'));
+  bool good = status == KOHL_OK || (text[0] && !strchr(text, '\n') && text[strlen(text) - 1] != '.');
+  if (!good) fprintf(stderr, "error text: '%s'\n", text);
+  require(good);
 #ifdef FUZZ_NEVER /* what no error of this format may end in, but for a number */
   require(status == KOHL_OK || !fuzz_ends(text, FUZZ_NEVER));
 #endif

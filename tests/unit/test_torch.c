@@ -173,8 +173,8 @@ static const struct {
     {PROTO "} ( 'a' " MATRIX "'b' " V2(STORED("IntStorage", "0", "6"), "0", D1(1), D1(1)) "u .",
      "storage '0': 6 of F32 in one place and 6 of I32 in another"},
     {PROTO "} ( 'a' " MATRIX "'b' " V2(STORED("FloatStorage", "0", "5"), "0", D1(1), D1(1)) "u .", "storage '0': "},
-    {BAD_ID(STORED("FloatStorage", "2", "6")), "storage '2': there is no member data/2"},
-    {BAD_ID(STORED("FloatStorage", "../x", "6")), "storage '../x': there is no member data/../x"},
+    {BAD_ID(STORED("FloatStorage", "2", "6")), "storage '2': there is no member 'data/2'"},
+    {BAD_ID(STORED("FloatStorage", "../x", "6")), "storage '../x': there is no member 'data/../x'"},
     {BAD_ID(STORED("FloatStorage", "0", "5")), "storage '0': 24 bytes, expected 20 for 5 of F32"},
     {BAD_ID(STORED("DoubleStorage", "0", "6")), "storage '0': 24 bytes, expected 48 for 6 of F64"},
     /* tensors */

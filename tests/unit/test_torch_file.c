@@ -94,11 +94,11 @@ START_TEST(zip_members) {
   file.at[8] = 8;
   expect_refused("member 'net/data.pkl': is packed (method 8), expected stored bytes");
   build_zip(2, (torch_member){0});
-  expect_refused("storage '0': there is no member data/0");
+  expect_refused("storage '0': there is no member 'data/0'");
   build_zip(2, (torch_member){"net/data/0", torch_floats, 20, 0});
   expect_refused("storage '0': 20 bytes, expected 24 for 6 of F32");
   build_zip(2, (torch_member){"old/data/0", torch_floats, 24, 0});
-  expect_refused("storage '0': there is no member data/0");
+  expect_refused("storage '0': there is no member 'data/0'");
   build_zip(2, (torch_member){"net/data/0", torch_floats, 24, 1});
   expect_refused("storage '0': CRC-32 is 91e79017, the archive says 91e79018; the file is damaged");
   build_zip(0, (torch_member){"net/data.pkl", pickle.at, pickle.length, 1});
