@@ -135,10 +135,11 @@ static kohl_status rename_one(kohl_context *ctx, kohl_names *names, size_t index
 static kohl_status replace_one(kohl_context *ctx, kohl_names *names, size_t index, const char *layer,
                                const char *suffix) {
   for (size_t i = 0; i < names->count; i++) {
-    kohl_name *name = &names->names[i];
+    const kohl_name *name = &names->names[i];
     if (name->suffix != suffix || strcmp(name->layer, layer) != 0) continue;
-    name->suffix = NULL;
-    name->ignored = true;
+    kohl_status status = rename_one(ctx, names, i, name->tensor->info.name, NULL);
+    if (status) return status;
+    names->names[i].ignored = true;
   }
   return rename_one(ctx, names, index, layer, suffix);
 }

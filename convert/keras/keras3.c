@@ -13,8 +13,9 @@
 enum {
   NAME = KOHL_SAFETENSORS_NAME,
   MOST_GROUPS = 65536,
-  MOST_PATH = 2 * NAME, /* of an object; with "/vars/12" it is a path of hdf5.h */
-  MOST_VARIABLES = 1024 /* of an object */
+  MOST_PATH = 2 * NAME,  /* of an object; with "/vars/12" it is a path of hdf5.h */
+  MOST_VARIABLES = 1024, /* of an object */
+  SPARE = 8 << 20        /* bytes of paths that a small file may have above its own size */
 };
 
 #define QUOTE(text_) kohl_quote(text_, strlen(text_)).text
@@ -30,7 +31,7 @@ typedef struct tree {
   kohl_hdf5 *file;
   object *objects;
   size_t count, capacity;
-  size_t name_bytes; /* listed so far */
+  size_t name_bytes, path_bytes; /* listed so far */
 } tree;
 
 static kohl_status add_object(tree *t, const char *parent, const char *name) {
@@ -40,6 +41,10 @@ static kohl_status add_object(tree *t, const char *parent, const char *name) {
   if (snprintf(path, sizeof path, "%s/%s", parent, name) >= (int)sizeof path)
     return kohl_fail(t->ctx, KOHL_BAD_INPUT, "%s: '%s': a path of more than %d bytes", t->source->path, QUOTE(parent),
                      MOST_PATH);
+  t->path_bytes += strlen(path) + 1;
+  if (t->path_bytes > kohl_hdf5_bytes(t->file) + SPARE)
+    return kohl_fail(t->ctx, KOHL_BAD_INPUT, "%s: '%s': the groups' paths are longer than the file", t->source->path,
+                     QUOTE(path));
   kohl_status status =
       kohl_grow(t->ctx, &t->objects, &t->capacity, t->count + 1, sizeof *t->objects, "groups of a Keras file");
   if (!status) status = kohl_strdup(t->ctx, path, &t->objects[t->count].path);

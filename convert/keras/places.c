@@ -135,6 +135,18 @@ static kohl_status choose_nodes(kohl_context *ctx, kohl_keras_places *places) {
   return KOHL_OK;
 }
 
+static void sort_keys(kohl_keras_places *places) {
+  for (size_t i = 0; i < places->count; i++) {
+    const kohl_keras_place *place = &places->items[i];
+    places->nodes[i] = (kohl_key){place->node, strlen(place->node), i};
+    places->objects[i] = (kohl_key){place->object, strlen(place->object), i};
+    places->groups[i] = (kohl_key){place->group, strlen(place->group) + 1 + strlen(place->layer), i};
+  }
+  kohl_keys_sort(places->nodes, places->count);
+  kohl_keys_sort(places->objects, places->count);
+  kohl_keys_sort(places->groups, places->count);
+}
+
 kohl_status kohl_keras_places_read(kohl_context *ctx, const char *json, kohl_keras_places *places) {
   reader *r;
   kohl_status status = kohl_alloc(ctx, 1, sizeof *r, "a walk over layers", &r);
@@ -147,17 +159,11 @@ kohl_status kohl_keras_places_read(kohl_context *ctx, const char *json, kohl_ker
   if (!status) status = make_keys(ctx, places, &places->objects);
   if (!status) status = make_keys(ctx, places, &places->groups);
   if (!status) status = choose_nodes(ctx, places);
-  if (status) return status;
-  for (size_t i = 0; i < places->count; i++) {
-    const kohl_keras_place *place = &places->items[i];
-    places->nodes[i] = (kohl_key){place->node, strlen(place->node), i};
-    places->objects[i] = (kohl_key){place->object, strlen(place->object), i};
-    places->groups[i] = (kohl_key){place->group, strlen(place->group) + 1 + strlen(place->layer), i};
-  }
-  kohl_keys_sort(places->nodes, places->count);
-  kohl_keys_sort(places->objects, places->count);
-  kohl_keys_sort(places->groups, places->count);
-  return KOHL_OK;
+  if (status)
+    kohl_keras_places_free(ctx, places);
+  else
+    sort_keys(places);
+  return status;
 }
 
 void kohl_keras_places_free(kohl_context *ctx, kohl_keras_places *places) {
@@ -192,8 +198,8 @@ const kohl_keras_place *kohl_keras_places_group(const kohl_keras_places *places,
       key = kohl_keys_find(places->groups, places->count, text, length + 1 + own);
     }
     if (key) return &places->items[key->index];
-    layer = strchr(layer, '/');
-    layer += layer != NULL;
+    const char *slash = strchr(layer, '/');
+    layer = slash ? slash + 1 : NULL;
   }
   return NULL;
 }

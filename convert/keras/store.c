@@ -78,7 +78,6 @@ kohl_status kohl_keras_store_config(kohl_context *ctx, kohl_source *source, cons
   store->what = what;
   source->describes = true;
   status = kohl_keras_places_read(ctx, json, &store->places);
-  if (status != KOHL_OK) kohl_keras_places_free(ctx, &store->places);
   return status == KOHL_BAD_INPUT ? KOHL_OK : status; /* weights alone may be wanted; the network says what is wrong */
 }
 

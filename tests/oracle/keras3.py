@@ -166,6 +166,13 @@ def edit_h5(data, edit):
     return file.getvalue()
 
 
+def many(group):
+    """20,000 names of one small group."""
+    one = group.create_group("0")
+    for i in range(1, 20000):
+        group[f"{i:x}"] = one
+
+
 def archives(scratch):
     """.keras with one thing wrong each."""
     path, good = os.path.join(scratch, "bad.keras"), members()
@@ -257,6 +264,7 @@ def archives(scratch):
     bad("no layers", ["model.weights.h5", "no variables"], h5=edit_h5(good["model.weights.h5"], lambda f: [f.__delitem__(name) for name in list(f)]))
     bad("groups without variables", ["no weights"], h5=edit_h5(good["model.weights.h5"], lambda f: [f["layers"].__delitem__(name) for name in list(f["layers"]) if len(f["layers"][name]["vars"])]))
     bad("a path of 3,000 bytes", ["a path of more than"], h5=edit_h5(good["model.weights.h5"], lambda f: f.create_group("layers/" + "/".join(["x" * 400] * 8))))
+    bad("20,000 groups far from the root", ["paths are longer than the file"], h5=edit_h5(good["model.weights.h5"], lambda f: many(f.create_group("layers/" + "/".join(["x" * 300] * 3)))))
     bad("a name of 600 bytes", ["at most"], h5=edit_h5(good["model.weights.h5"], lambda f: f.create_group("layers/" + "x" * 600)))
 
 

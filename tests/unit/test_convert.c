@@ -279,7 +279,7 @@ START_TEST(refused_formats) {
       {"\x80\x02}q", 4, "is a Python pickle"},
       {tar, sizeof tar, "is a tar archive"},
       {"{\"format\": \"x\", \"modelTopology\": {}}", 36, "field 'format': value 'x', expected layers-model"},
-      {"xx\x57\xfb\x80\x8b\x24\x75\x47\xdb", 10, "does not end as a TensorFlow checkpoint does"},
+      {"xx\x57\xfb\x80\x8b\x24\x75\x47\xdb", 10, "is a TensorFlow checkpoint of 10 bytes, expected at least 48"},
       {"\x08\x07\x12\x07pytorch", 11, "field 'graph' is missing, expected an ONNX model"},
       {"version https://git-lfs.github.com/spec/v1\n", 43, "is a Git LFS pointer"},
       {"hello", 5, "is of no known format"},

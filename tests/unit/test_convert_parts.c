@@ -288,6 +288,31 @@ START_TEST(published_names) {
 }
 END_TEST
 
+/* With averages each takes the place of its weight, whose names then mean nothing. */
+START_TEST(moving_averages) {
+  static const char *const list[] = {"resnet_v1_50/conv1/BatchNorm/beta",
+                                     "resnet_v1_50/conv1/BatchNorm/beta/ExponentialMovingAverage",
+                                     "resnet_v1_50/conv1/BatchNorm/gamma",
+                                     "resnet_v1_50/conv1/BatchNorm/gamma/ExponentialMovingAverage",
+                                     "resnet_v1_50/conv1/weights/RMSProp_1",
+                                     "resnet_v1_50/conv1/weights",
+                                     "global_step"};
+  const kohl_preset *preset;
+  OK(kohl_preset_find(ctx, "resnet50", "slim", &preset));
+  for (int averages = 0; averages < 2; averages++) {
+    kohl_names names = {0};
+    kohl_source source;
+    open_names(list, 7, &source);
+    OK(kohl_names_read(ctx, &source, "resnet50", KOHL_NAMING_SLIM, preset, true, averages, &names));
+    expect_name(&names, "conv1_bn", "beta", list[averages]);
+    expect_name(&names, "conv1_bn", "gamma", list[2 + averages]);
+    expect_name(&names, "conv1_conv", "weight", list[5]);
+    for (size_t i = 0; i < names.count; i++) ck_assert(names.names[i].suffix || names.names[i].ignored);
+    close_names(&names, &source);
+  }
+}
+END_TEST
+
 START_TEST(label_files) {
   static const struct {
     const char *text, *message; /* NULL: two labels, a and the Greek letter */
@@ -413,6 +438,7 @@ int main(void) {
   tcase_add_test(tests, values_in_blocks);
   tcase_add_test(tests, layouts);
   tcase_add_test(tests, published_names);
+  tcase_add_test(tests, moving_averages);
   tcase_add_test(tests, label_files);
   tcase_add_test(tests, preset_arithmetic);
   tcase_add_test(tests, sandbox);
