@@ -68,7 +68,8 @@ typedef struct kohl_onnx_build {
   kohl_onnx_model *model;
   kohl_onnx_value *values; /* of model->value_count */
   kohl_graph *graph;       /* of no size yet; node 0 is the input */
-  int last;                /* the node of the output */
+  int output;              /* the value that the network ends in */
+  int last;                /* its node */
   kohl_onnx_weight *weights;
   size_t weight_count, weight_capacity;
   kohl_onnx_check *checks;

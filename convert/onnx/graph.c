@@ -122,10 +122,11 @@ kohl_status kohl_onnx_check_add(kohl_onnx_build *build, int node, int64_t values
   return KOHL_OK;
 }
 
-/* Counts who reads each value, from the output up; a node of whose outputs none is read is not needed. */
-static void count_uses(kohl_onnx_build *build) {
+/* Counts who reads each value, from an output up; a node of whose outputs none is read is not needed. */
+static void count_uses(kohl_onnx_build *build, int output) {
   const kohl_onnx_model *model = build->model;
-  build->values[model->output].uses = 1;
+  for (size_t i = 0; i < model->value_count; i++) build->values[i].uses = 0;
+  build->values[output].uses = 1;
   for (size_t i = model->node_count; i-- > 0;) {
     const kohl_onnx_node *node = &model->nodes[i];
     bool needed = false;
@@ -138,6 +139,20 @@ static void count_uses(kohl_onnx_build *build) {
       if (value >= 0) build->values[value].uses++;
     }
   }
+}
+
+/* The output that all others are on the way to: probabilities where the logits are an output too. */
+static kohl_status find_output(kohl_onnx_build *build) {
+  const kohl_onnx_model *model = build->model;
+  for (int i = 0; i < model->output_count; i++) {
+    int others = 0;
+    build->output = model->outputs[i];
+    count_uses(build, build->output);
+    for (int k = 0; k < model->output_count; k++) others += build->values[model->outputs[k]].uses > 0;
+    if (others == model->output_count) return KOHL_OK;
+  }
+  return kohl_fail(build->ctx, KOHL_BAD_INPUT, "the graph has %d outputs, expected one, or one behind all others",
+                   model->output_count);
 }
 
 static bool is_needed(const kohl_onnx_build *build, const kohl_onnx_node *node, size_t first) {
@@ -218,8 +233,8 @@ static kohl_status add_input(kohl_onnx_build *build) {
 }
 
 static kohl_status find_last(kohl_onnx_build *build) {
-  const kohl_onnx_value *value = &build->values[build->model->output];
-  kohl_proto_bytes name = build->model->names[build->model->output];
+  const kohl_onnx_value *value = &build->values[build->output];
+  kohl_proto_bytes name = build->model->names[build->output];
   const char *found = value->kind < KOHL_ONNX_PICTURE ? "a constant"
                       : value->node == 0              ? "the input itself"
                       : value->padded                 ? "a padded picture"
@@ -257,8 +272,8 @@ kohl_status kohl_onnx_build_run(kohl_onnx_build *build) {
   kohl_status status = kohl_alloc(build->ctx, model->value_count, sizeof *build->values, "a model", &build->values);
   if (!status) status = kohl_graph_create(build->ctx, "onnx", &build->graph);
   if (status) return status;
-  count_uses(build);
-  status = walk(build);
+  status = find_output(build);
+  if (!status) status = walk(build);
   if (status == KOHL_BAD_INPUT) kohl_fail_prefix(build->ctx, "%s", model->path);
   return status;
 }

@@ -248,14 +248,17 @@ static kohl_status read_input_type(kohl_context *ctx, kohl_onnx_model *model, ko
   return KOHL_OK;
 }
 
-/* The one input that is no initializer, and the first output: what others need is left alone. */
+/* The one input that is no initializer, and the outputs. */
 static kohl_status find_ends(kohl_context *ctx, kohl_onnx_model *model, kohl_proto_bytes graph, kohl_proto_bytes *input,
-                             kohl_proto_bytes *output) {
+                             kohl_proto_bytes outputs[KOHL_ONNX_OUTPUTS]) {
   kohl_proto field = kohl_proto_open(graph);
   kohl_proto_bytes info = {0};
-  size_t inputs = 0, outputs = 0;
+  size_t inputs = 0, count = 0;
   while (kohl_proto_next(&field)) {
-    if (is_text(&field, 12) && outputs++ == 0) *output = part_of(field.bytes, 1);
+    if (is_text(&field, 12)) {
+      if (count < KOHL_ONNX_OUTPUTS) outputs[count] = part_of(field.bytes, 1);
+      count++;
+    }
     if (!is_text(&field, 11)) continue;
     kohl_proto_bytes name = part_of(field.bytes, 1);
     if (kohl_onnx_model_value(model, name) >= 0) continue; /* an initializer: old files list them */
@@ -263,12 +266,10 @@ static kohl_status find_ends(kohl_context *ctx, kohl_onnx_model *model, kohl_pro
     *input = name;
     inputs++;
   }
-  if (inputs != 1 || outputs == 0)
-    return kohl_fail(ctx, KOHL_BAD_INPUT, "the graph has %zu inputs and %zu outputs, expected one of each", inputs,
-                     outputs);
-  if (outputs > 1)
-    kohl_log(ctx, KOHL_LOG_INFO, "%s: the first of %zu outputs is taken, '%s'", model->path, outputs,
-             kohl_quote((const char *)output->at, output->length).text);
+  if (inputs != 1 || count < 1 || count > KOHL_ONNX_OUTPUTS)
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "the graph has %zu inputs and %zu outputs, expected one and 1 to %d", inputs,
+                     count, KOHL_ONNX_OUTPUTS);
+  model->output_count = (int)count;
   return read_input_type(ctx, model, info);
 }
 
@@ -280,7 +281,7 @@ static void name_initializers(kohl_onnx_model *model) {
 }
 
 static kohl_status decode(kohl_context *ctx, kohl_onnx_model *model, kohl_proto_bytes **links, char **ready) {
-  kohl_proto_bytes graph = {0}, input = {0}, output = {0};
+  kohl_proto_bytes graph = {0}, input = {0}, outputs[KOHL_ONNX_OUTPUTS] = {{0}};
   kohl_status status = read_top(ctx, model, &graph);
   if (!status) status = count_all(ctx, model, graph);
   if (status) return status;
@@ -295,13 +296,15 @@ static kohl_status decode(kohl_context *ctx, kohl_onnx_model *model, kohl_proto_
   if (!status) status = read_all(ctx, model, graph, *links);
   if (status) return status;
   name_initializers(model);
-  status = find_ends(ctx, model, graph, &input, &output);
+  status = find_ends(ctx, model, graph, &input, outputs);
   if (!status) status = name_values(ctx, model, *links, input);
   if (!status) status = link_values(ctx, model, *links, *ready);
-  if (status) return status;
-  model->output = kohl_onnx_model_value(model, output);
-  if (model->output >= 0) return KOHL_OK;
-  return kohl_fail(ctx, KOHL_BAD_INPUT, "output '%s', expected a value of the graph", QUOTE(output));
+  for (int i = 0; i < model->output_count && !status; i++) {
+    model->outputs[i] = kohl_onnx_model_value(model, outputs[i]);
+    if (model->outputs[i] < 0)
+      status = kohl_fail(ctx, KOHL_BAD_INPUT, "output '%s', expected a value of the graph", QUOTE(outputs[i]));
+  }
+  return status;
 }
 
 kohl_status kohl_onnx_model_open(kohl_context *ctx, const char *path, kohl_onnx_model *model) {

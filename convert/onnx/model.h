@@ -13,7 +13,8 @@ enum {
   KOHL_ONNX_NODES = 65536,
   KOHL_ONNX_TENSORS = 65536, /* constants of nodes too */
   KOHL_ONNX_VALUES = 1 << 17,
-  KOHL_ONNX_LINKS = 1 << 18 /* inputs and outputs of all nodes */
+  KOHL_ONNX_LINKS = 1 << 18, /* inputs and outputs of all nodes */
+  KOHL_ONNX_OUTPUTS = 8
 };
 
 typedef struct kohl_onnx_node {
@@ -38,8 +39,9 @@ typedef struct kohl_onnx_model {
   size_t link_count;
   kohl_proto_bytes *names; /* of the values, ascending */
   size_t value_count;
-  int *initial;           /* of each value: its tensor, or -1 */
-  int input, output;      /* values */
+  int *initial; /* of each value: its tensor, or -1 */
+  int input;    /* value */
+  int outputs[KOHL_ONNX_OUTPUTS], output_count;
   uint64_t input_type;    /* kohl_onnx_type */
   int input_dims;         /* of at most 8; 0: not said */
   int64_t input_shape[8]; /* -1: not a number */
@@ -47,7 +49,7 @@ typedef struct kohl_onnx_model {
 
 /* Maps and decodes a file; *model is to be zeros, and is to be closed after a failure too.  path must outlive it.
  * KOHL_BAD_INPUT names the file, the node or tensor, and what was expected: damage, an opset that is not read, names
- * that are defined twice or not at all, cycles, several inputs or outputs. */
+ * that are defined twice or not at all, cycles, several inputs, no output. */
 kohl_status kohl_onnx_model_open(kohl_context *ctx, const char *path, kohl_onnx_model *model);
 void kohl_onnx_model_close(kohl_context *ctx, kohl_onnx_model *model);
 

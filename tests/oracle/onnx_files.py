@@ -312,6 +312,7 @@ def layers(files, y):
         logits = dense(relu(a))
         tail = [node("Gemm", ["r", "fc.weight", "fc.bias"], ["z"], transB=1), node("Softmax", ["z"], ["y"], axis=axis)]
         files.same(f"Softmax of axis {axis}", model(nodes(tail=tail), weights()), np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum())
+    files.same("an output on the way to another", model(nodes(), weights(), outputs=("b", "y")), y)
     dead = [node("Conv", ["x", "c.weight"], ["dead"]), node("FancyOp", ["dead"], ["deader"], domain="org.example")]
     files.same("nodes that nothing needs", model(dead + nodes(), weights()), y)
     for mean, std in ((np.array([.5, .25, .75], "<f4"), np.array([2, .5, 4], "<f4")), (np.array(.5, "<f4"), np.array(2, "<f4"))):

@@ -226,6 +226,31 @@ START_TEST(padding_that_counts) {
 }
 END_TEST
 
+/* What training needs to know: ONNX's momentum is the share of the old, as kohl's, and PyTorch takes a sample's
+ * variance. */
+START_TEST(norms) {
+  static const struct {
+    const char *file, *name;
+    float epsilon, momentum;
+    bool unbiased;
+  } cases[] = {{FIXTURES "script13-kept.onnx", "bn", 1e-3f, 0.9f, true},
+               {SEEDS "batchnormalization", "batch_norm_0", 0.25f, 0.9f, false}};
+  for (size_t k = 0; k < 2; k++) {
+    kohl_graph *graph;
+    kohl_source source = open_source(cases[k].file);
+    OK(source.call->graph(ctx, &source, 0, &graph));
+    int at = kohl_graph_find(graph, cases[k].name);
+    ck_assert_int_ge(at, 0);
+    const kohl_params *params = &graph->nodes[at].params;
+    ck_assert(params->epsilon == cases[k].epsilon && params->gamma && params->beta);
+    ck_assert_float_eq_tol(params->momentum, cases[k].momentum, 1e-7f);
+    ck_assert_int_eq(params->unbiased, cases[k].unbiased);
+    kohl_graph_destroy(ctx, graph);
+    source.call->close(ctx, &source);
+  }
+}
+END_TEST
+
 /* Refused with one line that names the file, or all there. */
 static kohl_status try_file(void) {
   static float values[MOST];
@@ -297,6 +322,7 @@ int main(void) {
   tcase_add_test(tests, halves_in_any_order);
   tcase_add_test(tests, any_size);
   tcase_add_test(tests, padding_that_counts);
+  tcase_add_test(tests, norms);
   tcase_add_loop_test(tests, truncation, 0, 4);
   tcase_add_loop_test(tests, flipped_bits, 0, 4);
   suite_add_tcase(suite, tests);
