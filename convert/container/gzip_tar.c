@@ -165,8 +165,11 @@ static void read_name(kohl_gzip_tar *tar, const uint8_t *block) {
   while (strncmp(tar->name, "./", 2) == 0) memmove(tar->name, tar->name + 2, strlen(tar->name + 2) + 1);
 }
 
+/* No way out of the archive, and fit for one line of a message. */
 static bool is_inside(const char *name) {
   if (name[0] == '/') return false;
+  for (const char *at = name; *at; at++)
+    if ((unsigned char)*at < 32 || *at == 127) return false;
   for (const char *at = strstr(name, ".."); at; at = strstr(at + 1, ".."))
     if ((at == name || at[-1] == '/') && (at[2] == 0 || at[2] == '/')) return false;
   return true;
@@ -234,7 +237,7 @@ static kohl_status read_end(kohl_gzip_tar *tar) {
 
 static kohl_status check_member(kohl_gzip_tar *tar, char type, size_t size) {
   if (!tar->name[0] || !is_inside(tar->name))
-    return kohl_fail(tar->ctx, KOHL_BAD_INPUT, "%s: member '%s' of the tar archive: expected a name inside of it",
+    return kohl_fail(tar->ctx, KOHL_BAD_INPUT, "%s: member '%s' of the tar archive: expected a name inside of it, without control characters",
                      tar->path, QUOTE(tar->name));
   if (type != '0' && type != 0 && type != '5')
     return kohl_fail(tar->ctx, KOHL_BAD_INPUT,

@@ -176,6 +176,7 @@ static const struct {
     {"an absolute name", 2, 0, "/", 1, "member '/ackage/README.md' of the tar archive: expected a name inside"},
     {"a name that leads out", 2, 0, "a/../..", 8, "member 'a/../..' of the tar archive: expected a name inside"},
     {"a name that leads out at once", 2, 0, "../x", 5, "member '../x' of the tar archive: expected a name inside"},
+    {"a name with a line end", 2, 0, "a\nb", 4, "member 'a?b' of the tar archive: expected a name inside of it, without control"},
     {"no name", 2, 0, "", 1, "member '' of the tar archive: expected a name inside"},
     {"a name of dots alone", 2, 0, "./", 3, "member '' of the tar archive: expected a name inside"},
     {"no octal size", 1, 124, "x", 1, "the header at byte 512 of the tar archive has no octal size"},
