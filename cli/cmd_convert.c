@@ -1,13 +1,22 @@
 /* kohl convert: weights of another program into a model file. */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/network.h"
 #include "convert/convert.h"
 #include "convert/sandbox.h"
 
+/* A TensorFlow checkpoint goes by what its files' names begin with: x for x.index. */
+static const char *checkpoint(const char *in, char *index, size_t bytes) {
+  if (access(in, F_OK) == 0) return in;
+  int length = snprintf(index, bytes, "%s.index", in);
+  return length > 0 && (size_t)length < bytes && access(index, F_OK) == 0 ? index : in;
+}
+
 int cmd_convert(cli *c) {
-  const char *in = c->options.operands[0], *out = cli_get(c, CLI_OPTION_output)->text;
+  char index[4096];
+  const char *in = checkpoint(c->options.operands[0], index, sizeof index), *out = cli_get(c, CLI_OPTION_output)->text;
   if (!out) return cli_fail(c, KOHL_USAGE, "no -o FILE, expected the name of the model file to write");
   kohl_convert_options options = {
       .arch = cli_get(c, CLI_OPTION_arch)->text,

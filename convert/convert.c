@@ -91,8 +91,14 @@ static kohl_status cut(kohl_context *ctx, job *j, kohl_graph **out) {
   return status;
 }
 
+static bool any_used(const kohl_names *names) {
+  for (size_t i = 0; i < names->count; i++)
+    if (names->names[i].used) return true;
+  return false;
+}
+
 /* By names; a file that says which layers its tensors belong to also by order, as Keras reads it.  If neither fits,
- * what is wrong with the names says more. */
+ * what is wrong with the names says more, unless no name fits at all. */
 static kohl_status match_weights(kohl_context *ctx, job *j) {
   char text[KOHL_ERROR_TEXT];
   const kohl_match match = {j->path,
@@ -105,13 +111,14 @@ static kohl_status match_weights(kohl_context *ctx, job *j) {
   if (!status) status = kohl_match_weights(ctx, &match, j->model, &j->names, j->origins);
   if (status != KOHL_BAD_INPUT || j->choice.described || j->source.count == 0 || !j->source.tensors[0].layer)
     return status;
+  bool named = any_used(&j->names);
   snprintf(text, sizeof text, "%s", kohl_context_error(ctx));
   status = kohl_keras_order_rename(ctx, &match, j->model->graph, &j->names);
   if (!status) status = kohl_match_weights(ctx, &match, j->model, &j->names, j->origins);
   if (!status)
     kohl_log(ctx, KOHL_LOG_WARNING, "%s: names differ from %s's, layers are taken in the file's order", j->path,
              match.arch);
-  return status == KOHL_BAD_INPUT ? kohl_fail(ctx, status, "%s", text) : status;
+  return status == KOHL_BAD_INPUT && named ? kohl_fail(ctx, status, "%s", text) : status;
 }
 
 /* Labels belong to a model that ends with its classes. */
@@ -169,6 +176,15 @@ static kohl_status set_provenance(kohl_context *ctx, job *j) {
   return status;
 }
 
+/* torchvision's transform_input: from its mean and std to p / 127.5 - 1. */
+static bool is_transform_input(const kohl_source *source) {
+  static const double scale[3] = {0.229 / 0.5, 0.224 / 0.5, 0.225 / 0.5};
+  static const double shift[3] = {(0.485 - 0.5) / 0.5, (0.456 - 0.5) / 0.5, (0.406 - 0.5) / 0.5};
+  for (int c = 0; c < 3; c++) /* the file has them as f32 */
+    if (fabs(source->input_scale[c] - scale[c]) > 1e-6 || fabs(source->input_shift[c] - shift[c]) > 1e-6) return false;
+  return true;
+}
+
 /* (p * scale - mean) / std, and then what the network itself does first: a * x + b is another mean and std. */
 static kohl_status set_preprocessing(kohl_context *ctx, job *j) {
   const int *size = j->model->graph->nodes[0].params.size; /* h, w, c */
@@ -177,7 +193,9 @@ static kohl_status set_preprocessing(kohl_context *ctx, job *j) {
     return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: the network's input has %d channels, expected 3", j->path, size[2]);
   *p = kohl_preset_preprocessing(j->choice.preset, size[1]);
   p->fit.h = size[0];
-  for (int c = 0; c < 3 && j->choice.described && j->source.affine; c++) {
+  bool affine = j->choice.described && j->source.affine;
+  if (affine && j->choice.preset->transform && is_transform_input(&j->source)) affine = false; /* it is in the preset */
+  for (int c = 0; c < 3 && affine; c++) {
     double a = j->source.input_scale[c], b = j->source.input_shift[c], std = (double)p->std[c];
     double mean = (double)p->mean[c] - b * std / a;
     if (!(a > 0) || !isfinite((float)mean) || !isfinite((float)(std / a)) || !((float)(std / a) > 0))

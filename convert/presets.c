@@ -26,7 +26,7 @@
 
 static const kohl_preset presets[] = {
 #define PRESET(name, archs, order_, scale_, mean_, std_, size, fit_, filter_, options_, classes_, background_, head, \
-               rates)                                                                                                \
+               rates, transform_)                                                                                    \
   {name,                                                                                                             \
    archs,                                                                                                            \
    {.decode = {.background = {255, 255, 255}},                                                                       \
@@ -37,7 +37,8 @@ static const kohl_preset presets[] = {
     .std = std_},                                                                                                    \
    {options_, .classes = classes_, .height = size, .width = size, rates},                                            \
    background_,                                                                                                      \
-   head},
+   head,                                                                                                             \
+   transform_},
 #include "convert/presets.def"
 #undef PRESET
 };

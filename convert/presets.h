@@ -13,6 +13,7 @@ typedef struct kohl_preset {
   kohl_arch_options options;              /* classes: those of the published file */
   int background;                         /* 1: a head of just options.classes outputs begins with "none of them" */
   const char *head[KOHL_HEAD_LAYERS + 2]; /* layer names, NULL-ended; the last one has the classes */
+  bool transform;                         /* preprocessing holds torchvision's transform_input already */
 } kohl_preset;
 
 /* The preset of that name (NULL: the default) for an architecture.  Constant memory.  KOHL_USAGE lists the names,
