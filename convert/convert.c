@@ -257,8 +257,8 @@ void kohl_convert_close(kohl_context *ctx, kohl_conversion *conversion) {
 const kohl_model *kohl_convert_model(const kohl_conversion *conversion) { return conversion->model; }
 
 /* A kohl_weight_reader; user is the conversion. */
-static kohl_status read_weight(kohl_context *ctx, const kohl_model *model, const kohl_weight *weight, float *out,
-                               void *user) {
+static kohl_status read_weight(kohl_context *ctx, const kohl_model *model, const kohl_weight *weight, size_t first,
+                               size_t count, float *out, void *user) {
   job *j = user;
   const kohl_origin *origin = &j->origins[weight - model->weights];
   const kohl_match match = {.preset = j->choice.preset};
@@ -271,20 +271,31 @@ static kohl_status read_weight(kohl_context *ctx, const kohl_model *model, const
       .outputs = (size_t)weight->spec.shape[0] + drop,
       .channels = (size_t)origin->inputs.c,
       .pixels = (size_t)origin->inputs.h * (size_t)origin->inputs.w,
-      .drop = drop,
+      .from = drop + first,
+      .take = count,
       .dst = out,
       .least = variance ? -model->graph->nodes[weight->node].params.epsilon : -INFINITY,
   };
   float *buffer;
-  size_t count = kohl_values_block(&values);
-  kohl_status status = kohl_alloc(ctx, count, sizeof *buffer, "a block of a tensor", &buffer);
-  if (!status) status = kohl_values_read(ctx, &values, buffer, count);
+  size_t room = kohl_values_block(&values);
+  kohl_status status = kohl_alloc(ctx, room, sizeof *buffer, "a block of a tensor", &buffer);
+  if (!status) status = kohl_values_read(ctx, &values, buffer, room);
   kohl_free(ctx, buffer);
   return status;
 }
 
+/* Bytes of values in memory at once: as many as the file's tensors have, since one that is read with its outputs last
+ * is read anew for every part of them. */
+static size_t budget(const kohl_source *source) {
+  const size_t least = 32 << 20;
+  size_t bytes = 0;
+  for (size_t i = 0; i < source->count; i++)
+    if (!kohl_add_size(bytes, source->tensors[i].info.bytes, &bytes)) return SIZE_MAX;
+  return bytes > least ? bytes : least;
+}
+
 kohl_status kohl_convert_save(kohl_context *ctx, kohl_conversion *conversion, const char *out_path) {
-  return kohl_model_save_from(ctx, conversion->model, read_weight, conversion, out_path);
+  return kohl_model_save_from(ctx, conversion->model, read_weight, conversion, budget(&conversion->source), out_path);
 }
 
 kohl_status kohl_convert(kohl_context *ctx, const char *in_path, const kohl_convert_options *options,
@@ -306,7 +317,7 @@ kohl_status kohl_convert_read(kohl_context *ctx, const char *in_path, const kohl
   for (size_t i = 0; i < model->weight_count && !status; i++) {
     kohl_weight *weight = &model->weights[i];
     status = kohl_weight_own(ctx, weight);
-    if (!status) status = read_weight(ctx, model, weight, weight->owned, conversion);
+    if (!status) status = read_weight(ctx, model, weight, 0, (size_t)weight->spec.shape[0], weight->owned, conversion);
   }
   if (!status) {
     *out = model;

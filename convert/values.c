@@ -47,8 +47,8 @@ static size_t place(const kohl_values *v, size_t i) {
 /* Rows are inputs; outputs outside, so that a block is written as short runs. */
 static void take_inputs(const kohl_values *v, const float *src, size_t first, size_t rows) {
   size_t inputs = v->channels * v->pixels;
-  for (size_t k = v->drop; k < v->outputs; k++) {
-    float *dst = v->dst + (k - v->drop) * inputs;
+  for (size_t k = v->from; k < v->from + v->take; k++) {
+    float *dst = v->dst + (k - v->from) * inputs;
     if (v->layout.channels_first)
       for (size_t r = 0; r < rows; r++) dst[place(v, first + r)] = src[r * v->outputs + k];
     else
@@ -60,8 +60,8 @@ static void take_inputs(const kohl_values *v, const float *src, size_t first, si
 static void take_outputs(const kohl_values *v, const float *src, size_t first, size_t rows) {
   size_t inputs = v->channels * v->pixels;
   for (size_t r = 0; r < rows; r++) {
-    if (first + r < v->drop) continue;
-    float *dst = v->dst + (first + r - v->drop) * inputs;
+    if (first + r < v->from || first + r >= v->from + v->take) continue;
+    float *dst = v->dst + (first + r - v->from) * inputs;
     const float *row = src + r * inputs;
     if (!v->layout.channels_first || v->pixels == 1)
       memcpy(dst, row, inputs * sizeof *dst);
@@ -86,9 +86,14 @@ static kohl_status check_dtype(kohl_context *ctx, const kohl_values *v) {
 kohl_status kohl_values_read(kohl_context *ctx, const kohl_values *v, float *buffer, size_t buffer_count) {
   const kohl_source_tensor *tensor = &v->source->tensors[v->index];
   size_t row = row_length(v), least = unit(v), all = v->outputs * v->channels * v->pixels;
-  size_t block = buffer_count / least * least;
+  size_t block = buffer_count / least * least, begin = 0;
+  if (v->layout.output_first) { /* the rows that are wanted, from a whole unit on */
+    size_t end = ((v->from + v->take) * row + least - 1) / least * least;
+    begin = v->from * row / least * least;
+    if (end < all) all = end;
+  }
   kohl_status status = check_dtype(ctx, v);
-  for (size_t first = 0; first < all && !status; first += block) {
+  for (size_t first = begin; first < all && !status; first += block) {
     size_t count = all - first < block ? all - first : block;
     status = v->source->call->read(ctx, v->source, v->index, first, count, buffer);
     for (size_t i = 0; i < count && !status && tensor->quantised; i++)

@@ -84,11 +84,12 @@ const char *kohl_model_task_name(kohl_model_task task);
 /* Writes the file: temporary file, CRCs, fsync, rename, fsync of the folder; the old file stays on any error. */
 kohl_status kohl_model_save(kohl_context *ctx, const kohl_model *model, const char *path);
 
-/* The same for a model whose weights have no values yet: read gives them one weight after the other, spec.count floats,
- * so that only the largest is in memory. */
-typedef kohl_status kohl_weight_reader(kohl_context *ctx, const kohl_model *model, const kohl_weight *weight, float *out,
-                                       void *user);
+/* The same for a model whose weights have no values yet: read gives them one after the other, of a large one outputs
+ * first to first + count - 1 (of the first dimension) at a time, so that at most `most` bytes of values are in memory,
+ * or one output. */
+typedef kohl_status kohl_weight_reader(kohl_context *ctx, const kohl_model *model, const kohl_weight *weight,
+                                       size_t first, size_t count, float *out, void *user);
 kohl_status kohl_model_save_from(kohl_context *ctx, const kohl_model *model, kohl_weight_reader *read, void *user,
-                                 const char *path);
+                                 size_t most, const char *path);
 
 #endif

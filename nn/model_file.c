@@ -279,21 +279,33 @@ static kohl_status write_metadata(kohl_context *ctx, const kohl_model *model, ko
   return status;
 }
 
-/* The values of a weight that has none yet pass through memory of its size. */
+/* Where the values of weights that have none yet come from. */
+typedef struct supply {
+  kohl_weight_reader *read;
+  void *user;
+  size_t most; /* bytes at once */
+} supply;
+
 static kohl_status write_weight(kohl_context *ctx, const kohl_model *model, const kohl_weight *weight,
-                                kohl_weight_reader *read, void *user, kohl_safetensors_writer *writer) {
+                                const supply *from, kohl_safetensors_writer *writer) {
   float *values = NULL;
-  size_t bytes = weight->spec.count * sizeof *values;
-  if (weight->data) return kohl_safetensors_write(writer, weight->data, bytes);
-  kohl_status status = kohl_alloc(ctx, weight->spec.count, sizeof *values, weight->name, &values);
-  if (status == KOHL_OK) status = read(ctx, model, weight, values, user);
-  if (status == KOHL_OK) status = kohl_safetensors_write(writer, values, bytes);
+  if (weight->data) return kohl_safetensors_write(writer, weight->data, weight->spec.count * sizeof *values);
+  size_t outputs = (size_t)weight->spec.shape[0], each = weight->spec.count / outputs, block = outputs;
+  if (from->most / sizeof *values / each < outputs) block = from->most / sizeof *values / each;
+  if (block == 0) block = 1;
+  kohl_status status = kohl_alloc(ctx, block, each * sizeof *values, weight->name, &values);
+  for (size_t first = 0; first < outputs && status == KOHL_OK; first += block) {
+    size_t count = outputs - first < block ? outputs - first : block;
+    status = from->read(ctx, model, weight, first, count, values, from->user);
+    if (status == KOHL_OK) status = kohl_safetensors_write(writer, values, count * each * sizeof *values);
+  }
   kohl_free(ctx, values);
   return status;
 }
 
 kohl_status kohl_model_save_from(kohl_context *ctx, const kohl_model *model, kohl_weight_reader *read, void *user,
-                                 const char *path) {
+                                 size_t most, const char *path) {
+  const supply from = {read, user, most};
   kohl_safetensors_writer *writer;
   kohl_status status = kohl_safetensors_writer_begin(ctx, path, &writer);
   if (status != KOHL_OK) return status;
@@ -309,7 +321,7 @@ kohl_status kohl_model_save_from(kohl_context *ctx, const kohl_model *model, koh
   if (status == KOHL_OK) status = kohl_safetensors_writer_lay(writer);
   for (size_t i = 0; i < model->weight_count && status == KOHL_OK; i++) {
     const kohl_weight *weight = &model->weights[kohl_safetensors_writer_order(writer, i)];
-    status = write_weight(ctx, model, weight, read, user, writer);
+    status = write_weight(ctx, model, weight, &from, writer);
   }
   if (status == KOHL_OK) return kohl_safetensors_writer_finish(writer);
   kohl_safetensors_writer_abandon(writer);
@@ -317,5 +329,5 @@ kohl_status kohl_model_save_from(kohl_context *ctx, const kohl_model *model, koh
 }
 
 kohl_status kohl_model_save(kohl_context *ctx, const kohl_model *model, const char *path) {
-  return kohl_model_save_from(ctx, model, NULL, NULL, path);
+  return kohl_model_save_from(ctx, model, NULL, NULL, 0, path);
 }

@@ -22,7 +22,11 @@ typedef struct reader {
 
 static kohl_status find_member(reader *r, const char *name, const kohl_zip_member **out) {
   *out = kohl_zip_find(&r->zip, name);
-  if (*out) return kohl_zip_check(r->ctx, &r->zip, *out);
+  if (*out) {
+    kohl_status status = kohl_zip_check(r->ctx, &r->zip, *out);
+    kohl_map_forget(&r->store->map, (*out)->bytes, (*out)->length); /* the weights are all of the file */
+    return status;
+  }
   return kohl_fail(r->ctx, KOHL_BAD_INPUT,
                    "%s: member '%s' is missing, expected metadata.json, config.json and model.weights.h5 of Keras 3",
                    r->source->path, name);

@@ -185,8 +185,14 @@ START_TEST(values_in_blocks) {
       "\"data_offsets\":[0,60000]}}",
       data, sizeof data, &source);
   static float dst[ROWS * (COLUMNS - 1)], buffer[ROWS * COLUMNS + 17];
-  kohl_values values = {
-      .source = &source, .outputs = COLUMNS, .channels = ROWS, .pixels = 1, .drop = 1, .dst = dst, .least = -INFINITY};
+  kohl_values values = {.source = &source,
+                        .outputs = COLUMNS,
+                        .channels = ROWS,
+                        .pixels = 1,
+                        .from = 1,
+                        .take = COLUMNS - 1,
+                        .dst = dst,
+                        .least = -INFINITY};
   for (size_t rows = 1; rows <= 3; rows++) { /* whatever the block, the same */
     memset(dst, 0xff, sizeof dst);
     OK(kohl_values_read(ctx, &values, buffer, rows * COLUMNS + 17));
@@ -201,13 +207,28 @@ START_TEST(values_in_blocks) {
 }
 END_TEST
 
-/* The four orders of one weight of 4 outputs, of which the first is dropped, 3 channels and 2 pixels.  Value
+enum { K = 4, C = 3, P = 2, ALL = K * C * P };
+
+/* Reads outputs from .. from + take - 1 with room for so many values. */
+static void expect_part(kohl_values *values, size_t from, size_t take, size_t room, int form) {
+  float dst[ALL + 1], buffer[ALL];
+  memset(dst, 0xff, sizeof dst);
+  values->from = from;
+  values->take = take;
+  values->dst = dst;
+  OK(kohl_values_read(ctx, values, buffer, room));
+  for (size_t i = 0; i < take * C * P; i++)
+    ck_assert_msg(dst[i] == (float)(100 * (from + i / (C * P)) + 10 * (i / C % P) + i % C),
+                  "form %d, %zu from %zu, value %zu: %g", form, take, from, i, (double)dst[i]);
+  ck_assert(isnan(dst[take * C * P]));
+}
+
+/* The four orders of one weight of 4 outputs, 3 channels and 2 pixels, any of the outputs at a time.  Value
  * 100 k + 10 p + c is output k at pixel p and channel c. */
 START_TEST(layouts) {
-  enum { K = 4, C = 3, P = 2, ALL = K * C * P };
   for (int form = 0; form < 4; form++) {
     kohl_layout layout = {form & 1, form & 2};
-    float data[ALL], dst[(K - 1) * C * P], buffer[ALL];
+    float data[ALL];
     for (size_t k = 0; k < K; k++)
       for (size_t p = 0; p < P; p++)
         for (size_t c = 0; c < C; c++) {
@@ -216,20 +237,14 @@ START_TEST(layouts) {
         }
     kohl_source source;
     open_header("{\"t\":{\"dtype\":\"F32\",\"shape\":[24],\"data_offsets\":[0,96]}}", data, sizeof data, &source);
-    kohl_values values = {.source = &source,
-                          .layout = layout,
-                          .outputs = K,
-                          .channels = C,
-                          .pixels = P,
-                          .drop = 1,
-                          .dst = dst,
-                          .least = -INFINITY};
-    for (size_t room = C * P; room <= ALL; room++) { /* one row, some, all */
-      memset(dst, 0xff, sizeof dst);
-      OK(kohl_values_read(ctx, &values, buffer, room));
-      for (size_t i = 0; i < (K - 1) * C * P; i++)
-        ck_assert_msg(dst[i] == (float)(100 * (1 + i / (C * P)) + 10 * (i / C % P) + i % C), "form %d value %zu: %g",
-                      form, i, (double)dst[i]);
+    kohl_values values = {
+        .source = &source, .layout = layout, .outputs = K, .channels = C, .pixels = P, .least = -INFINITY};
+    static const size_t steps[] = {1, 2, 3, 12}; /* of which whole rows are 12 values at most */
+    for (size_t s = 0; s < sizeof steps / sizeof steps[0]; s++) {
+      source.tensors[0].step = steps[s];
+      for (size_t from = 0; from < K; from++)
+        for (size_t take = 1; take <= K - from; take++)
+          for (size_t room = 12; room <= ALL; room++) expect_part(&values, from, take, room, form);
     }
     kohl_source_close(ctx, &source);
   }
