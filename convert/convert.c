@@ -91,14 +91,8 @@ static kohl_status cut(kohl_context *ctx, job *j, kohl_graph **out) {
   return status;
 }
 
-static bool any_used(const kohl_names *names) {
-  for (size_t i = 0; i < names->count; i++)
-    if (names->names[i].used) return true;
-  return false;
-}
-
 /* By names; a file that says which layers its tensors belong to also by order, as Keras reads it.  If neither fits,
- * what is wrong with the names says more, unless no name fits at all. */
+ * what is wrong with the names says more. */
 static kohl_status match_weights(kohl_context *ctx, job *j) {
   char text[KOHL_ERROR_TEXT];
   const kohl_match match = {j->path,
@@ -111,14 +105,13 @@ static kohl_status match_weights(kohl_context *ctx, job *j) {
   if (!status) status = kohl_match_weights(ctx, &match, j->model, &j->names, j->origins);
   if (status != KOHL_BAD_INPUT || j->choice.described || j->source.count == 0 || !j->source.tensors[0].layer)
     return status;
-  bool named = any_used(&j->names);
   snprintf(text, sizeof text, "%s", kohl_context_error(ctx));
   status = kohl_keras_order_rename(ctx, &match, j->model->graph, &j->names);
   if (!status) status = kohl_match_weights(ctx, &match, j->model, &j->names, j->origins);
   if (!status)
     kohl_log(ctx, KOHL_LOG_WARNING, "%s: names differ from %s's, layers are taken in the file's order", j->path,
              match.arch);
-  return status == KOHL_BAD_INPUT && named ? kohl_fail(ctx, status, "%s", text) : status;
+  return status == KOHL_BAD_INPUT ? kohl_fail(ctx, status, "%s", text) : status;
 }
 
 /* Labels belong to a model that ends with its classes. */
