@@ -2,12 +2,19 @@
 #
 #   MODE=release|debug|asan|tsan   chooses flags and the folder build/MODE (default release)
 #   CC=clang-14                    any C11 compiler with GNU extensions
+#   CUDA=0|1|host                  without CUDA; with nvcc's (the default where nvcc is found); CUDA's kernels as programs
+#                                  of the CPU, for tests/cuda_on_cpu, in build/cuda_on_cpu
+#   CUDA_ARCHS="80 90a"            the GPUs that nvcc compiles for, besides PTX for all from 80 on
 
 MODE ?= release
-B := build/$(MODE)
 CC ?= cc
+NVCC ?= nvcc
+NVCC_TOP := $(if $(filter 0 host,$(CUDA)),,$(shell $(NVCC) --dryrun -x cu /dev/null 2>&1 | sed -n 's/^\#$$ TOP=//p'))
+CUDA ?= $(if $(NVCC_TOP),1,0)
+B := build/$(if $(filter host,$(CUDA)),cuda_on_cpu$(if $(filter-out release,$(MODE)),_$(MODE)),$(MODE))
 PYTHON ?= /usr/bin/python3
 
+comma := ,
 # One short line per file; V=1 shows the commands.
 say = $(if $(V),,@echo "  $1";)
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Werror
@@ -28,7 +35,7 @@ OPT_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-san
 OPT_tsan := -O1 -g -fsanitize=thread
 CFLAGS_ALL := $(BASE) $(OPT_$(MODE)) $(CFLAGS)
 LDFLAGS_ALL := $(filter -fsanitize%,$(OPT_$(MODE))) $(LDFLAGS)
-LIBS := -lpthreadpool -lcyaml -lyaml -ljpeg -lpng -lz -lm -lpthread
+LIBS = -lpthreadpool -lcyaml -lyaml -ljpeg -lpng -lz -lm -lpthread $(CUDA_LIBS)
 
 # The last word of a file's name sets its instruction set; everything else is baseline.
 ISA_avx2 := -mavx2 -mfma
@@ -37,12 +44,23 @@ ISA_avx512vnni := $(ISA_avx512) -mavx512vnni
 isa = $(ISA_$(lastword $(subst _, ,$(basename $(notdir $1)))))
 
 LIB_ROOMS := kernels/core $(filter-out kernels/core,$(patsubst %/,%,$(sort $(dir $(wildcard kernels/*/*.c))))) nn nn/models datasets convert $(patsubst %/,%,$(sort $(dir $(wildcard convert/*/*.c)))) train train/report infer
-LIB_SRC := $(foreach d,$(LIB_ROOMS),$(wildcard $d/*.c))
+LIB_SRC := $(filter-out $(if $(filter 0,$(CUDA)),,kernels/core/device_none.c),$(foreach d,$(LIB_ROOMS),$(wildcard $d/*.c)))
 CLI_SRC := $(wildcard cli/*.c)
 CHECK_SRC := $(wildcard tests/kernelcheck/*.c)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_HELP_SRC := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
 obj = $(patsubst %.c,$B/obj/%.o,$1)
+
+# CUDA: the kernels of the op folders and the device layer.  Products and sums are rounded one by one, denormals stay,
+# division and square root are correct: as on the CPU.
+CUDA_SRC := $(if $(filter 0,$(CUDA)),,$(wildcard kernels/*/*.cu))
+CUDA_ARCHS ?= 80 90a
+CUDA_FLAGS := -std=c++20 -O3 -I. -Iinclude -DKOHL_CUDA -fmad=false -ftz=false -prec-div=true -prec-sqrt=true -Werror all-warnings \
+  $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$a,code=sm_$a) -gencode arch=compute_80,code=compute_80 --threads 2 \
+  -Xptxas -v -Xcompiler -fPIC,-fvisibility=hidden,-fno-exceptions,-fno-rtti,-fno-threadsafe-statics,-ffp-contract=off,-Wall,-Wextra,-Wno-unused-parameter,-Werror
+CUDA_LIBS := $(if $(filter 1,$(CUDA)),-L$(NVCC_TOP)/targets/x86_64-linux/lib -lcudart_static -ldl -lrt -Wl$(comma)--exclude-libs$(comma)ALL)
+BASE += $(if $(filter 0,$(CUDA)),,-DKOHL_CUDA)
+cuda_obj = $(patsubst %.cu,$B/obj/%.cu.o,$1)
 ORACLE_BIN := $(patsubst tests/oracle/%.c,$B/oracle/%,$(wildcard tests/oracle/*.c))
 UNIT_BIN := $(patsubst tests/unit/%.c,$B/unit/%,$(UNIT_SRC))
 
@@ -62,11 +80,18 @@ $B/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC $<) $(CC) $(CFLAGS_ALL) $(call isa,$<) -MMD -MP -c $< -o $@
 
-$B/libkohl.a: $(call obj,$(LIB_SRC))
+# What ptxas says of registers and spills is kept beside the object, for tests/house/cuda_spills.
+ifeq ($(CUDA),1)
+$B/obj/%.cu.o: %.cu
+	@mkdir -p $(@D)
+	$(call say,NVCC $<) $(NVCC) $(CUDA_FLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@ 2>$(@:.o=.ptxas) || { cat $(@:.o=.ptxas) >&2; exit 1; }
+endif
+
+$B/libkohl.a: $(call obj,$(LIB_SRC)) $(call cuda_obj,$(CUDA_SRC))
 	@rm -f $@
 	$(call say,AR $@) $(AR) rcs $@ $^
 
-$B/libkohl.so: $(call obj,$(LIB_SRC)) libkohl.map
+$B/libkohl.so: $(call obj,$(LIB_SRC)) $(call cuda_obj,$(CUDA_SRC)) libkohl.map
 	$(call say,LD $@) $(CC) -shared -Wl,-soname,libkohl.so.0 -Wl,--version-script=libkohl.map -Wl,--no-undefined $(LDFLAGS_ALL) $(filter %.o,$^) $(LIBS) -o $@
 
 $B/kohl: $(call obj,$(CLI_SRC)) $B/libkohl.a

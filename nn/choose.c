@@ -90,7 +90,7 @@ static kohl_status choose_kernel(kohl_context *ctx, kohl_plan *plan, size_t inde
   }
   do {
     set_strides(plan, step);
-    step->kernel = kohl_kernel_choose(ctx, step->op, step->direction, &step->desc);
+    step->kernel = kohl_kernel_choose_on_device(ctx, step->op, step->direction, &step->desc);
   } while (!step->kernel && undo_pool(plan, index));
   if (step->kernel) return KOHL_OK;
   const kohl_node *node = &plan->graph->nodes[step->node];
@@ -101,7 +101,7 @@ static kohl_status choose_kernel(kohl_context *ctx, kohl_plan *plan, size_t inde
 /* Bytes of the weights that a kernel of conv2d or dense reads. */
 static size_t weight_bytes(const kohl_step *step) {
   const kohl_desc *d = &step->desc;
-  if (step->kernel->code->packed_size) return step->kernel->code->packed_size(d);
+  if (kohl_kernel_packs(step->kernel)) return step->kernel->code->packed_size(d);
   if (step->op == &kohl_dense_op) return (size_t)d->dense.k * (size_t)d->dense.c * sizeof(float);
   return (size_t)d->conv2d.k * (size_t)d->conv2d.r * (size_t)d->conv2d.s * (size_t)(d->conv2d.c / d->conv2d.groups) *
          sizeof(float);
@@ -112,7 +112,7 @@ static kohl_status add_gradient_weights(kohl_context *ctx, kohl_plan *plan, size
   int wei, node = plan->steps[index].sources[0];
   kohl_status status = kohl_plan_add_floats(ctx, plan, 0, &wei);
   if (status != KOHL_OK) return status;
-  if (!plan->steps[index].kernel->code->pack && plan->param_offset[node] != SIZE_MAX) {
+  if (!kohl_kernel_packs(plan->steps[index].kernel) && plan->param_offset[node] != SIZE_MAX) {
     plan->buffers[wei].home = plan->params;
     plan->buffers[wei].channel = (int)plan->param_offset[node];
   } else {
@@ -156,9 +156,7 @@ static kohl_status add_weights(kohl_context *ctx, kohl_plan *plan, size_t index)
 
 static kohl_status add_scratch(kohl_context *ctx, kohl_plan *plan, size_t index) {
   const kohl_step *step = &plan->steps[index];
-  size_t bytes = step->kernel->code->workspace_size
-                     ? step->kernel->code->workspace_size(&step->desc, kohl_threads_count(ctx->threads))
-                     : 0;
+  size_t bytes = kohl_kernel_workspace(step->kernel, &step->desc, kohl_threads_count(ctx->threads));
   if (!bytes) return KOHL_OK;
   int scratch;
   kohl_status status = kohl_plan_add_buffer(ctx, plan, KOHL_BUFFER_SCRATCH, &scratch);

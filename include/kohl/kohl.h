@@ -76,6 +76,11 @@ KOHL_API kohl_context_options kohl_context_options_default(void);
  * is no context yet to hold a text, the status alone says why. */
 KOHL_API kohl_status kohl_context_create(const kohl_context_options *options, kohl_context **out);
 
+/* Where the networks of sessions that are made from now on run: "cpu", "cuda" (the first device) or "cuda:N".  Pictures
+ * are read on the CPU in any case.  KOHL_USAGE for another word; KOHL_NO_RESOURCE where there is no such device or no
+ * CUDA in this build: the context is then as it was.  Sessions made before must be gone. */
+KOHL_API kohl_status kohl_context_use_device(kohl_context *context, const char *device);
+
 /* Frees a context; NULL is allowed.  Models and sessions made with it must be gone before. */
 KOHL_API void kohl_context_destroy(kohl_context *context);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "kernels/core/alloc.h"
+#include "kernels/core/device.h"
 
 static void *default_allocate(size_t bytes, void *user) {
   (void)user;
@@ -58,8 +59,27 @@ kohl_status kohl_context_create(const kohl_context_options *options, kohl_contex
 
 void kohl_context_destroy(kohl_context *context) {
   if (!context) return;
+  kohl_device_close(context, context->device);
   kohl_threads_destroy(context, context->threads);
   context->allocator.release(context, context->allocator.user);
+}
+
+kohl_status kohl_context_use_device(kohl_context *context, const char *device) {
+  kohl_device *opened = NULL;
+  int number = 0;
+  char more;
+  if (strcmp(device, "cpu") != 0 && strcmp(device, "cuda") != 0 &&
+      (sscanf(device, "cuda:%9d%c", &number, &more) != 1 || number < 0)) {
+    return kohl_fail(context, KOHL_USAGE, "device '%.64s', expected cpu, cuda or cuda:N", device);
+  }
+  if (strcmp(device, "cpu") != 0) {
+    kohl_status status = kohl_device_open(context, number, &opened);
+    if (status != KOHL_OK) return status;
+  }
+  kohl_device_close(context, context->device);
+  context->device = opened;
+  context->caps = (context->caps & ~(unsigned)KOHL_CAP_CUDA) | (opened ? (unsigned)KOHL_CAP_CUDA : 0);
+  return KOHL_OK;
 }
 
 const char *kohl_context_error(const kohl_context *context) { return context->error; }
@@ -102,6 +122,7 @@ kohl_status kohl_check_cancel(kohl_context *ctx) {
 kohl_context kohl_context_worker(const kohl_context *ctx) {
   kohl_context worker = *ctx;
   worker.threads = NULL;
+  worker.device = NULL;
   worker.error[0] = 0;
   return worker;
 }

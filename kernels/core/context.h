@@ -12,14 +12,17 @@
 
 enum { KOHL_ERROR_TEXT = 1024, KOHL_IMPL_TEXT = 256 };
 
+struct kohl_device;
+
 struct kohl_context {
   kohl_allocator allocator;
   void (*log)(kohl_log_level level, const char *text, void *user);
   void *log_user;
   bool (*cancel)(void *user);
   void *cancel_user;
-  unsigned caps;         /* capability bits of cpu.h that kernels may use */
-  kohl_threads *threads; /* owned by the context that created it; NULL in a worker's copy */
+  unsigned caps;              /* capability bits of cpu.h that kernels may use */
+  kohl_threads *threads;      /* owned by the context that created it; NULL in a worker's copy */
+  struct kohl_device *device; /* where networks run; owned, NULL: the CPU; a worker's copy has none */
   bool exact;
   char impl[KOHL_IMPL_TEXT]; /* "" or "op_direction=id,..." */
   char error[KOHL_ERROR_TEXT];

@@ -40,10 +40,18 @@ const char *kohl_kind_name(kohl_kind kind) {
 }
 
 const char *kohl_kernel_refusal(const kohl_context *ctx, const kohl_kernel *kernel, const void *desc) {
-  if (kernel->needs & ~ctx->caps) return "this CPU level has not got what it needs";
+  if (kernel->needs & KOHL_CAP_CUDA && !kernel->cuda) return "this build has no CUDA";
+  if (kernel->needs & ~ctx->caps) {
+    return kernel->cuda ? "no CUDA device was asked for" : "this CPU level has not got what it needs";
+  }
   if (ctx->exact && kernel->accuracy != KOHL_ACCURACY_CHAIN)
     return "not of accuracy class CHAIN, which --exact asks for";
-  return kernel->code->accepts(desc);
+  return kernel->cuda ? kernel->cuda->accepts(desc) : kernel->code->accepts(desc);
+}
+
+size_t kohl_kernel_workspace(const kohl_kernel *kernel, const void *desc, size_t workers) {
+  if (kernel->cuda) return kernel->cuda->workspace_size ? kernel->cuda->workspace_size(desc) : 0;
+  return kernel->code->workspace_size ? kernel->code->workspace_size(desc, workers) : 0;
 }
 
 /* Finds "op_direction=id" in the context's impl list; true and the id's extent when it is there. */
@@ -63,15 +71,16 @@ static bool impl_named(const kohl_context *ctx, const kohl_op *op, kohl_directio
   return false;
 }
 
-const kohl_kernel *kohl_kernel_choose(kohl_context *ctx, const kohl_op *op, kohl_direction direction,
-                                      const void *desc) {
+/* Among the kernels that need CUDA, or among the others. */
+static const kohl_kernel *choose(kohl_context *ctx, const kohl_op *op, kohl_direction direction, const void *desc,
+                                 bool cuda) {
   const char *id = NULL;
   size_t length = 0, used = 0;
   bool named = impl_named(ctx, op, direction, &id, &length);
   char why[KOHL_ERROR_TEXT / 2] = "";
   for (size_t i = 0; i < op->count; i++) {
     const kohl_kernel *kernel = &op->kernels[i];
-    if (kernel->direction != direction) continue;
+    if (kernel->direction != direction || cuda != ((kernel->needs & KOHL_CAP_CUDA) != 0)) continue;
     if (named ? strlen(kernel->id) != length || strncmp(kernel->id, id, length) : kernel->kind != KOHL_KIND_KERNEL)
       continue;
     const char *refusal = kohl_kernel_refusal(ctx, kernel, desc);
@@ -83,4 +92,14 @@ const kohl_kernel *kohl_kernel_choose(kohl_context *ctx, const kohl_op *op, kohl
   kohl_fail(ctx, KOHL_USAGE, "%s %s%s%.*s: %s", op->name, kohl_direction_name(direction), named ? " " : "", (int)length,
             named ? id : "", why);
   return NULL;
+}
+
+const kohl_kernel *kohl_kernel_choose(kohl_context *ctx, const kohl_op *op, kohl_direction direction,
+                                      const void *desc) {
+  return choose(ctx, op, direction, desc, false);
+}
+
+const kohl_kernel *kohl_kernel_choose_on_device(kohl_context *ctx, const kohl_op *op, kohl_direction direction,
+                                                const void *desc) {
+  return choose(ctx, op, direction, desc, ctx->device != NULL);
 }

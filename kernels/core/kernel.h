@@ -15,6 +15,7 @@
 #define KOHL_KERNELS_CORE_KERNEL_H
 
 #include "kernels/core/context.h"
+#include "kernels/core/device.h"
 
 typedef enum kohl_direction {
   KOHL_FWD,   /* outputs from inputs */
@@ -56,6 +57,14 @@ typedef struct kohl_kernel_code {
   void (*run)(const void *desc, const kohl_args *args, kohl_threads *threads);
 } kohl_kernel_code;
 
+/* A kernel of CUDA.  It reads weights as they are stored; in, out and workspace are memory of the device. */
+typedef struct kohl_cuda_code {
+  const char *(*accepts)(const void *desc);   /* as above */
+  size_t (*workspace_size)(const void *desc); /* NULL: none; a function of the shape alone */
+  /* Puts the work on the stream.  A launch that fails is remembered by the stream. */
+  void (*launch)(const void *desc, const kohl_args *args, kohl_stream *stream);
+} kohl_cuda_code;
+
 typedef struct kohl_kernel {
   const char *op, *id;
   kohl_direction direction;
@@ -64,7 +73,8 @@ typedef struct kohl_kernel {
   kohl_kind kind;
   kohl_accuracy accuracy;
   const char *idea;
-  const kohl_kernel_code *code;
+  const kohl_kernel_code *code; /* of the CPU, else NULL */
+  const kohl_cuda_code *cuda;   /* of CUDA, where it is built in, else NULL */
 } kohl_kernel;
 
 /* One op: its name and its list, in the order of <op>.def. */
@@ -84,13 +94,23 @@ const char *kohl_accuracy_name(kohl_accuracy accuracy);    /* "CHAIN", ... */
 const char *kohl_dtype_name(kohl_dtype dtype);             /* "f32", "u8" */
 const char *kohl_kind_name(kohl_kind kind);                /* "kernel", "step", "baseline" */
 
-/* The kernel to use for a desc under the context's level, --exact and --impl: the one that impl names for this
- * op and direction, else the first of the list that may be chosen, is within caps and accepts.  NULL when
+/* The kernel of the CPU to use for a desc under the context's level, --exact and --impl: the one that impl names for
+ * this op and direction, else the first of the list that may be chosen, is within caps and accepts.  NULL when
  * there is none; the context's text then says why each one refused. */
 const kohl_kernel *kohl_kernel_choose(kohl_context *ctx, const kohl_op *op, kohl_direction direction, const void *desc);
 
+/* The same among CUDA's kernels where the context has a device, else among the CPU's: for what networks are made of. */
+const kohl_kernel *kohl_kernel_choose_on_device(kohl_context *ctx, const kohl_op *op, kohl_direction direction,
+                                                const void *desc);
+
 /* The same with its reason: NULL when the kernel can run this desc under the context, or why not. */
 const char *kohl_kernel_refusal(const kohl_context *ctx, const kohl_kernel *kernel, const void *desc);
+
+/* Whether it reads weights in an order of its own. */
+static inline bool kohl_kernel_packs(const kohl_kernel *kernel) { return kernel->code && kernel->code->pack; }
+
+/* Bytes of workspace on the CPU with the context's threads, or on the device. */
+size_t kohl_kernel_workspace(const kohl_kernel *kernel, const void *desc, size_t workers);
 
 /* Defines kohl_<op>_op from a list; used once per op, in kernels/<op>/<op>.c:
  *
@@ -108,7 +128,7 @@ const char *kohl_kernel_refusal(const kohl_context *ctx, const kohl_kernel *kern
 #define KOHL_DIRECTION_wgrad KOHL_WGRAD
 #define KOHL_DTYPE_f32 KOHL_F32
 #define KOHL_DTYPE_u8 KOHL_U8
-#define KOHL_DECLARE_KERNEL(op, direction, id, ...) extern const kohl_kernel_code kohl_##op##_##direction##_##id;
+#define KOHL_DECLARE_KERNEL(op, direction, id, dtype, needs, ...) KOHL_DECLARE_##needs(kohl_##op##_##direction##_##id)
 #define KOHL_TABLE_KERNEL(op, direction, id, dtype, needs, kind, accuracy, idea) \
   {#op,                                                                          \
    #id,                                                                          \
@@ -118,7 +138,28 @@ const char *kohl_kernel_refusal(const kohl_context *ctx, const kohl_kernel *kern
    KOHL_KIND_##kind,                                                             \
    KOHL_ACCURACY_##accuracy,                                                     \
    idea,                                                                         \
-   &kohl_##op##_##direction##_##id},
+   KOHL_CODE_##needs(kohl_##op##_##direction##_##id)},
+
+/* Which of a kernel's two codes there is, by what it needs. */
+#define KOHL_DECLARE_CPU(symbol) extern const kohl_kernel_code symbol;
+#define KOHL_CODE_CPU(symbol) &symbol, NULL
+#define KOHL_DECLARE_NONE KOHL_DECLARE_CPU
+#define KOHL_DECLARE_AVX2 KOHL_DECLARE_CPU
+#define KOHL_DECLARE_AVX512 KOHL_DECLARE_CPU
+#define KOHL_DECLARE_AVX512BF16 KOHL_DECLARE_CPU
+#define KOHL_DECLARE_AVX512VNNI KOHL_DECLARE_CPU
+#define KOHL_CODE_NONE KOHL_CODE_CPU
+#define KOHL_CODE_AVX2 KOHL_CODE_CPU
+#define KOHL_CODE_AVX512 KOHL_CODE_CPU
+#define KOHL_CODE_AVX512BF16 KOHL_CODE_CPU
+#define KOHL_CODE_AVX512VNNI KOHL_CODE_CPU
+#ifdef KOHL_CUDA
+#define KOHL_DECLARE_CUDA(symbol) extern const kohl_cuda_code symbol;
+#define KOHL_CODE_CUDA(symbol) NULL, &symbol
+#else
+#define KOHL_DECLARE_CUDA(symbol)
+#define KOHL_CODE_CUDA(symbol) NULL, NULL
+#endif
 #define KOHL_DEFINE_OP(op, table) const kohl_op kohl_##op##_op = {#op, table, sizeof table / sizeof *table};
 
 #endif

@@ -11,26 +11,28 @@
 #include <stdint.h>
 #include <string.h>
 
-static inline uint32_t kohl_float_bits(float x) {
+#include "kernels/core/inline.h"
+
+KOHL_INLINE uint32_t kohl_float_bits(float x) {
   uint32_t bits;
   memcpy(&bits, &x, sizeof bits);
   return bits;
 }
 
-static inline float kohl_bits_float(uint32_t bits) {
+KOHL_INLINE float kohl_bits_float(uint32_t bits) {
   float x;
   memcpy(&x, &bits, sizeof x);
   return x;
 }
 
 /* 2^e for e in -126 .. 127. */
-static inline float kohl_exp2_int(int e) { return kohl_bits_float((uint32_t)(e + 127) << 23); }
+KOHL_INLINE float kohl_exp2_int(int e) { return kohl_bits_float((uint32_t)(e + 127) << 23); }
 
 /* e^x: at most 0.95 ulp.  exp(-inf) = 0, exp(inf) = inf.
  *
  * x = e ln 2 + r with |r| <= 0.3466; the series to r^7 leaves r^8/8! < 6e-9; then two steps of scaling, of which
  * only the second can round (to a denormal) or overflow. */
-static inline float kohl_expf(float x) {
+KOHL_INLINE float kohl_expf(float x) {
   if (x != x) return x;
   if (x > 88.75f) return INFINITY;
   if (x < -104.0f) return 0.0f;                    /* below half the smallest denormal, 2^-150 */
@@ -53,7 +55,7 @@ static inline float kohl_expf(float x) {
  *
  * x = 2^e m with m in [sqrt(1/2), sqrt(2)); with f = m - 1 and s = f / (2 + f), ln m = f - f^2/2 + s (f^2/2 + R),
  * R = 2/3 s^2 + 2/5 s^4 + ...: f carries the bits, so that the division's rounding hardly counts. */
-static inline float kohl_logf(float x) {
+KOHL_INLINE float kohl_logf(float x) {
   if (x != x || x == INFINITY) return x;
   if (x == 0.0f) return -INFINITY;
   if (x < 0.0f) return NAN;
@@ -73,7 +75,7 @@ static inline float kohl_logf(float x) {
 }
 
 /* log2 x of a finite x > 0 as a double; the series in s to s^15 leaves less than 1e-13 of it. */
-static inline double kohl_log2_double(float x) {
+KOHL_INLINE double kohl_log2_double(float x) {
   double m = (double)x; /* a double holds every float as a normal number */
   uint64_t bits;
   memcpy(&bits, &m, sizeof bits);
@@ -86,7 +88,7 @@ static inline double kohl_log2_double(float x) {
 }
 
 /* 2^t for -1000 < t < 1000, relative error below 1e-13. */
-static inline double kohl_exp2_double(double t) {
+KOHL_INLINE double kohl_exp2_double(double t) {
   double whole = t + 6755399441055744.0, e = whole - 6755399441055744.0; /* 1.5 * 2^52 */
   double r = (t - e) * 0.69314718055994531, y = 1.0, scale;
   for (int k = 12; k > 0; k--) y = fma(y * r, 1.0 / k, 1.0);
@@ -96,7 +98,7 @@ static inline double kohl_exp2_double(double t) {
 }
 
 /* x^y with C99's special cases: at most 0.501 ulp, because it is worked out in double and rounded once. */
-static inline float kohl_powf(float x, float y) {
+KOHL_INLINE float kohl_powf(float x, float y) {
   if (x == 1.0f || y == 0.0f) return 1.0f;
   if (x != x || y != y) return x + y;
   float size = fabsf(x);
@@ -116,7 +118,7 @@ static inline float kohl_powf(float x, float y) {
 }
 
 /* 1 / (1 + e^-x): at most 2.5 ulp.  Works on e^-|x|, which neither overflows nor loses small results. */
-static inline float kohl_sigmoidf(float x) {
+KOHL_INLINE float kohl_sigmoidf(float x) {
   float e = kohl_expf(-fabsf(x));
   return (x < 0.0f ? e : 1.0f) / (1.0f + e);
 }

@@ -19,7 +19,7 @@ typedef struct kohl_pixels_job {
 
 static inline void kohl_pixels_unit(void *state, size_t index, size_t worker) {
   (void)worker;
-  const kohl_pixels_job *job = state;
+  const kohl_pixels_job *job = (const kohl_pixels_job *)state; /* C++ reads this too */
   size_t first = index * job->block, left = job->pixels - first;
   job->work(job->desc, job->args, first, left < job->block ? left : job->block);
 }

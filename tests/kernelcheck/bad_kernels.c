@@ -202,7 +202,7 @@ static void dense_fwd_run(const void *desc, const kohl_args *args, kohl_threads 
 const bad_kernel bad_kernels[] = {
 #define BAD(op, direction, id, check, idea)                                                                   \
   {{#op, #id, KOHL_DIRECTION_##direction, KOHL_F32, KOHL_CAP_NONE, KOHL_KIND_STEP, KOHL_ACCURACY_CHAIN, idea, \
-    &code_##op##_##direction##_##id},                                                                         \
+    &code_##op##_##direction##_##id, NULL},                                                                   \
    CHECK_##check},
 #include "tests/kernelcheck/bad_kernels.def"
 #undef BAD

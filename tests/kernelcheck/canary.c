@@ -14,6 +14,8 @@ static unsigned char canary(size_t i) { return (unsigned char)(i * 37 + 11); }
 
 static size_t total(const guarded *memory) { return memory->before + memory->bytes + GUARD; }
 
+size_t guarded_after(const guarded *memory) { return (void)memory, GUARD; }
+
 guarded guarded_make(size_t bytes, size_t shift) {
   guarded memory = {NULL, NULL, bytes, GUARD + shift};
   memory.base = aligned_alloc(64, (total(&memory) + 63) / 64 * 64);

@@ -15,6 +15,9 @@ typedef struct guarded {
 guarded guarded_make(size_t bytes, size_t shift);
 void guarded_free(guarded *memory);
 
+/* Bytes of canaries behind the data; before it there are memory->before. */
+size_t guarded_after(const guarded *memory);
+
 /* True when all bytes around data are as they were made; else *offset is the first wrong one counted from data
  * (negative: before it). */
 bool guarded_intact(const guarded *memory, long *offset);

@@ -52,6 +52,7 @@ static void check_fill(subject *s, const case_layout *layout, case_fill fill, co
   outcome expected;
   case_verdict verdict = {0};
   instance_make(&instance, layout, fill, s->tool->options->seed);
+  instance.ctx = s->tool->ctx;
   instance_truth(&instance);
   instance_run(&instance, ref, NULL, false, &expected, &verdict);
   for (size_t i = 0; i < s->op->count && i < KERNELS; i++) {
@@ -115,7 +116,8 @@ static void check_coverage(subject *s) {
     const char *direction = kohl_direction_name(s->direction);
     const long *runs = s->runs[i];
     if (kernel->needs & ~s->tool->ctx->caps) {
-      printf("skipped %s %s %s: not at this CPU level\n", s->op->name, direction, kernel->id);
+      printf("skipped %s %s %s: %s\n", s->op->name, direction, kernel->id,
+             kernel->needs & KOHL_CAP_CUDA ? "needs --device cuda" : "not at this CPU level");
     } else if (s->tool->options->text && !runs[CASE_FLOATS]) {
       printf("skipped %s %s %s: refuses this problem\n", s->op->name, direction, kernel->id);
     } else if (!runs[CASE_FLOATS] || !runs[CASE_SPECIAL]) {

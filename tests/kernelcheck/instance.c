@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/kernelcheck/device_run.h"
+
 const char *check_name(int check) {
   static const char *const names[] = {
 #define CHECK(name, text) #name,
@@ -121,7 +123,7 @@ static void watch_all(const case_instance *instance, const outcome *out, uint32_
 /* Weights as the kernel wants them; packed.base is NULL when that is as they are stored. */
 static guarded pack(const case_instance *instance, const kohl_kernel *kernel, int slot) {
   guarded packed = {NULL, NULL, 0, 0};
-  if (!kernel->code->packed_size || !instance->layout.in[slot].weights) return packed;
+  if (kernel->cuda || !kernel->code->packed_size || !instance->layout.in[slot].weights) return packed;
   packed = guarded_make(kernel->code->packed_size(instance->layout.desc), 0);
   guarded_poison(&packed, false);
   kernel->code->pack(instance->layout.desc, instance->in[slot].data, packed.data);
@@ -130,7 +132,6 @@ static guarded pack(const case_instance *instance, const kohl_kernel *kernel, in
 
 void instance_run(case_instance *instance, const kohl_kernel *kernel, kohl_threads *threads, bool other_poison,
                   outcome *out, case_verdict *verdict) {
-  const kohl_kernel_code *code = kernel->code;
   const void *desc = instance->layout.desc;
   kohl_args args = instance_args(instance);
   guarded packed[KOHL_ARGS_IN];
@@ -147,11 +148,14 @@ void instance_run(case_instance *instance, const kohl_kernel *kernel, kohl_threa
     if (tensor->updated) memcpy(out->out[i].data, instance->initial[i], tensor_bytes(tensor));
     args.out[i] = out->out[i].data;
   }
-  size_t bytes = code->workspace_size ? code->workspace_size(desc, kohl_threads_count(threads)) : 0;
+  size_t bytes = kohl_kernel_workspace(kernel, desc, kohl_threads_count(threads));
   guarded workspace = guarded_make(bytes, 0);
   guarded_poison(&workspace, other_poison);
   args.workspace = bytes ? workspace.data : NULL;
-  code->run(desc, &args, threads);
+  if (kernel->cuda)
+    device_run(instance->ctx, kernel, desc, instance->in, out->out, &workspace);
+  else
+    kernel->code->run(desc, &args, threads);
   watch(&workspace, "workspace", CHECK_workspace, verdict);
   guarded_free(&workspace);
   for (int i = 0; i < KOHL_ARGS_IN; i++) {
@@ -205,7 +209,7 @@ void instance_judge(case_instance *instance, const kohl_kernel *kernel, const ou
     same_bits(instance, &first, ref, instance->fill == CASE_SPECIAL ? CHECK_special : CHECK_chain, verdict);
   }
   /* with floats alone: waking a pool costs more than most of these problems */
-  for (int i = 1; i < 3 && instance->fill == CASE_FLOATS; i++) {
+  for (int i = 1; i < (kernel->cuda ? 2 : 3) && instance->fill == CASE_FLOATS; i++) {
     instance_run(instance, kernel, pools[i], i == 1, &second, verdict);
     same_bits(instance, &second, &first, CHECK_threads, verdict);
     outcome_free(&second);

@@ -32,6 +32,7 @@ typedef struct case_verdict {
 } case_verdict;
 
 typedef struct case_instance {
+  kohl_context *ctx; /* for CUDA's kernels: the context with the device */
   case_layout layout;
   case_fill fill;
   size_t shift; /* bytes by which tensors lie past an address aligned to 64 */

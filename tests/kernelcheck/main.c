@@ -20,6 +20,7 @@
 static const char help[] =
     "usage: kernelcheck list  [OP] [--impl GLOB] [--cpu LEVEL]\n"
     "       kernelcheck check [OP] [--impl GLOB] [--fast] [--seed N] [--cases N] [--case TEXT] [--cpu LEVEL]\n"
+    "                         [--device D]\n"
     "       kernelcheck grad  [OP] [--seed N] [--case TEXT] [--cpu LEVEL]\n"
     "       kernelcheck bench [OP] [--impl GLOB] [--shapes NAME] [--case TEXT] [--threads N] [--csv] [--commit TEXT]\n"
     "                         [--seed N] [--cpu LEVEL]\n"
@@ -36,6 +37,7 @@ static const char help[] =
     "  --cases N    random problems for each op and direction (default 250, with --fast 24)\n"
     "  --case TEXT  only this problem, as a failure prints it: 'n=1 h=7 w=7 c=3 k=8'\n"
     "  --cpu LEVEL  ref, avx2 or avx512: kernels that need more are left out\n"
+    "  --device D   cuda or cuda:N: CUDA's kernels too (bench: alone)\n"
     "  --shapes N   only bench/shapes/N.txt (default: every file there that names the op)\n"
     "  --threads N  worker threads of bench (default: one per processor)\n"
     "  --csv        bench as CSV, with the machine and the compiler in its first line\n"
@@ -95,11 +97,8 @@ static int read_option(tool_options *options, const char *word, const char *valu
   const struct {
     const char *word;
     const char **text;
-  } texts[] = {{"--impl", &options->impl},
-               {"--shapes", &options->shapes},
-               {"--cpu", &options->cpu},
-               {"--case", &options->text},
-               {"--commit", &options->commit}};
+  } texts[] = {{"--impl", &options->impl},     {"--shapes", &options->shapes}, {"--cpu", &options->cpu},
+               {"--device", &options->device}, {"--case", &options->text},     {"--commit", &options->commit}};
   if (!strcmp(word, "--fast")) return options->fast = true, 1;
   if (!strcmp(word, "--csv")) return options->csv = true, 1;
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -161,6 +160,10 @@ int main(int argc, char **argv) {
   kohl_status status = kohl_context_create(&wanted, &tool.ctx);
   if (status != KOHL_OK)
     return usage("--cpu %s or the threads asked for are not to be had here", options.cpu ? options.cpu : "");
+  if (options.device && kohl_context_use_device(tool.ctx, options.device) != KOHL_OK) {
+    fprintf(stderr, "kernelcheck: %s\n", kohl_context_error(tool.ctx));
+    return kohl_context_destroy(tool.ctx), EXIT_WRONG;
+  }
   for (int i = 1; i < 3; i++) {
     if (kohl_threads_create(tool.ctx, i + 1, &tool.pools[i]) == KOHL_OK) continue;
     fprintf(stderr, "kernelcheck: %s\n", kohl_context_error(tool.ctx));

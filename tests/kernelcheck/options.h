@@ -13,7 +13,7 @@ typedef struct tool_options {
   const char *command, *op; /* op: NULL for all */
   const char *impl;         /* a glob over kernel ids */
   const char *shapes;       /* bench: one of bench/shapes/, without folder and .txt; NULL: all */
-  const char *cpu, *text, *commit;
+  const char *cpu, *device, *text, *commit;
   bool fast, csv;
   int threads, cases;
   uint64_t seed;

@@ -1,0 +1,14 @@
+/* One run of a CUDA kernel on copies of host memory in the device's. */
+#ifndef KOHL_TESTS_KERNELCHECK_DEVICE_RUN_H
+#define KOHL_TESTS_KERNELCHECK_DEVICE_RUN_H
+
+#include "kernels/core/kernel.h"
+#include "tests/kernelcheck/canary.h"
+
+/* Copies inputs (exactly their bytes, so that a sanitizer sees what is read behind them), outputs and workspace (with
+ * their canaries) to ctx->device, runs, and copies outputs, workspace and their canaries back.  Blocks without base are
+ * left out.  Ends the program when the device fails, since no later result would mean anything. */
+void device_run(kohl_context *ctx, const kohl_kernel *kernel, const void *desc, const guarded in[KOHL_ARGS_IN],
+                guarded out[KOHL_ARGS_OUT], guarded *workspace);
+
+#endif
