@@ -86,7 +86,7 @@ struct kohl_pool_choose {
     uint32_t cell = (uint32_t)first;
     for (int i = 0; i < V; i++) acc.v[i] = -INFINITY, best.v[i] = cell;
     for (int r = 0; r < y.count; r++, from += shape.x.size * shape.src_stride, cell += (uint32_t)shape.x.size) {
-      KOHL_UNROLL(4)
+      KOHL_UNROLL(2)
       for (int s = 0; s < x.count; s++) {
         const kohl_floats<V> v = kohl_load<V>(from + s * shape.src_stride);
         for (int i = 0; i < V; i++) {
