@@ -77,7 +77,7 @@ endif
 ORACLE_BIN := $(patsubst tests/oracle/%.c,$B/oracle/%,$(wildcard tests/oracle/*.c))
 UNIT_BIN := $(patsubst tests/unit/%.c,$B/unit/%,$(UNIT_SRC))
 
-.PHONY: all lib check test asan tsan install-deps clean help unit fuzz
+.PHONY: all lib cuda-host host-flags check test asan tsan install-deps clean help unit fuzz
 all: $B/kohl $B/kernelcheck $B/libkohl.so
 
 help:
@@ -85,6 +85,7 @@ help:
 	@echo "make MODE=debug   the same without optimisation, in build/debug"
 	@echo "make check        installs missing Debian packages, builds, runs every test"
 	@echo "make test         the tests alone, packages being there"
+	@echo "make cuda-host    builds what tests/cuda_on_cpu runs: CUDA's kernels as programs of the CPU"
 	@echo "make asan, tsan   the unit tests and kernelcheck under the sanitizers"
 	@echo "make fuzz         builds the fuzz targets of tests/fuzz with clang"
 	@echo "make install-deps installs the Debian packages"
@@ -109,6 +110,11 @@ $B/obj/tests/cuda_on_cpu/%.o: tests/cuda_on_cpu/%.cpp
 endif
 ifeq ($(CUDA),host)
 all: $B/cuda_selftest
+# For tests/cuda_on_cpu/mutants.py: how a kernel is compiled, and kernelcheck linked.
+host-flags:
+	@echo $(CXX) -x c++ $(HOST_FLAGS) $(if $(filter tsan,$(MODE)),-fsanitize=thread)
+	@echo $(CC) $(LDFLAGS_ALL)
+	@echo $(LIBS)
 $B/cuda_selftest: $(patsubst %.cu,$B/obj/%.cu.o,$(wildcard tests/cuda_on_cpu/*.cu)) $B/libkohl.a
 	$(call say,LD $@) $(CC) $(LDFLAGS_ALL) $^ $(LIBS) -o $@
 endif
@@ -149,7 +155,13 @@ install-deps:
 check: install-deps
 	@$(MAKE) --no-print-directory test
 
-test: all unit
+# CUDA's kernels as programs of the CPU: plain, with AddressSanitizer, with the detector of races.
+cuda-host:
+	@$(MAKE) --no-print-directory CUDA=host MODE=release build/cuda_on_cpu/kernelcheck build/cuda_on_cpu/kohl build/cuda_on_cpu/cuda_selftest
+	@$(MAKE) --no-print-directory CUDA=host MODE=asan build/cuda_on_cpu_asan/kernelcheck build/cuda_on_cpu_asan/kohl build/cuda_on_cpu_asan/cuda_selftest
+	@$(MAKE) --no-print-directory CUDA=host MODE=tsan build/cuda_on_cpu_tsan/kernelcheck build/cuda_on_cpu_tsan/cuda_selftest
+
+test: all unit cuda-host
 	@MODE=$(MODE) PYTHON=$(PYTHON) CC="$(CC)" tests/run
 
 asan:
