@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Breaks every kernel of CUDA in small ways and asks whether the tests say so.
 
-  mutants.py [--op OP] [--file TEXT] [--csv FILE] [--jobs N]          every mutant; by hand, takes long
-  mutants.py --sample N [--seed S] [--seconds T]                      some of them, as TAP, for `make check`
+  mutants.py [--op OP] [--file TEXT] [--csv FILE] [--jobs N]     every mutant; by hand, takes long
+  mutants.py --sample SECONDS [--seed S]                         as many as that allows, as TAP, for `make check`
 
 A mutant is one change to one line of kernels/*/*_cuda.cu or a .cuh: a barrier deleted, `<` for `<=` or the other way
 round, the last one of a range left out, a division that rounded up rounding down, a `+ 1` or `- 1` left out.  It is
 compiled, linked with kernelcheck in place of the right file, and run on the CPU with threads in ascending and in
 descending order, under the detector of races, and with AddressSanitizer, until one of them reports it.  A run that
 crashes or takes too long reports it too.  Mutants that change nothing are listed, with the reason, in
-equivalent_mutants.txt.  At least 95 % of the others must be reported.  Needs the three builds of `make cuda-host`."""
+equivalent_mutants.txt.  At least 95 % of the others must be reported.  bench/results/cuda_mutants.csv has the last
+result of all; a sample must agree with it.  Needs the three builds of `make cuda-host`."""
 
 import argparse
 import concurrent.futures
@@ -25,7 +26,10 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 EQUIVALENT = os.path.join(ROOT, "tests/cuda_on_cpu/equivalent_mutants.txt")
+RECORD = os.path.join(ROOT, "bench/results/cuda_mutants.csv")
 REQUIRED = 0.95
+NOBODY = "nobody"
+LIMIT = 120  # seconds of one run; the right kernels take a few
 # lane, MODE of its build, order of threads
 LANES = [("plain", "release", "ascending"), ("descending", "release", "descending"),
          ("races", "tsan", "ascending"), ("asan", "asan", "ascending")]
@@ -148,63 +152,56 @@ class Runner:
         self.flags = {mode: make_flags(mode) for mode in {lane[1] for lane in LANES}}
         self.users = users()
         self.checkers = sorted(glob.glob("build/cuda_on_cpu/obj/tests/kernelcheck/*.o", root_dir=ROOT))
-        self.seconds = {}
 
-    def compile(self, mutant, units, mode, folder):
-        """The program kernelcheck with the mutant, or None where it is no program."""
+    def compile(self, mutant, unit, mode, folder):
+        """The program kernelcheck with the mutant in that unit, or None where it is no program."""
         compiler, link, libraries = self.flags[mode]
-        objects = []
-        for unit in units:
-            source = os.path.join(folder, mutant.path) if mutant and unit == mutant.path else unit
-            objects.append(os.path.join(folder, mode + "_" + unit.replace("/", "_") + ".o"))
-            command = compiler[:1] + ["-I" + folder] + compiler[1:] + ["-w", "-O1", "-g0", "-c", source, "-o", objects[-1]]
-            if subprocess.run(command, cwd=ROOT, capture_output=True).returncode:
-                return None
-        program = os.path.join(folder, "kernelcheck_" + mode)
-        subprocess.run(link + objects + self.checkers + [build_of(mode) + "/libkohl.a"] + libraries + ["-o", program],
-                       cwd=ROOT, check=True, capture_output=True)
-        return program
+        source = os.path.join(folder, mutant.path) if mutant and unit == mutant.path else unit
+        stem = os.path.join(folder, mode + "_" + unit.replace("/", "_"))
+        command = compiler[:1] + ["-I" + folder] + compiler[1:] + ["-w", "-O1", "-g0", "-c", source, "-o", stem + ".o"]
+        if subprocess.run(command, cwd=ROOT, capture_output=True).returncode:
+            return None
+        subprocess.run(link + [stem + ".o"] + self.checkers + [build_of(mode) + "/libkohl.a"] + libraries +
+                       ["-o", stem], cwd=ROOT, check=True, capture_output=True)
+        return stem
 
     def right(self, program, unit, order, limit):
         op, name = unit.split("/")[1:]
         impl = name[:-len(".cu")].split("_", 1)[1]
-        command = [program, "check", op, "--device", "cuda", "--impl", impl, "--fast"]
+        command = [program, "check", op, "--device", "cuda", "--impl", impl, "--fast", "--cases", "8"]
         environment = dict(os.environ, KOHL_CUDA_ORDER=order, ASAN_OPTIONS="detect_leaks=0")
-        begin = time.monotonic()
         try:
             done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL,
                                   stderr=subprocess.DEVNULL, timeout=limit)
         except subprocess.TimeoutExpired:
             return False
-        self.seconds[unit, program.rsplit("_", 1)[1]] = time.monotonic() - begin
         return done.returncode == 0
 
     def baseline(self, unit):
-        """Nothing may be reported of the right kernels; also measures how long they take."""
+        """Nothing may be reported of the right kernels."""
         with tempfile.TemporaryDirectory() as folder:
             for lane, mode, order in LANES:
-                program = self.compile(None, [unit], mode, folder)
-                if not program or not self.right(program, unit, order, 600):
+                program = self.compile(None, unit, mode, folder)
+                if not program or not self.right(program, unit, order, LIMIT):
                     sys.exit("mutants: %s without any mutation is reported (%s)" % (unit, lane))
-        return {mode: self.seconds[unit, mode] for _, mode, _ in LANES}
 
-    def judge(self, mutant, limits):
-        """The lane that reports it, "" for none, None where it does not compile."""
+    def judge(self, mutant):
+        """The lane that reports it, NOBODY, or None where it does not compile."""
         units = sorted(self.users.get(mutant.path, [mutant.path]))
+        programs = {}
         with tempfile.TemporaryDirectory() as folder:
             os.makedirs(os.path.join(folder, os.path.dirname(mutant.path)))
             with open(os.path.join(folder, mutant.path), "w") as file:
                 file.write(mutant.text)
-            programs = {}
             for lane, mode, order in LANES:
-                if mode not in programs:
-                    programs[mode] = self.compile(mutant, units, mode, folder)
-                if not programs[mode]:
-                    return None
                 for unit in units:
-                    if not self.right(programs[mode], unit, order, 10 + 10 * limits[unit][mode]):
+                    if (unit, mode) not in programs:
+                        programs[unit, mode] = self.compile(mutant, unit, mode, folder)
+                    if not programs[unit, mode]:
+                        return None
+                    if not self.right(programs[unit, mode], unit, order, LIMIT):
                         return lane
-        return ""
+        return NOBODY
 
 
 def read_equivalent():
@@ -217,29 +214,58 @@ def read_equivalent():
     return entries
 
 
-def run(runner, mutants, jobs, seconds, show):
+def run(mutants, jobs, seconds):
     """[(mutant, lane)], in the order given; after `seconds` no new one is begun."""
-    units = sorted({u for m in mutants for u in runner.users.get(m.path, [m.path])})
-    results, deadline = [], time.monotonic() + seconds
-    limits = {}
-
-    def one(mutant):
-        if time.monotonic() > deadline:
-            return mutant, "late"
-        for unit in runner.users.get(mutant.path, [mutant.path]):
-            limits[unit] = limits.get(unit) or runner.baseline(unit)
-        return mutant, runner.judge(mutant, limits)
-
-    if seconds == float("inf"):
-        limits = {unit: runner.baseline(unit) for unit in units}
+    runner, results, deadline = Runner(), [], time.monotonic() + seconds
+    one = lambda mutant: (mutant, runner.judge(mutant) if time.monotonic() < deadline else "late")
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        if seconds == float("inf"):
+            list(pool.map(runner.baseline, sorted({u for m in mutants for u in runner.users.get(m.path, [m.path])})))
         for mutant, lane in pool.map(one, mutants):
-            if lane == "late":
-                continue
-            results.append((mutant, lane))
-            if show and lane == "":
-                print("survived: %s:%d: %s: %s" % (mutant.path, mutant.line, mutant.name, mutant.source), flush=True)
+            if lane == NOBODY:
+                print("# survived: %s:%d: %s: %s" % (mutant.path, mutant.line, mutant.name, mutant.source), flush=True)
+            if lane and lane != "late":
+                results.append((mutant, lane))
     return results
+
+
+def read_record():
+    """{mutant's key: lane} of the last run of all."""
+    with open(RECORD, newline="") as file:
+        return {(row["file"], row["mutation"], row["code"]): row["reported by"] for row in csv.DictReader(file)}
+
+
+def share(lanes):
+    return sum(1 for lane in lanes if lane != NOBODY) / len(lanes) if lanes else 0.0
+
+
+def sample(mutants, options):
+    """The record says that enough are reported, and some mutants drawn now are reported as it says."""
+    record = read_record()
+    recorded = [lane for lane in record.values()]
+    print("%s - %d recorded mutants, %.1f %% reported" % ("ok" if share(recorded) >= REQUIRED else "not ok",
+                                                         len(recorded), 100 * share(recorded)))
+    random.Random(options.seed).shuffle(mutants)
+    results = run(mutants, options.jobs, options.sample)
+    missed = [m for m, lane in results if lane == NOBODY and record.get(m.key()) != NOBODY]
+    print("%s - %d mutants drawn, %d reported, %d more than recorded were not" %
+          ("ok" if results and not missed else "not ok", len(results),
+           sum(1 for _, lane in results if lane != NOBODY), len(missed)))
+
+
+def whole(mutants, options):
+    results = run(mutants, options.jobs, float("inf"))
+    if options.csv:
+        with open(options.csv, "w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["file", "line", "mutation", "code", "reported by"])
+            for m, lane in sorted(results, key=lambda r: (r[0].path, r[0].line, r[0].name)):
+                writer.writerow([m.path, m.line, m.name, m.source, lane])
+    lanes = [lane for _, lane in results]
+    print("# " + ", ".join("%s %d" % (name, lanes.count(name)) for name, _, _ in LANES) +
+          "; %d do not compile" % (len(mutants) - len(results)))
+    print("%s - %d mutants, %d reported, %.1f %%" % ("ok" if share(lanes) >= REQUIRED else "not ok", len(lanes),
+                                                    len(lanes) - lanes.count(NOBODY), 100 * share(lanes)))
 
 
 def main():
@@ -248,43 +274,24 @@ def main():
     parser.add_argument("--file", help="only files whose path contains this")
     parser.add_argument("--csv")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--sample", type=int)
+    parser.add_argument("--sample", type=float, metavar="SECONDS")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=float("inf"))
-    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--list", action="store_true", help="only say which there are")
     options = parser.parse_args()
     equivalent = read_equivalent()
     mutants = [m for path in all_files() for m in mutants_of(path)]
-    stale = [key for key in equivalent if key not in {m.key() for m in mutants}]
-    for key in stale:
+    for key in sorted(set(equivalent) - {m.key() for m in mutants}):
         print("not ok - equivalent_mutants.txt: there is no such mutant: %s" % " | ".join(key))
-    mutants = [m for m in mutants if m.key() not in equivalent]
-    if options.op:
-        mutants = [m for m in mutants if m.path.startswith("kernels/%s/" % options.op)]
-    if options.file:
-        mutants = [m for m in mutants if options.file in m.path]
+    mutants = [m for m in mutants if m.key() not in equivalent and (options.file or "") in m.path and
+               (not options.op or m.path.startswith("kernels/%s/" % options.op))]
     if options.list:
         for m in mutants:
             print("%s:%d: %s: %s" % (m.path, m.line, m.name, m.source))
-        return 0
-    if options.sample:
-        mutants = random.Random(options.seed).sample(mutants, min(options.sample, len(mutants)))
-    results = run(Runner(), mutants, options.jobs, options.seconds, True)
-    if options.csv:
-        with open(options.csv, "w", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["file", "line", "mutation", "reported by"])
-            for m, lane in sorted(results, key=lambda r: (r[0].path, r[0].line, r[0].name)):
-                writer.writerow([m.path, m.line, m.name, {None: "compiler", "": "nobody"}.get(lane, lane)])
-    counted = [lane for _, lane in results if lane is not None]
-    reported = sum(1 for lane in counted if lane)
-    share = reported / len(counted) if counted else 0.0
-    lanes = ", ".join("%s %d" % (n, counted.count(n)) for n, _, _ in LANES)
-    print("# %d equivalent ones left out, %d did not compile; %s" % (len(equivalent), len(results) - len(counted), lanes))
-    right = share >= REQUIRED and not stale
-    print("%s - %d mutants, %d reported: %.1f %%" % ("ok" if right else "not ok", len(counted), reported, 100 * share))
-    return 0 if right else 1
+    elif options.sample:
+        sample(mutants, options)
+    else:
+        whole(mutants, options)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
