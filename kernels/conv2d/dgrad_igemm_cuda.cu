@@ -37,7 +37,7 @@ struct load_taps {
     const int c = tile.n + (int)threadIdx.x % PER_ROW * 4;
     wei = d.wei + (ptrdiff_t)tile.group * d.k * d.taps.c_step + c;
     channels = d.c - c;
-#pragma unroll
+    KOHL_UNROLL()
     for (int j = 0; j < COUNT; j++) {
       tap[j] = {0, 0, 0, 0};
       tap[j].move(d.taps, (int)threadIdx.x / PER_ROW + j * ROWS_APART);
@@ -45,7 +45,7 @@ struct load_taps {
   }
 
   __device__ __forceinline__ void fetch() {
-#pragma unroll
+    KOHL_UNROLL()
     for (int j = 0; j < COUNT; j++) {
       held[j] = gemm_four<VECTOR>(wei + tap[j].at, tap[j].r < d.taps.r_end ? channels : 0, -0.0f);
       tap[j].move(d.taps, T::DEPTH);
@@ -54,7 +54,7 @@ struct load_taps {
 
   template <int PITCH>
   __device__ __forceinline__ void put(float (*step)[PITCH]) const {
-#pragma unroll
+    KOHL_UNROLL()
     for (int j = 0; j < COUNT; j++) {
       gemm_put(&step[(int)threadIdx.x / PER_ROW + j * ROWS_APART][(int)threadIdx.x % PER_ROW * 4], held[j]);
     }
@@ -67,13 +67,13 @@ static __device__ __forceinline__ void store(const dgrad_problem &d, const gemm_
   const size_t first_line = tile.m / d.pixels.q;
   const unsigned first_x = (unsigned)(tile.m - first_line * d.pixels.q), first_y = (unsigned)(first_line % d.pixels.p);
   float *const dsrc = d.dsrc + first_line / d.pixels.p * d.picture + (size_t)tile.group * d.c;
-#pragma unroll
+  KOHL_UNROLL()
   for (int row = 0; row < 4 * T::MI; row++) {
     const unsigned local = (unsigned)gemm_row<T>(row / 4) + row % 4;
     if (tile.m + local >= d.pixels.count) continue;
     const unsigned x = first_x + local, y = first_y + x / d.pixels.q;
     float *to = dsrc + y / d.pixels.p * d.picture + y % d.pixels.p * d.down + x % d.pixels.q * d.across;
-#pragma unroll
+    KOHL_UNROLL()
     for (int column = 0; column < 4 * T::NI; column += WIDE) {
       const int c = tile.n + gemm_column<T>(column / 4) + column % 4;
       if (c >= d.c) continue;

@@ -30,7 +30,7 @@ struct load_filters {
   __device__ __forceinline__ load_filters(const float *wei, int filter, int n, int filters) {
     const int i = (int)threadIdx.x % PER_ROW * 4, first = n + (int)threadIdx.x / PER_ROW;
     left = filter - i;
-#pragma unroll
+    KOHL_UNROLL()
     for (int j = 0; j < COUNT; j++) {
       exists[j] = first + j * ROWS_APART < filters;
       at[j] = wei + (size_t)(first + j * ROWS_APART) * filter + i;
@@ -38,7 +38,7 @@ struct load_filters {
   }
 
   __device__ __forceinline__ void fetch() {
-#pragma unroll
+    KOHL_UNROLL()
     for (int j = 0; j < COUNT; j++) {
       held[j] = gemm_four<VECTOR>(at[j], exists[j] ? left : 0, -0.0f);
       at[j] += T::DEPTH;
@@ -48,7 +48,7 @@ struct load_filters {
 
   template <int PITCH>
   __device__ __forceinline__ void put(float (*step)[PITCH]) const {
-#pragma unroll
+    KOHL_UNROLL()
     for (int j = 0; j < COUNT; j++) {
       gemm_put_turned(step, (int)threadIdx.x % PER_ROW * 4, (int)threadIdx.x / PER_ROW + j * ROWS_APART, held[j]);
     }
@@ -59,7 +59,7 @@ struct load_filters {
 static __device__ __forceinline__ int find_dst(const fwd_problem &d, int k, float **at) {
   float *dst = d.dst[0] + k;
   int stride = d.dst_stride[0];
-#pragma unroll
+  KOHL_UNROLL()
   for (int i = 1; i < KOHL_CONV2D_DSTS; i++) {
     if (k >= d.first_k[i]) {
       dst = d.dst[i] + (k - d.first_k[i]);
@@ -73,21 +73,21 @@ static __device__ __forceinline__ int find_dst(const fwd_problem &d, int k, floa
 /* Bias, addend, activation, and out, WIDE filters at a time. */
 template <class T, int WIDE>
 static __device__ __forceinline__ void store(const fwd_problem &d, const gemm_sums<T> &sums, igemm_place tile) {
-#pragma unroll
+  KOHL_UNROLL()
   for (int column = 0; column < 4 * T::NI; column += WIDE) {
     const int n = tile.n + gemm_column<T>(column / 4) + column % 4;
     if (n >= d.k) continue;
     const int k = tile.group * d.k + n;
     float *dst, bia[WIDE];
     const int stride = find_dst(d, k, &dst);
-#pragma unroll
+    KOHL_UNROLL()
     for (int w = 0; w < WIDE; w++) bia[w] = d.bia ? d.bia[k + w] : 0.0f;
-#pragma unroll
+    KOHL_UNROLL()
     for (int row = 0; row < 4 * T::MI; row++) {
       const size_t pixel = tile.m + gemm_row<T>(row / 4) + row % 4;
       if (pixel >= d.pixels.count) continue;
       float v[WIDE];
-#pragma unroll
+      KOHL_UNROLL()
       for (int w = 0; w < WIDE; w++) {
         v[w] = sums.v[row][column + w];
         if (d.bia) v[w] += bia[w];

@@ -77,22 +77,22 @@ static __device__ __forceinline__ void gemm_put(float *to, float4 four) { *reint
 template <class T, int PITCH_A, int PITCH_B>
 static __device__ __forceinline__ void gemm_step(const float (*a)[PITCH_A], const float (*b)[PITCH_B],
                                                  gemm_sums<T> *sums) {
-#pragma unroll
+  KOHL_UNROLL()
   for (int i = 0; i < T::DEPTH; i++) {
     float4 rows[T::MI], columns[T::NI];
-#pragma unroll
+    KOHL_UNROLL()
     for (int m = 0; m < T::MI; m++) rows[m] = *reinterpret_cast<const float4 *>(&a[i][gemm_row<T>(m)]);
-#pragma unroll
+    KOHL_UNROLL()
     for (int n = 0; n < T::NI; n++) columns[n] = *reinterpret_cast<const float4 *>(&b[i][gemm_column<T>(n)]);
-#pragma unroll
+    KOHL_UNROLL()
     for (int m = 0; m < T::MI; m++) {
-#pragma unroll
+      KOHL_UNROLL()
       for (int n = 0; n < T::NI; n++) {
         const float x[4] = {rows[m].x, rows[m].y, rows[m].z, rows[m].w};
         const float y[4] = {columns[n].x, columns[n].y, columns[n].z, columns[n].w};
-#pragma unroll
+        KOHL_UNROLL()
         for (int u = 0; u < 4; u++) {
-#pragma unroll
+          KOHL_UNROLL()
           for (int w = 0; w < 4; w++) sums->v[4 * m + u][4 * n + w] = fmaf(x[u], y[w], sums->v[4 * m + u][4 * n + w]);
         }
       }
@@ -115,9 +115,9 @@ static __device__ __forceinline__ void gemm_product(A *a, B *b, int steps, gemm_
   KOHL_SHARED(float4, b_memory, [2 * T::DEPTH * PITCH_B / 4]);
   float(*a_steps)[PITCH_A] = reinterpret_cast<float(*)[PITCH_A]>(&a_memory[0]);
   float(*b_steps)[PITCH_B] = reinterpret_cast<float(*)[PITCH_B]>(&b_memory[0]);
-#pragma unroll
+  KOHL_UNROLL()
   for (int m = 0; m < 4 * T::MI; m++) {
-#pragma unroll
+    KOHL_UNROLL()
     for (int n = 0; n < 4 * T::NI; n++) sums->v[m][n] = 0.0f;
   }
   if (steps == 0) return;

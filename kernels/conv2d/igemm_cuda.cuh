@@ -47,7 +47,7 @@ struct igemm_load_pixels {
     const size_t line = first / d.q;
     int q = (int)(first - line * d.q), p = (int)(line % d.p);
     size_t n = line / d.p;
-#pragma unroll
+    KOHL_UNROLL()
     for (int i = 0; i < COUNT; i++) {
       const bool exists = first + i * ROWS_APART < d.count;
       y[i] = exists ? p * d.stride_h - d.pad_top : INT32_MIN; /* stays negative with any tap added */
@@ -69,31 +69,31 @@ struct igemm_load_pixels {
            (unsigned)(x[i] + tap.s * d.dilation_w) < (unsigned)d.w;
   }
   __device__ __forceinline__ void look() {
-#pragma unroll
+    KOHL_UNROLL()
     for (int i = 0; i < COUNT; i++) inside[i] = is_inside(i);
   }
 
   __device__ __forceinline__ void fetch() {
     if constexpr (VECTOR) {
-#pragma unroll
+      KOHL_UNROLL()
       for (int i = 0; i < COUNT; i++) held[i] = gemm_four<true>(d.src + (at[i] + tap.at), inside[i] ? 4 : 0, 0.0f);
       if (tap.move(d.taps, T::DEPTH)) look();
     } else {
       float four[COUNT][4];
-#pragma unroll
+      KOHL_UNROLL()
       for (int u = 0; u < 4; u++) {
-#pragma unroll
+        KOHL_UNROLL()
         for (int i = 0; i < COUNT; i++) four[i][u] = is_inside(i) ? d.src[at[i] + tap.at] : 0.0f;
         tap.move(d.taps, u < 3 ? 1 : T::DEPTH - 3);
       }
-#pragma unroll
+      KOHL_UNROLL()
       for (int i = 0; i < COUNT; i++) held[i] = make_float4(four[i][0], four[i][1], four[i][2], four[i][3]);
     }
   }
 
   template <int PITCH>
   __device__ __forceinline__ void put(float (*step)[PITCH]) const {
-#pragma unroll
+    KOHL_UNROLL()
     for (int i = 0; i < COUNT; i++) {
       gemm_put_turned(step, (int)threadIdx.x % PER_ROW * 4, (int)threadIdx.x / PER_ROW + i * ROWS_APART, held[i]);
     }

@@ -46,7 +46,7 @@ struct load_gradients {
   }
 
   __device__ __forceinline__ void fetch() {
-#pragma unroll
+    KOHL_UNROLL()
     for (int j = 0; j < COUNT; j++) {
       held[j] = gemm_four<VECTOR>(at + (ptrdiff_t)(j * ROWS_APART) * pixel, left > j * ROWS_APART ? filters : 0, -0.0f);
     }
@@ -56,7 +56,7 @@ struct load_gradients {
 
   template <int PITCH>
   __device__ __forceinline__ void put(float (*step)[PITCH]) const {
-#pragma unroll
+    KOHL_UNROLL()
     for (int j = 0; j < COUNT; j++) {
       gemm_put(&step[(int)threadIdx.x / PER_ROW + j * ROWS_APART][(int)threadIdx.x % PER_ROW * 4], held[j]);
     }
@@ -80,7 +80,7 @@ struct load_sources {
   __device__ __forceinline__ load_sources(const wgrad_problem &problem, igemm_place tile, size_t row, size_t stop)
       : d(problem) {
     const int i = (int)threadIdx.x / PER_ROW, n = tile.n + (int)threadIdx.x % PER_ROW * 4;
-#pragma unroll
+    KOHL_UNROLL()
     for (int u = 0; u < TAPS; u++) {
       const int tap = (n + u) / d.c, c = n + u - tap * d.c, r = tap / d.s, s = tap - r * d.s;
       down[u] = n + u < d.filter ? r * d.dilation_h - d.pad_top : INT32_MIN; /* outside with any pixel */
@@ -91,7 +91,7 @@ struct load_sources {
     left = (ptrdiff_t)((stop - row) * d.pixels.c_end) - i;
     const size_t n_picture = row / d.pixels.s_end;
     const int p = (int)(row - n_picture * d.pixels.s_end);
-#pragma unroll
+    KOHL_UNROLL()
     for (int j = 0; j < COUNT; j++) {
       pixel[j] = {0, p, (int)n_picture, p * d.line + (ptrdiff_t)n_picture * d.picture};
       pixel[j].move(d.pixels, i + j * ROWS_APART);
@@ -107,14 +107,14 @@ struct load_sources {
       return gemm_four<true>(src[0] + at.at, exists && is_inside(at, 0) ? 4 : 0, 0.0f);
     } else {
       float four[4];
-#pragma unroll
+      KOHL_UNROLL()
       for (int u = 0; u < 4; u++) four[u] = exists && is_inside(at, u) ? src[u][at.at] : 0.0f;
       return make_float4(four[0], four[1], four[2], four[3]);
     }
   }
 
   __device__ __forceinline__ void fetch() {
-#pragma unroll
+    KOHL_UNROLL()
     for (int j = 0; j < COUNT; j++) {
       held[j] = look(pixel[j], left > j * ROWS_APART);
       pixel[j].move(d.pixels, T::DEPTH);
@@ -124,7 +124,7 @@ struct load_sources {
 
   template <int PITCH>
   __device__ __forceinline__ void put(float (*step)[PITCH]) const {
-#pragma unroll
+    KOHL_UNROLL()
     for (int j = 0; j < COUNT; j++) {
       gemm_put(&step[(int)threadIdx.x / PER_ROW + j * ROWS_APART][(int)threadIdx.x % PER_ROW * 4], held[j]);
     }
@@ -139,7 +139,7 @@ struct bias_sum {
   template <int DEPTH, int PITCH>
   __device__ __forceinline__ void step(const float (*a)[PITCH]) {
     if (!wanted) return;
-#pragma unroll
+    KOHL_UNROLL()
     for (int i = 0; i < DEPTH; i++) sum += a[i][threadIdx.x];
   }
 };
@@ -148,12 +148,12 @@ struct bias_sum {
 template <class T, int WIDE>
 static __device__ __forceinline__ void store(const wgrad_problem &d, const gemm_sums<T> &sums, igemm_place tile,
                                              float *dwei, bool add) {
-#pragma unroll
+  KOHL_UNROLL()
   for (int row = 0; row < 4 * T::MI; row++) {
     const int k = (int)tile.m + gemm_row<T>(row / 4) + row % 4;
     if (k >= d.k) continue;
     float *to = dwei + ((size_t)tile.group * d.k + k) * d.filter;
-#pragma unroll
+    KOHL_UNROLL()
     for (int column = 0; column < 4 * T::NI; column += WIDE) {
       const int n = tile.n + gemm_column<T>(column / 4) + column % 4;
       if (n >= d.filter) continue;

@@ -27,7 +27,7 @@ static __global__ void __launch_bounds__(WGRAD_JOIN_BLOCK) wgrad_join_few(const 
   float total = d.begin ? 0.0f : *result;
   size_t block = 0;
   if (d.begin && d.count) total = from[block++ * d.slot];
-#pragma unroll 8
+  KOHL_UNROLL(8)
   for (; block < d.count; block++) total += from[block * d.slot];
   *result = total;
 }
@@ -42,13 +42,13 @@ static __global__ void __launch_bounds__(32 * WGRAD_JOIN_WARPS) wgrad_join_many(
   float total = adds && !d.begin ? *wgrad_result(d, i) : 0.0f;
   for (size_t first = 0; first < d.count; first += WGRAD_JOIN_WARPS * WGRAD_JOIN_EACH) {
     float next[WGRAD_JOIN_EACH];
-#pragma unroll
+    KOHL_UNROLL()
     for (unsigned j = 0; j < WGRAD_JOIN_EACH; j++) {
       const size_t block = first + j * WGRAD_JOIN_WARPS + warp;
       next[j] = exists && block < d.count ? d.from[block * d.slot + i] : 0.0f;
     }
     __syncthreads(); /* the sums before are added */
-#pragma unroll
+    KOHL_UNROLL()
     for (unsigned j = 0; j < WGRAD_JOIN_EACH; j++) held[j * WGRAD_JOIN_WARPS + warp][lane] = next[j];
     __syncthreads();
     if (!adds) continue;
@@ -57,7 +57,7 @@ static __global__ void __launch_bounds__(32 * WGRAD_JOIN_WARPS) wgrad_join_many(
         left < WGRAD_JOIN_WARPS * WGRAD_JOIN_EACH ? (unsigned)left : WGRAD_JOIN_WARPS * WGRAD_JOIN_EACH;
     unsigned row = 0;
     if (d.begin && first == 0) total = held[row++][lane];
-#pragma unroll 8
+    KOHL_UNROLL(8)
     for (; row < rows; row++) total += held[row][lane];
   }
   if (adds) *wgrad_result(d, i) = total;
