@@ -121,16 +121,16 @@ static __device__ __forceinline__ void gemm_product(A *a, B *b, int steps, gemm_
     for (int n = 0; n < 4 * T::NI; n++) sums->v[m][n] = 0.0f;
   }
   if (steps == 0) return;
+  b->fetch(); /* first: it may ask where a stands */
   a->fetch();
-  b->fetch();
   a->put(a_steps);
   b->put(b_steps);
   __syncthreads();
   for (int step = 0, half = 0; step < steps; step++) {
     const bool more = step + 1 < steps;
     if (more) {
-      a->fetch();
       b->fetch();
+      a->fetch();
     }
     gemm_step<T>(a_steps + half, b_steps + half, sums);
     besides->template step<T::DEPTH>(a_steps + half);
@@ -144,23 +144,27 @@ static __device__ __forceinline__ void gemm_product(A *a, B *b, int steps, gemm_
 }
 
 /* Three counters, c fastest, and how many floats a place moves with them: by c_step with each c, by c_turn more where c
- * begins again and s goes on, and by s_turn more where s begins again and r goes on. */
-typedef struct gemm_steps {
+ * begins again and s goes on, and by s_turn more where s begins again and r goes on.  The place is a `long long` where
+ * it may go through a whole batch, an int within a picture or the weights (igemm_refusal). */
+template <class Place>
+struct gemm_steps {
   int c_end, s_end, r_end;
-  ptrdiff_t c_step, c_turn, s_turn;
-} gemm_steps;
+  Place c_step, c_turn, s_turn;
+};
 
 /* From the floats between neighbours in c, s and r. */
-static inline gemm_steps gemm_steps_of(int c, int s, int r, ptrdiff_t c_step, ptrdiff_t s_step, ptrdiff_t r_step) {
+template <class Place>
+static inline gemm_steps<Place> gemm_steps_of(int c, int s, int r, Place c_step, Place s_step, Place r_step) {
   return {c, s, r, c_step, s_step - c * c_step, r_step - s * s_step};
 }
 
+template <class Place>
 struct gemm_walk {
   int c, s, r;
-  ptrdiff_t at;
+  Place at;
 
   /* By `count` of c; true when s or r moved. */
-  __device__ __forceinline__ bool move(const gemm_steps &d, int count) {
+  __device__ __forceinline__ bool move(const gemm_steps<Place> &d, int count) {
     c += count;
     at += count * d.c_step;
     if (c < d.c_end) return false;

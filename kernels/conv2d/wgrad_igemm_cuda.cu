@@ -7,18 +7,14 @@
 #include "kernels/conv2d/igemm_cuda.cuh"
 #include "kernels/conv2d/wgrad_join_cuda.cuh"
 
-extern "C" {
-#include "kernels/conv2d/conv2d.h"
-}
-
 typedef struct wgrad_problem {
   const float *src, *ddst;
   float *dwei, *dbia;      /* dbia NULL: none */
   size_t slot;             /* floats from one block of rows' results to the next one's; 0: all are added to one */
   size_t rows, block_rows; /* output rows of the batch, and of a block */
   size_t first_block, stop_block;
-  gemm_steps pixels;       /* of the batch, q fastest, and where their tap (0, 0) without padding is */
-  ptrdiff_t line, picture; /* floats of src from p to p + 1, and from n to n + 1 */
+  gemm_steps<long long> pixels; /* of the batch, q fastest, and where their tap (0, 0) without padding is */
+  ptrdiff_t line, picture;      /* floats of src from p to p + 1, and from n to n + 1 */
   int h, w, src_pixel, dst_pixel;
   int stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
   int groups, k, s, c;       /* k, c of a group */
@@ -34,15 +30,15 @@ struct load_gradients {
   static_assert(COUNT * ROWS_APART == T::DEPTH, "every thread loads as often");
   const float *at;
   int pixel, filters; /* floats from pixel to pixel; filters from here on */
-  ptrdiff_t left;     /* pixels from the thread's first one to the end */
+  int left;           /* pixels from the thread's first one to the end */
   float4 held[COUNT];
 
-  __device__ __forceinline__ load_gradients(const wgrad_problem &d, igemm_place tile, size_t row, size_t stop)
+  __device__ __forceinline__ load_gradients(const wgrad_problem &d, igemm_place tile, int row, int rows)
       : pixel(d.dst_pixel) {
     const int i = (int)threadIdx.x / PER_ROW, k = (int)tile.m + (int)threadIdx.x % PER_ROW * 4;
     filters = d.k - k;
-    at = d.ddst + (row * d.pixels.c_end + i) * pixel + ((size_t)tile.group * d.k + k);
-    left = (ptrdiff_t)((stop - row) * d.pixels.c_end) - i;
+    at = d.ddst + ((size_t)row * d.pixels.c_end + i) * pixel + ((size_t)tile.group * d.k + k);
+    left = rows * d.pixels.c_end - i;
   }
 
   __device__ __forceinline__ void fetch() {
@@ -73,11 +69,11 @@ struct load_sources {
   const wgrad_problem &d;
   const float *src[TAPS]; /* of the batch's first pixel */
   int down[TAPS], across[TAPS];
-  gemm_walk pixel[COUNT];
-  ptrdiff_t left;
+  gemm_walk<long long> pixel[COUNT];
+  int left;
   float4 held[COUNT];
 
-  __device__ __forceinline__ load_sources(const wgrad_problem &problem, igemm_place tile, size_t row, size_t stop)
+  __device__ __forceinline__ load_sources(const wgrad_problem &problem, igemm_place tile, int row, int rows)
       : d(problem) {
     const int i = (int)threadIdx.x / PER_ROW, n = tile.n + (int)threadIdx.x % PER_ROW * 4;
     KOHL_UNROLL()
@@ -88,21 +84,20 @@ struct load_sources {
       src[u] = d.src + (((ptrdiff_t)(r * d.dilation_h - d.pad_top) * d.w + across[u]) * d.src_pixel +
                         ((ptrdiff_t)tile.group * d.c + c));
     }
-    left = (ptrdiff_t)((stop - row) * d.pixels.c_end) - i;
-    const size_t n_picture = row / d.pixels.s_end;
-    const int p = (int)(row - n_picture * d.pixels.s_end);
+    left = rows * d.pixels.c_end - i;
+    const int picture = row / d.pixels.s_end, p = row - picture * d.pixels.s_end;
     KOHL_UNROLL()
     for (int j = 0; j < COUNT; j++) {
-      pixel[j] = {0, p, (int)n_picture, p * d.line + (ptrdiff_t)n_picture * d.picture};
+      pixel[j] = {0, p, picture, p * d.line + picture * d.picture};
       pixel[j].move(d.pixels, i + j * ROWS_APART);
     }
   }
 
-  __device__ __forceinline__ bool is_inside(const gemm_walk &at, int u) const {
+  __device__ __forceinline__ bool is_inside(const gemm_walk<long long> &at, int u) const {
     return (unsigned)(at.s * d.stride_h + down[u]) < (unsigned)d.h &&
            (unsigned)(at.c * d.stride_w + across[u]) < (unsigned)d.w;
   }
-  __device__ __forceinline__ float4 look(const gemm_walk &at, bool exists) const {
+  __device__ __forceinline__ float4 look(const gemm_walk<long long> &at, bool exists) const {
     if constexpr (VECTOR) {
       return gemm_four<true>(src[0] + at.at, exists && is_inside(at, 0) ? 4 : 0, 0.0f);
     } else {
@@ -182,28 +177,28 @@ template <class Kind>
 static __global__ void __launch_bounds__(Kind::T::THREADS, Kind::T::RESIDENT) igemm(const wgrad_problem d) {
   typedef typename Kind::T T;
   igemm_place tile = igemm_place_of<T>(blockIdx.x, d.tiles_m, d.tiles_n);
-  const size_t index = (size_t)(tile.group / d.groups);
-  tile.group -= (int)index * d.groups;
+  const int part = tile.group / d.groups;
+  tile.group -= part * d.groups;
   const int k = tile.group * d.k + (int)tile.m + (int)threadIdx.x; /* of the bias */
   const bool bias = d.dbia && tile.n == 0 && (int)threadIdx.x < T::ROWS && (int)(tile.m + threadIdx.x) < d.k;
-  float *const dwei = d.dwei + index * d.slot, *const dbia = d.dbia ? d.dbia + index * d.slot : NULL;
-  size_t block = d.first_block + index;
-  const size_t stop_block = d.slot ? block + 1 : d.stop_block;
-  for (; block < stop_block; block++) {
-    const size_t row = block * d.block_rows, stop = d.rows - row < d.block_rows ? d.rows : row + d.block_rows;
-    load_gradients<T, Kind::VECTOR> gradients(d, tile, row, stop);
-    load_sources<T, Kind::VECTOR> sources(d, tile, row, stop);
+  const int stop = d.slot ? d.first_block + part + 1 : d.stop_block;
+  for (int block = d.first_block + part; block < stop; block++) {
+    const int row = block * d.block_rows, rows = d.rows - row < d.block_rows ? d.rows - row : d.block_rows;
+    load_gradients<T, Kind::VECTOR> gradients(d, tile, row, rows);
+    load_sources<T, Kind::VECTOR> sources(d, tile, row, rows);
     gemm_sums<T> sums;
     bias_sum besides = {bias, 0.0f};
-    const int pixels = (int)((stop - row) * d.pixels.c_end);
     __syncthreads(); /* nobody reads the block before any more */
-    gemm_product<T>(&gradients, &sources, (pixels + T::DEPTH - 1) / T::DEPTH, &sums, &besides);
+    gemm_product<T>(&gradients, &sources, (rows * d.pixels.c_end + T::DEPTH - 1) / T::DEPTH, &sums, &besides);
     const bool add = block > 0 && !d.slot;
     if (d.wide)
-      store<T, 4>(d, sums, tile, dwei, add);
+      store<T, 4>(d, sums, tile, d.dwei + part * d.slot, add);
     else
-      store<T, 1>(d, sums, tile, dwei, add);
-    if (bias) dbia[k] = add ? dbia[k] + besides.sum : besides.sum;
+      store<T, 1>(d, sums, tile, d.dwei + part * d.slot, add);
+    if (bias) {
+      float *const dbia = d.dbia + part * d.slot + k;
+      *dbia = add ? *dbia + besides.sum : besides.sum;
+    }
   }
 }
 
@@ -246,14 +241,10 @@ static size_t workspace_size(const void *desc) {
   return plan.slots * plan.slot * sizeof(float);
 }
 
-/* A grid has at most 2^31 - 1 blocks, whichever tile is chosen. */
 static const char *accepts(const void *desc) {
   const kohl_conv2d_desc *d = static_cast<const kohl_conv2d_desc *>(desc);
   const char *wrong = kohl_conv2d_gradient_check(d);
-  if (wrong) return wrong;
-  const double filter = (double)d->r * d->s * (d->c / d->groups);
-  if (filter * d->k >= 0x1p31) return "2^31 weights or more";
-  return NULL;
+  return wrong ? wrong : igemm_refusal(d, d->w, d->src_stride);
 }
 
 static wgrad_problem problem_of(const kohl_conv2d_desc *d, const kohl_args *args, const wgrad_plan &plan) {
@@ -272,11 +263,11 @@ static wgrad_problem problem_of(const kohl_conv2d_desc *d, const kohl_args *args
   if (plan.slots) problem.dbia = problem.dwei + (size_t)d->k * problem.filter;
   if (!d->bias) problem.dbia = NULL;
   problem.slot = plan.slots ? plan.slot : 0;
-  problem.rows = (size_t)d->n * d->p;
-  problem.block_rows = (size_t)kohl_conv2d_block_rows(d);
+  problem.rows = d->n * d->p;
+  problem.block_rows = kohl_conv2d_block_rows(d);
   problem.line = d->stride_h * (d->w * pixel);
   problem.picture = d->h * (d->w * pixel);
-  problem.pixels = gemm_steps_of(d->q, d->p, d->n, d->stride_w * pixel, problem.line, problem.picture);
+  problem.pixels = gemm_steps_of<long long>(d->q, d->p, d->n, d->stride_w * pixel, problem.line, problem.picture);
   problem.h = d->h;
   problem.w = d->w;
   problem.src_pixel = d->src_stride;
@@ -297,7 +288,7 @@ static void launch_tile(wgrad_problem problem, bool vector, kohl_stream *stream)
   typedef wgrad_kind<T, false> by_one;
   problem.tiles_m = (unsigned)igemm_ceil((size_t)problem.k, T::ROWS);
   problem.tiles_n = (unsigned)igemm_ceil((size_t)problem.filter, T::COLUMNS);
-  const size_t parts = problem.slot ? problem.stop_block - problem.first_block : 1;
+  const size_t parts = problem.slot ? (size_t)(problem.stop_block - problem.first_block) : 1;
   const dim3 grid(problem.tiles_m * problem.tiles_n * (unsigned)(problem.groups * parts));
   if (vector)
     KOHL_LAUNCH(stream, igemm<by_four>, grid, dim3(T::THREADS), problem);
@@ -331,11 +322,11 @@ static void launch(const void *desc, const kohl_args *args, kohl_stream *stream)
   const size_t most = plan.slots ? plan.slots : plan.blocks;
   if (!plan.blocks) wgrad_join(sums, stream); /* zeros */
   for (size_t first = 0; first < plan.blocks; first += most) {
-    problem.first_block = first;
-    problem.stop_block = plan.blocks - first < most ? plan.blocks : first + most;
+    problem.first_block = (int)first;
+    problem.stop_block = (int)(plan.blocks - first < most ? plan.blocks : first + most);
     launch_blocks(problem, plan.tile, stream);
     if (!plan.slots) continue;
-    sums.count = problem.stop_block - first;
+    sums.count = (size_t)problem.stop_block - first;
     sums.begin = first == 0;
     wgrad_join(sums, stream);
   }
