@@ -35,7 +35,7 @@ struct load_taps {
   float4 held[COUNT];
 
   __device__ __forceinline__ load_taps(const dgrad_problem &problem, igemm_place tile, const igemm_turn &pixels)
-      : d(problem), turn(pixels) {
+      : d(problem), turn(pixels), held{} {
     const int c = tile.n + (int)threadIdx.x % PER_ROW * 4, i = (int)threadIdx.x / PER_ROW;
     wei = d.wei + ((size_t)tile.group * d.k + (VECTOR ? i : 0)) * d.taps.c_step + c;
     channels = d.c - c;
@@ -61,12 +61,12 @@ struct load_taps {
     if (turn.left == T::DEPTH) wei += d.turns[turn.tap];
   }
 
-  template <int PITCH>
-  __device__ __forceinline__ void put(float (*step)[PITCH]) const {
+  __device__ __forceinline__ int place() const {
+    return (int)threadIdx.x / PER_ROW * T::PITCH_B + (int)threadIdx.x % PER_ROW * 4;
+  }
+  __device__ __forceinline__ void put(float *to) const {
     KOHL_UNROLL()
-    for (int j = 0; j < COUNT; j++) {
-      gemm_put(&step[(int)threadIdx.x / PER_ROW + j * ROWS_APART][(int)threadIdx.x % PER_ROW * 4], held[j]);
-    }
+    for (int j = 0; j < COUNT; j++) gemm_put(to + j * ROWS_APART * T::PITCH_B, held[j]);
   }
 };
 
@@ -163,29 +163,33 @@ static dgrad_problem problem_of(const kohl_conv2d_desc *d, const kohl_args *args
   return problem;
 }
 
-template <class T>
-static void launch_tile(dgrad_problem problem, int groups, bool vector, kohl_stream *stream) {
-  typedef dgrad_kind<T, true> by_four;
-  typedef dgrad_kind<T, false> by_one;
-  problem.tiles_m = (unsigned)igemm_ceil(problem.pixels.count, T::ROWS);
-  problem.tiles_n = (unsigned)igemm_ceil((size_t)problem.c, T::COLUMNS);
+template <class Kind>
+static void launch_tile(dgrad_problem problem, int groups, kohl_stream *stream) {
+  problem.tiles_m = (unsigned)igemm_ceil(problem.pixels.count, Kind::T::ROWS);
+  problem.tiles_n = (unsigned)igemm_ceil((size_t)problem.c, Kind::T::COLUMNS);
   const dim3 grid(problem.tiles_m * problem.tiles_n * (unsigned)groups);
-  if (vector)
-    KOHL_LAUNCH(stream, igemm<by_four>, grid, dim3(T::THREADS), problem);
-  else
-    KOHL_LAUNCH(stream, igemm<by_one>, grid, dim3(T::THREADS), problem);
+  KOHL_LAUNCH(stream, igemm<Kind>, grid, dim3(Kind::T::THREADS), problem);
 }
 
 static void launch_phase(dgrad_problem problem, int groups, kohl_stream *stream) {
   const bool vector = igemm_turns_of(problem.pixels.taps, problem.pixels.turns) &&
                       igemm_turns_of(problem.taps, problem.turns) && problem.c % 4 == 0 &&
                       problem.pixels.pixel % 4 == 0 && igemm_aligned(problem.pixels.src) && igemm_aligned(problem.wei);
-  switch (igemm_choose(problem.pixels.count, (size_t)problem.c, (size_t)groups, stream->multiprocessors)) {
-    case IGEMM_128X128: launch_tile<gemm_128x128>(problem, groups, vector, stream); break;
-    case IGEMM_128X64: launch_tile<gemm_128x64>(problem, groups, vector, stream); break;
-    case IGEMM_128X32: launch_tile<gemm_128x32>(problem, groups, vector, stream); break;
-    case IGEMM_64X64: launch_tile<gemm_64x64>(problem, groups, vector, stream); break;
-    default: launch_tile<gemm_32x32>(problem, groups, vector, stream);
+  switch (igemm_choose(problem.pixels.count, (size_t)problem.c, (size_t)groups, vector, stream->multiprocessors)) {
+    case IGEMM_128X128: launch_tile<dgrad_kind<gemm_128x128, true>>(problem, groups, stream); break;
+    case IGEMM_128X64: launch_tile<dgrad_kind<gemm_128x64, true>>(problem, groups, stream); break;
+    case IGEMM_128X32: launch_tile<dgrad_kind<gemm_128x32, true>>(problem, groups, stream); break;
+    case IGEMM_64X64:
+      if (vector)
+        launch_tile<dgrad_kind<gemm_64x64, true>>(problem, groups, stream);
+      else
+        launch_tile<dgrad_kind<gemm_64x64, false>>(problem, groups, stream);
+      break;
+    default:
+      if (vector)
+        launch_tile<dgrad_kind<gemm_32x32, true>>(problem, groups, stream);
+      else
+        launch_tile<dgrad_kind<gemm_32x32, false>>(problem, groups, stream);
   }
 }
 

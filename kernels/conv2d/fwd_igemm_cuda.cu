@@ -41,12 +41,12 @@ struct load_filters {
     left -= T::DEPTH;
   }
 
-  template <int PITCH>
-  __device__ __forceinline__ void put(float (*step)[PITCH]) const {
+  __device__ __forceinline__ int place() const {
+    return (int)threadIdx.x % PER_ROW * 4 * T::PITCH_B + (int)threadIdx.x / PER_ROW;
+  }
+  __device__ __forceinline__ void put(float *to) const {
     KOHL_UNROLL()
-    for (int j = 0; j < COUNT; j++) {
-      gemm_put_turned(step, (int)threadIdx.x % PER_ROW * 4, (int)threadIdx.x / PER_ROW + j * ROWS_APART, held[j]);
-    }
+    for (int j = 0; j < COUNT; j++) gemm_put_turned<T::PITCH_B>(to + j * ROWS_APART, held[j]);
   }
 };
 
@@ -173,17 +173,12 @@ static fwd_problem problem_of(const kohl_conv2d_desc *d, const kohl_args *args) 
   return problem;
 }
 
-template <class T>
-static void launch_tile(fwd_problem problem, int groups, bool vector, kohl_stream *stream) {
-  typedef fwd_kind<T, true> by_four;
-  typedef fwd_kind<T, false> by_one;
-  problem.tiles_m = (unsigned)igemm_ceil(problem.pixels.count, T::ROWS);
-  problem.tiles_n = (unsigned)igemm_ceil((size_t)problem.k, T::COLUMNS);
+template <class Kind>
+static void launch_tile(fwd_problem problem, int groups, kohl_stream *stream) {
+  problem.tiles_m = (unsigned)igemm_ceil(problem.pixels.count, Kind::T::ROWS);
+  problem.tiles_n = (unsigned)igemm_ceil((size_t)problem.k, Kind::T::COLUMNS);
   const dim3 grid(problem.tiles_m * problem.tiles_n * (unsigned)groups);
-  if (vector)
-    KOHL_LAUNCH(stream, igemm<by_four>, grid, dim3(T::THREADS), problem);
-  else
-    KOHL_LAUNCH(stream, igemm<by_one>, grid, dim3(T::THREADS), problem);
+  KOHL_LAUNCH(stream, igemm<Kind>, grid, dim3(Kind::T::THREADS), problem);
 }
 
 static void launch(const void *desc, const kohl_args *args, kohl_stream *stream) {
@@ -191,12 +186,21 @@ static void launch(const void *desc, const kohl_args *args, kohl_stream *stream)
   fwd_problem problem = problem_of(d, args);
   const bool vector = igemm_turns_of(problem.pixels.taps, problem.pixels.turns) && d->src_stride % 4 == 0 &&
                       igemm_aligned(problem.pixels.src) && igemm_aligned(problem.wei);
-  switch (igemm_choose(problem.pixels.count, (size_t)problem.k, (size_t)d->groups, stream->multiprocessors)) {
-    case IGEMM_128X128: launch_tile<gemm_128x128>(problem, d->groups, vector, stream); break;
-    case IGEMM_128X64: launch_tile<gemm_128x64>(problem, d->groups, vector, stream); break;
-    case IGEMM_128X32: launch_tile<gemm_128x32>(problem, d->groups, vector, stream); break;
-    case IGEMM_64X64: launch_tile<gemm_64x64>(problem, d->groups, vector, stream); break;
-    default: launch_tile<gemm_32x32>(problem, d->groups, vector, stream);
+  switch (igemm_choose(problem.pixels.count, (size_t)problem.k, (size_t)d->groups, vector, stream->multiprocessors)) {
+    case IGEMM_128X128: launch_tile<fwd_kind<gemm_128x128, true>>(problem, d->groups, stream); break;
+    case IGEMM_128X64: launch_tile<fwd_kind<gemm_128x64, true>>(problem, d->groups, stream); break;
+    case IGEMM_128X32: launch_tile<fwd_kind<gemm_128x32, true>>(problem, d->groups, stream); break;
+    case IGEMM_64X64:
+      if (vector)
+        launch_tile<fwd_kind<gemm_64x64, true>>(problem, d->groups, stream);
+      else
+        launch_tile<fwd_kind<gemm_64x64, false>>(problem, d->groups, stream);
+      break;
+    default:
+      if (vector)
+        launch_tile<fwd_kind<gemm_32x32, true>>(problem, d->groups, stream);
+      else
+        launch_tile<fwd_kind<gemm_32x32, false>>(problem, d->groups, stream);
   }
 }
 

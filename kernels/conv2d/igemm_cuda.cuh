@@ -128,12 +128,12 @@ struct igemm_load_pixels {
     }
   }
 
-  template <int PITCH>
-  __device__ __forceinline__ void put(float (*step)[PITCH]) const {
+  __device__ __forceinline__ int place() const {
+    return (int)threadIdx.x % PER_ROW * 4 * T::PITCH_A + (int)threadIdx.x / PER_ROW;
+  }
+  __device__ __forceinline__ void put(float *to) const {
     KOHL_UNROLL()
-    for (int i = 0; i < COUNT; i++) {
-      gemm_put_turned(step, (int)threadIdx.x % PER_ROW * 4, (int)threadIdx.x / PER_ROW + i * ROWS_APART, held[i]);
-    }
+    for (int i = 0; i < COUNT; i++) gemm_put_turned<T::PITCH_A>(to + i * ROWS_APART, held[i]);
   }
 };
 
@@ -160,6 +160,7 @@ static inline const char *igemm_refusal(const kohl_conv2d_desc *d, int w, int pi
   const double across = d->s > 1 ? (d->s + 16.0) * d->dilation_w : 0.0;
   if ((down * w + across) * pixel + d->c + d->k >= 0x1p31) return "the taps reach over 2^31 floats or more";
   if ((d->k + 16.0) * d->r * d->s * (d->c / d->groups) >= 0x1p31) return "2^31 weights or more";
+  if (d->stride_h >= 1 << 26 || d->stride_w >= 1 << 26) return "a stride of 2^26 or more";
   return (double)d->n * d->p < 0x1p31 ? NULL : "2^31 output rows or more";
 }
 
@@ -172,12 +173,13 @@ static inline const char *igemm_too_many(double pixels, int channels, int groups
   return many ? "2^31 tiles of 32 x 32 outputs or more" : NULL;
 }
 
-/* The tile for m pixels x n channels in each of `groups`. */
-enum { IGEMM_128X128, IGEMM_128X64, IGEMM_128X32, IGEMM_64X64, IGEMM_32X32 };
-static inline int igemm_choose(size_t m, size_t n, size_t groups, int multiprocessors) {
-  static const gemm_shape shapes[] = {
+/* The tile for m pixels x n channels in each of `groups`; those that load float by float are the smaller ones. */
+enum { IGEMM_128X128, IGEMM_128X64, IGEMM_128X32, IGEMM_64X64, IGEMM_32X32, IGEMM_TILES };
+static inline int igemm_choose(size_t m, size_t n, size_t groups, bool vector, int multiprocessors) {
+  static const gemm_shape shapes[IGEMM_TILES] = {
       {128, 128, 8, 1.0}, {128, 64, 4, 0.97}, {128, 32, 4, 0.8}, {64, 64, 4, 0.8}, {32, 32, 2, 0.5}};
-  return gemm_choose(shapes, sizeof shapes / sizeof *shapes, m, n, groups, multiprocessors);
+  const int first = vector ? 0 : IGEMM_64X64;
+  return first + gemm_choose(shapes + first, IGEMM_TILES - first, m, n, groups, multiprocessors);
 }
 
 #endif
