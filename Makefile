@@ -28,11 +28,12 @@ SECCOMP_SONAME := $(if $(shell pkg-config --exists libseccomp 2>/dev/null && ech
 BASE += $(if $(HDF5_SONAME),$(shell pkg-config --cflags-only-I hdf5) -DKOHL_HDF5='"$(HDF5_SONAME)"')
 BASE += $(if $(SECCOMP_SONAME),-DKOHL_SECCOMP='"$(SECCOMP_SONAME)"')
 BASE += $(shell pkg-config --atleast-version=7.85 libcurl 2>/dev/null && echo -DKOHL_CURL $$(pkg-config --cflags-only-I libcurl))
+BASE += $(if $(filter 0,$(CUDA)),,-DKOHL_CUDA)
 
 OPT_release := -O2 -g -DNDEBUG
 OPT_debug := -O0 -g
 OPT_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
-OPT_tsan := -O1 -g -fsanitize=thread
+OPT_tsan := $(if $(filter host,$(CUDA)),$(OPT_release),-O1 -g -fsanitize=thread)
 CFLAGS_ALL := $(BASE) $(OPT_$(MODE)) $(CFLAGS)
 LDFLAGS_ALL := $(filter -fsanitize%,$(OPT_$(MODE))) $(LDFLAGS)
 LIBS = -lpthreadpool -lcyaml -lyaml -ljpeg -lpng -lz -lm -lpthread $(CUDA_LIBS)
@@ -59,8 +60,17 @@ CUDA_FLAGS := -std=c++20 -O3 -I. -Iinclude -DKOHL_CUDA -fmad=false -ftz=false -p
   $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$a,code=sm_$a) -gencode arch=compute_80,code=compute_80 --threads 2 \
   -Xptxas -v -Xcompiler -fPIC,-fvisibility=hidden,-fno-exceptions,-fno-rtti,-fno-threadsafe-statics,-ffp-contract=off,-Wall,-Wextra,-Wno-unused-parameter,-Werror
 CUDA_LIBS := $(if $(filter 1,$(CUDA)),-L$(NVCC_TOP)/targets/x86_64-linux/lib -lcudart_static -ldl -lrt -Wl$(comma)--exclude-libs$(comma)ALL)
-BASE += $(if $(filter 0,$(CUDA)),,-DKOHL_CUDA)
-cuda_obj = $(patsubst %.cu,$B/obj/%.cu.o,$1)
+CUDA_OBJ := $(patsubst %.cu,$B/obj/%.cu.o,$(CUDA_SRC))
+# CUDA=host: tests/cuda_on_cpu stands where CUDA's runtime would.  MODE=tsan instruments the kernels alone: what it calls
+# is race.cpp, which knows the order of CUDA's threads.
+ifeq ($(CUDA),host)
+HOST_OPT := $(if $(filter tsan,$(MODE)),-O2 -g -DKOHL_CUDA_RACES,$(OPT_$(MODE)))
+HOST_FLAGS := -std=c++20 -ffp-contract=off -fno-math-errno -fno-exceptions -fno-rtti -fPIC -fvisibility=hidden -I. -Iinclude -Itests/cuda_on_cpu/include -DKOHL_CUDA \
+  -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Werror $(HOST_OPT) $(CXXFLAGS)
+HOST_SRC := $(wildcard tests/cuda_on_cpu/*.cpp)
+CUDA_OBJ += $(patsubst %.cpp,$B/obj/%.o,$(HOST_SRC))
+CUDA_LIBS := -lstdc++
+endif
 ORACLE_BIN := $(patsubst tests/oracle/%.c,$B/oracle/%,$(wildcard tests/oracle/*.c))
 UNIT_BIN := $(patsubst tests/unit/%.c,$B/unit/%,$(UNIT_SRC))
 
@@ -86,12 +96,20 @@ $B/obj/%.cu.o: %.cu
 	@mkdir -p $(@D)
 	$(call say,NVCC $<) $(NVCC) $(CUDA_FLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@ 2>$(@:.o=.ptxas) || { cat $(@:.o=.ptxas) >&2; exit 1; }
 endif
+ifeq ($(CUDA),host)
+$B/obj/%.cu.o: %.cu
+	@mkdir -p $(@D)
+	$(call say,CXX $<) $(CXX) -x c++ $(HOST_FLAGS) $(if $(filter tsan,$(MODE)),-fsanitize=thread) -MMD -MP -c $< -o $@
+$B/obj/tests/cuda_on_cpu/%.o: tests/cuda_on_cpu/%.cpp
+	@mkdir -p $(@D)
+	$(call say,CXX $<) $(CXX) $(HOST_FLAGS) -MMD -MP -c $< -o $@
+endif
 
-$B/libkohl.a: $(call obj,$(LIB_SRC)) $(call cuda_obj,$(CUDA_SRC))
+$B/libkohl.a: $(call obj,$(LIB_SRC)) $(CUDA_OBJ)
 	@rm -f $@
 	$(call say,AR $@) $(AR) rcs $@ $^
 
-$B/libkohl.so: $(call obj,$(LIB_SRC)) $(call cuda_obj,$(CUDA_SRC)) libkohl.map
+$B/libkohl.so: $(call obj,$(LIB_SRC)) $(CUDA_OBJ) libkohl.map
 	$(call say,LD $@) $(CC) -shared -Wl,-soname,libkohl.so.0 -Wl,--version-script=libkohl.map -Wl,--no-undefined $(LDFLAGS_ALL) $(filter %.o,$^) $(LIBS) -o $@
 
 $B/kohl: $(call obj,$(CLI_SRC)) $B/libkohl.a
