@@ -45,7 +45,11 @@ ISA_avx512vnni := $(ISA_avx512) -mavx512vnni
 isa = $(ISA_$(lastword $(subst _, ,$(basename $(notdir $1)))))
 
 LIB_ROOMS := kernels/core $(filter-out kernels/core,$(patsubst %/,%,$(sort $(dir $(wildcard kernels/*/*.c))))) nn nn/models datasets convert $(patsubst %/,%,$(sort $(dir $(wildcard convert/*/*.c)))) train train/report infer
-LIB_SRC := $(filter-out $(if $(filter 0,$(CUDA)),,kernels/core/device_none.c),$(foreach d,$(LIB_ROOMS),$(wildcard $d/*.c)))
+# Of a build without CUDA, and of one with it (that of the tests has its own loader).
+WITHOUT_CUDA := kernels/core/device_none.c
+WITH_CUDA := $(wildcard kernels/core/vendor*.c) kernels/conv2d/cudnn.c
+LIB_SRC := $(filter-out $(if $(filter 0,$(CUDA)),$(WITH_CUDA),$(WITHOUT_CUDA) $(if $(filter host,$(CUDA)),kernels/core/vendor_library.c)),\
+  $(foreach d,$(LIB_ROOMS),$(wildcard $d/*.c)))
 CLI_SRC := $(wildcard cli/*.c)
 CHECK_SRC := $(wildcard tests/kernelcheck/*.c)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)

@@ -38,6 +38,7 @@ static const char help[] =
     "  --case TEXT  only this problem, as a failure prints it: 'n=1 h=7 w=7 c=3 k=8'\n"
     "  --cpu LEVEL  ref, avx2 or avx512: kernels that need more are left out\n"
     "  --device D   cuda or cuda:N: CUDA's kernels too (bench: alone)\n"
+    "  --vendor-path DIR  where libcudnn and libcublas are (default: where the loader looks)\n"
     "  --shapes N   only bench/shapes/N.txt (default: every file there that names the op)\n"
     "  --threads N  worker threads of bench (default: one per processor)\n"
     "  --csv        bench as CSV, with the machine and the compiler in its first line\n"
@@ -97,8 +98,13 @@ static int read_option(tool_options *options, const char *word, const char *valu
   const struct {
     const char *word;
     const char **text;
-  } texts[] = {{"--impl", &options->impl},     {"--shapes", &options->shapes}, {"--cpu", &options->cpu},
-               {"--device", &options->device}, {"--case", &options->text},     {"--commit", &options->commit}};
+  } texts[] = {{"--impl", &options->impl},
+               {"--shapes", &options->shapes},
+               {"--cpu", &options->cpu},
+               {"--device", &options->device},
+               {"--case", &options->text},
+               {"--commit", &options->commit},
+               {"--vendor-path", &options->vendor_path}};
   if (!strcmp(word, "--fast")) return options->fast = true, 1;
   if (!strcmp(word, "--csv")) return options->csv = true, 1;
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -161,6 +167,11 @@ int main(int argc, char **argv) {
   if (status != KOHL_OK)
     return usage("--cpu %s or the threads asked for are not to be had here", options.cpu ? options.cpu : "");
   if (options.device && kohl_context_use_device(tool.ctx, options.device) != KOHL_OK) {
+    fprintf(stderr, "kernelcheck: %s\n", kohl_context_error(tool.ctx));
+    return kohl_context_destroy(tool.ctx), EXIT_WRONG;
+  }
+  if (options.vendor_path && tool.ctx->device &&
+      kohl_device_libraries(tool.ctx, tool.ctx->device, options.vendor_path) != KOHL_OK) {
     fprintf(stderr, "kernelcheck: %s\n", kohl_context_error(tool.ctx));
     return kohl_context_destroy(tool.ctx), EXIT_WRONG;
   }

@@ -14,6 +14,7 @@ typedef struct tool_options {
   const char *impl;         /* a glob over kernel ids */
   const char *shapes;       /* bench: one of bench/shapes/, without folder and .txt; NULL: all */
   const char *cpu, *device, *text, *commit;
+  const char *vendor_path; /* where cuDNN and cuBLAS are; NULL: where the loader looks */
   bool fast, csv;
   int threads, cases;
   uint64_t seed;
