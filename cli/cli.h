@@ -25,6 +25,12 @@ typedef struct cli {
 
 static inline const cli_value *cli_get(const cli *c, cli_option option) { return &c->options.values[option]; }
 
+/* What computes: "cuda:0", or the CPU's level. */
+typedef struct cli_level_text {
+  char text[24];
+} cli_level_text;
+cli_level_text cli_level(const cli *c);
+
 /* Makes c->ctx from --cpu, --threads, --exact, --impl, and arranges for Ctrl-C: once asks the library to stop, twice
  * ends the process.  Returns an exit code; not 0: the error is already printed. */
 int cli_begin(cli *c);

@@ -151,7 +151,7 @@ static int print_result(cli *c, const char *name, const kohl_session *session, c
     cli_json_shape(&writer, "input", input);
     cli_json_count(&writer, "batch", (uint64_t)session->plan->options.batch);
     cli_json_count(&writer, "threads", threads);
-    cli_json_text(&writer, "level", kohl_cpu_level(c->ctx->caps));
+    cli_json_text(&writer, "level", cli_level(c).text);
     for (size_t i = 0; i < ROWS; i++) cli_json_number(&writer, rows[i].key, rows[i].value);
     kohl_json_write_object_end(&writer);
     return cli_print_json(c, &writer);
@@ -165,7 +165,7 @@ static int print_result(cli *c, const char *name, const kohl_session *session, c
     cli_table_cell(table, cli_shape(input).text);
     cli_table_cellf(table, "%d", session->plan->options.batch);
     cli_table_cellf(table, "%zu", threads);
-    cli_table_cell(table, kohl_cpu_level(c->ctx->caps));
+    cli_table_cell(table, cli_level(c).text);
     for (size_t i = 0; i < ROWS; i++) {
       if (isnan(rows[i].value)) cli_table_cell(table, "");
       if (!isnan(rows[i].value)) cli_table_cellf(table, "%.10g", rows[i].value);
@@ -173,7 +173,7 @@ static int print_result(cli *c, const char *name, const kohl_session *session, c
     return cli_print_table(c, table);
   }
   printf("%s, %s, input %s, batch %d, %zu threads, level %s, %d runs\n\n", name, cli_get(c, CLI_OPTION_mode)->text,
-         cli_shape(input).text, session->plan->options.batch, threads, kohl_cpu_level(c->ctx->caps), r->runs);
+         cli_shape(input).text, session->plan->options.batch, threads, cli_level(c).text, r->runs);
   printf("images_per_s   %.2f\nms             %.3f median, %.3f min, %.3f sd\ngflops         %.1f\n", r->images_per_s,
          r->ms_median, r->ms_min, r->ms_sd, r->gflops);
   printf("peak memory    %.1f MB\nopen_ms        %.2f\nfirst_ms       %.2f\n", r->peak_bytes / 1e6, r->open_ms,

@@ -57,7 +57,9 @@ static kohl_status measure(cli *c, kohl_session *session, double *best) {
 
 /* Whether a kernel stands before the chosen one in the list: then *why is its reason. */
 static bool passed_over(const cli *c, const kohl_step *step, const kohl_kernel *kernel, const char **why) {
-  if (kernel >= step->kernel || kernel->direction != step->direction || kernel->kind != KOHL_KIND_KERNEL) return false;
+  const bool here = !(kernel->needs & KOHL_CAP_CUDA) == !c->ctx->device;
+  if (!here || kernel >= step->kernel || kernel->direction != step->direction || kernel->kind != KOHL_KIND_KERNEL)
+    return false;
   *why = kohl_kernel_refusal(c->ctx, kernel, &step->desc);
   if (!*why) *why = "it accepts; --impl or the plan chose another";
   return true;
@@ -134,8 +136,9 @@ static void print_totals(cli *c, const plan_view *v) {
   step_view sum = total(v, &measured);
   int batch = v->plan->options.batch;
   printf("\ntotal      %.1f MFLOP, %.1f MB moved, batch %d, %zu threads, level %s\n", sum.flops / 1e6, sum.bytes / 1e6,
-         batch, kohl_threads_count(c->ctx->threads), kohl_cpu_level(c->ctx->caps));
-  printf("peak       %.0f GFLOP/s, %.1f GB/s (measured now)\n", v->peak.flops / 1e9, v->peak.bytes / 1e9);
+         batch, kohl_threads_count(c->ctx->threads), cli_level(c).text);
+  printf("peak       %.0f GFLOP/s, %.1f GB/s (%s)\n", v->peak.flops / 1e9, v->peak.bytes / 1e9,
+         c->ctx->device ? "of the device, by its clocks" : "measured now");
   printf("at peak    %.2f ms, %.1f pictures/s\n", sum.predicted * 1e3, batch / sum.predicted);
   if (v->measured) {
     printf("measured   %.2f ms, %.1f pictures/s, %.0f GFLOP/s, %.0f %% of peak\n", measured * 1e3, batch / measured,
@@ -184,7 +187,7 @@ static int print_as_json(cli *c, const plan_view *v) {
   kohl_json_write_array_end(w);
   cli_json_count(w, "batch", (uint64_t)v->plan->options.batch);
   cli_json_count(w, "threads", kohl_threads_count(c->ctx->threads));
-  cli_json_text(w, "level", kohl_cpu_level(c->ctx->caps));
+  cli_json_text(w, "level", cli_level(c).text);
   cli_json_number(w, "flops", sum.flops);
   cli_json_number(w, "bytes", sum.bytes);
   cli_json_number(w, "peak_flops_per_s", v->peak.flops);

@@ -14,10 +14,13 @@ const cli_command_info cli_command_table[CLI_COMMANDS] = {
 
 /* The masks of options.def. */
 #define ON(command) (1u << CLI_COMMAND_##command)
-#define ENGINE                                                                                               \
-  (ON(convert) | ON(export) | ON(classify) | ON(train) | ON(eval) | ON(calibrate) | ON(inspect) | ON(verify) | ON(plan) | \
-   ON(bench) | ON(data))
-#define REPORTS (ON(fetch) | ON(classify) | ON(eval) | ON(calibrate) | ON(inspect) | ON(verify) | ON(plan) | ON(bench) | ON(data) | ON(devices))
+#define ENGINE                                                                                                 \
+  (ON(convert) | ON(export) | ON(classify) | ON(train) | ON(eval) | ON(calibrate) | ON(inspect) | ON(verify) | \
+   ON(plan) | ON(bench) | ON(data))
+#define NETWORKS (ON(classify) | ON(train) | ON(eval) | ON(calibrate) | ON(plan) | ON(bench))
+#define REPORTS \
+  (ON(fetch) | ON(classify) | ON(eval) | ON(calibrate) | ON(inspect) | ON(verify) | ON(plan) | ON(bench) | ON(data) | \
+   ON(devices))
 #define EVERY (~0u)
 
 const cli_option_info cli_option_table[CLI_OPTIONS] = {

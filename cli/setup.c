@@ -97,6 +97,15 @@ static int check_impls(cli *c, const char *impl) {
   }
 }
 
+cli_level_text cli_level(const cli *c) {
+  cli_level_text level;
+  if (c->ctx->device)
+    snprintf(level.text, sizeof level.text, "cuda:%d", kohl_device_number(c->ctx->device));
+  else
+    snprintf(level.text, sizeof level.text, "%s", kohl_cpu_level(c->ctx->caps));
+  return level;
+}
+
 int cli_begin(cli *c) {
   kohl_context_options options = kohl_context_options_default();
   options.log = log_line;
@@ -119,5 +128,9 @@ int cli_begin(cli *c) {
   if (status != KOHL_OK) {
     return cli_fail(c, status, "%ld threads: %s", cli_get(c, CLI_OPTION_threads)->number, kohl_status_text(status));
   }
-  return 0;
+  const char *device = cli_get(c, CLI_OPTION_device)->text;
+  status = device && *device ? kohl_context_use_device(c->ctx, device) : KOHL_OK;
+  if (status == KOHL_OK) return 0;
+  kohl_fail_prefix(c->ctx, "--device");
+  return cli_fail_library(c, status);
 }

@@ -122,6 +122,22 @@ static kohl_status add_gradient_weights(kohl_context *ctx, kohl_plan *plan, size
   return KOHL_OK;
 }
 
+/* Whether a forward step can read what is trained as it lies in params. */
+static bool reads_params(const kohl_plan *plan, const kohl_step *step) {
+  return plan->params >= 0 && kohl_plan_param(plan, step->sources[0], "weight") != SIZE_MAX && step->sources[1] < 0 &&
+         step->norms[0] < 0 && !kohl_kernel_packs(step->kernel);
+}
+
+static kohl_status add_param_weights(kohl_context *ctx, kohl_plan *plan, size_t index, bool bias) {
+  const int node = plan->steps[index].sources[0];
+  int wei, bia = -1;
+  kohl_status status = kohl_plan_add_piece(ctx, plan, plan->params, kohl_plan_param(plan, node, "weight"), &wei);
+  if (status == KOHL_OK && bias)
+    status = kohl_plan_add_piece(ctx, plan, plan->params, kohl_plan_param(plan, node, "bias"), &bia);
+  if (status == KOHL_OK) plan->steps[index].in[1] = wei, plan->steps[index].in[2] = bia;
+  return status;
+}
+
 static kohl_status add_weights(kohl_context *ctx, kohl_plan *plan, size_t index) {
   const kohl_step *step = &plan->steps[index];
   const kohl_desc *desc = &step->desc;
@@ -138,6 +154,7 @@ static kohl_status add_weights(kohl_context *ctx, kohl_plan *plan, size_t index)
   if (conv || dense) {
     size_t bytes = weight_bytes(step), k = (size_t)(conv ? desc->conv2d.k : desc->dense.k);
     bool bias = conv ? desc->conv2d.bias : desc->dense.bias;
+    if (reads_params(plan, step)) return add_param_weights(ctx, plan, index, bias);
     status = kohl_plan_add_floats(ctx, plan, 0, &wei);
     if (status != KOHL_OK) return status;
     plan->buffers[wei].bytes = bytes;

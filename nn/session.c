@@ -1,14 +1,30 @@
-/* Sessions: packing weights into the arena, resolving arguments, running steps. */
-#include "nn/session.h"
-
-#include <math.h>
+/* Sessions: memory, resolving arguments, running steps. */
 #include <string.h>
 #include <time.h>
 
 #include "kernels/core/alloc.h"
+#include "nn/session_parts.h"
 
-static void *at(const kohl_session *session, int buffer) {
+void *kohl_session_at(const kohl_session *session, int buffer) {
   return buffer < 0 ? NULL : session->arena + kohl_buffer_offset(session->plan, buffer);
+}
+
+kohl_status kohl_session_memory(kohl_session *session, size_t bytes, const char *what, void *out) {
+  if (session->device) return kohl_device_alloc(session->ctx, session->device, bytes, what, out);
+  return kohl_alloc(session->ctx, bytes, 1, what, out);
+}
+
+void kohl_session_release(kohl_session *session, void *memory) {
+  if (session->device)
+    kohl_device_free(session->device, memory);
+  else
+    kohl_free(session->ctx, memory);
+}
+
+kohl_status kohl_session_copy(kohl_session *session, void *to, const void *from, size_t bytes) {
+  if (session->device) return kohl_device_copy(session->ctx, session->device, to, from, bytes);
+  memcpy(to, from, bytes);
+  return KOHL_OK;
 }
 
 static double now(void) {
@@ -17,151 +33,16 @@ static double now(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* scale and shift of a batch-norm node, c floats each. */
-static kohl_status norm_vectors(kohl_session *session, int node, int c, float *scale, float *shift) {
-  kohl_context *ctx = session->ctx;
-  const kohl_model *model = session->model;
-  const float *data[4] = {NULL, NULL, NULL, NULL};
-  static const char *const suffixes[4] = {"gamma", "beta", "mean", "variance"};
-  for (int i = 0; i < 4; i++) {
-    const kohl_weight *weight = kohl_model_weight(model, node, suffixes[i]);
-    if (!weight) continue;
-    kohl_status status = kohl_weight_verify(ctx, model, weight);
-    if (status != KOHL_OK) return status;
-    data[i] = weight->data;
-  }
-  kohl_batchnorm_fixed(c, data[0], data[1], data[2], data[3], model->graph->nodes[node].params.epsilon, scale, shift);
-  for (int i = 0; i < c; i++) {
-    if (isfinite(scale[i]) && isfinite(shift[i])) continue;
-    return kohl_fail(
-        ctx, KOHL_BAD_INPUT,
-        "%s: layer '%s' (batch_norm): channel %d has variance %g and epsilon %g, which give no finite scale",
-        model->path, model->graph->nodes[node].name, i, (double)data[3][i],
-        (double)model->graph->nodes[node].params.epsilon);
-  }
-  return KOHL_OK;
-}
-
-/* The stored weights of a node, checked: the model's, or in training the session's own. */
-static kohl_status stored(kohl_session *session, int node, const char *suffix, const float **out) {
-  const kohl_plan *plan = session->plan;
-  const kohl_weight *weight = kohl_model_weight(session->model, node, suffix);
-  *out = NULL;
-  if (!weight) return KOHL_OK; /* the layer has none of this name */
-  size_t param = kohl_plan_param(plan, node, suffix);
-  if (param != SIZE_MAX) {
-    *out = (const float *)at(session, plan->params) + param;
-    return KOHL_OK;
-  }
-  kohl_status status = kohl_weight_verify(session->ctx, session->model, weight);
-  if (status == KOHL_OK) *out = weight->data;
-  return status;
-}
-
-/* Weights and bias of one source (k rows of `row` floats) with its batch-norm folded in, in double, rounded once. */
-static kohl_status fold(kohl_session *session, int node, int norm, int k, size_t row, float *weights, float *bias) {
-  const float *wei, *bia;
-  kohl_status status = stored(session, node, "weight", &wei);
-  if (status == KOHL_OK) status = stored(session, node, "bias", &bia);
-  if (status != KOHL_OK) return status;
-  memcpy(weights, wei, (size_t)k * row * sizeof *weights);
-  for (int i = 0; bias && i < k; i++) bias[i] = bia ? bia[i] : 0.0f;
-  if (norm < 0) return KOHL_OK;
-  float *scale;
-  status = kohl_alloc(session->ctx, 2 * (size_t)k, sizeof *scale, "a folded batch-norm", &scale);
-  if (status == KOHL_OK) status = norm_vectors(session, norm, k, scale, scale + k);
-  for (int i = 0; i < k && status == KOHL_OK; i++) {
-    for (size_t j = 0; j < row; j++) weights[i * row + j] *= scale[i];
-    bias[i] = (float)((double)bias[i] * (double)scale[i] + (double)scale[k + i]);
-  }
-  kohl_free(session->ctx, scale);
-  return status;
-}
-
-/* Packing that only moves numbers; done for many steps at a time by pack_all. */
-struct kohl_pack_job {
-  const kohl_step *step;
-  const float *wei;
-  void *packed;
-  size_t bytes; /* of the weights, where they are copied as they are */
-};
-
-static void pack_unit(void *state, size_t index, size_t worker) {
-  const struct kohl_pack_job *job = (const struct kohl_pack_job *)state + index;
-  (void)worker;
-  if (job->step->kernel->code->pack)
-    job->step->kernel->code->pack(&job->step->desc, job->wei, job->packed);
-  else
-    memcpy(job->packed, job->wei, job->bytes);
-}
-
-/* Weights that go as they are stored: the bias now, the weights by a job. */
-static kohl_status pack_plain(kohl_session *session, const kohl_step *step, size_t k, size_t row, size_t *jobs) {
-  const float *wei, *bia;
-  float *bias = at(session, step->in[2]);
-  kohl_status status = stored(session, step->sources[0], "weight", &wei);
-  if (status == KOHL_OK) status = stored(session, step->sources[0], "bias", &bia);
-  if (status != KOHL_OK) return status;
-  if (bias && bia) memcpy(bias, bia, k * sizeof *bias);
-  session->jobs[(*jobs)++] = (struct kohl_pack_job){step, wei, at(session, step->in[1]), k * row * sizeof *wei};
-  return KOHL_OK;
-}
-
-static kohl_status pack_step(kohl_session *session, const kohl_step *step, size_t *jobs) {
-  const kohl_desc *desc = &step->desc;
-  float *bias = at(session, step->in[2]);
-  void *packed = at(session, step->in[1]);
-  if (step->op == &kohl_batchnorm_op) return norm_vectors(session, step->sources[0], desc->batchnorm.c, packed, bias);
-  bool conv = step->op == &kohl_conv2d_op;
-  size_t row = conv ? (size_t)desc->conv2d.r * desc->conv2d.s * (size_t)(desc->conv2d.c / desc->conv2d.groups)
-                    : (size_t)desc->dense.c;
-  int sources = conv ? desc->conv2d.dsts : 1;
-  size_t k = (size_t)(conv ? desc->conv2d.k : desc->dense.k);
-  if (sources == 1 && step->norms[0] < 0) return pack_plain(session, step, k, row, jobs);
-  float *weights;
-  kohl_status status = kohl_alloc(session->ctx, k * row, sizeof *weights, "weights to be packed", &weights);
-  for (int i = 0, done = 0; i < sources && status == KOHL_OK; i++) {
-    int own = conv ? desc->conv2d.dst_k[i] : (int)k;
-    status = fold(session, step->sources[i], step->norms[i], own, row, weights + (size_t)done * row,
-                  bias ? bias + done : NULL);
-    done += own;
-  }
-  struct kohl_pack_job job = {step, weights, packed, k * row * sizeof *weights};
-  if (status == KOHL_OK) pack_unit(&job, 0, 0);
-  kohl_free(session->ctx, weights);
-  return status;
-}
-
-/* Steps whose weights have memory of their own in the arena; an input gradient may read params instead. */
-static bool has_weights(const kohl_plan *plan, const kohl_step *step) {
-  bool weighted = step->op == &kohl_conv2d_op || step->op == &kohl_dense_op;
-  if (step->absorbed_by >= 0 || step->repeats >= 0) return false;
-  if (step->direction == KOHL_DGRAD) return weighted && plan->buffers[step->in[1]].home < 0;
-  return step->direction == KOHL_FWD && (weighted || step->op == &kohl_batchnorm_op);
-}
-
-static kohl_status pack_all(kohl_session *session, bool again) {
-  kohl_status status = KOHL_OK;
-  size_t jobs = 0;
-  for (size_t i = 0; i < session->plan->step_count && status == KOHL_OK; i++) {
-    const kohl_step *step = &session->plan->steps[i];
-    if (has_weights(session->plan, step) && (!again || step->repack)) status = pack_step(session, step, &jobs);
-  }
-  if (status == KOHL_OK) kohl_parallel(session->ctx->threads, pack_unit, session->jobs, jobs);
-  return status;
-}
-
-/* Where a tensor of the model is trained or kept up to date in the session; NULL when it is neither. */
-static float *trained(const kohl_session *session, const kohl_weight *weight) {
+float *kohl_session_trained(const kohl_session *session, const kohl_weight *weight) {
   const kohl_plan *plan = session->plan;
   size_t param = kohl_plan_param(plan, weight->node, weight->spec.suffix);
   size_t state = kohl_plan_state(plan, weight->node, weight->spec.suffix);
-  if (param != SIZE_MAX) return (float *)at(session, plan->params) + param;
-  return state != SIZE_MAX ? (float *)at(session, plan->state) + state : NULL;
+  if (param != SIZE_MAX) return (float *)kohl_session_seen(session, plan->params) + param;
+  return state != SIZE_MAX ? (float *)kohl_session_seen(session, plan->state) + state : NULL;
 }
 
 static void fill_ones(const kohl_session *session, int buffer) {
-  float *ones = at(session, buffer);
+  float *ones = kohl_session_seen(session, buffer);
   size_t count = ones ? session->plan->buffers[buffer].bytes / sizeof *ones : 0;
   for (size_t i = 0; i < count; i++) ones[i] = 1.0f;
 }
@@ -176,14 +57,18 @@ static kohl_status begin_training(kohl_session *session) {
   }
   for (size_t i = 0; i < session->model->weight_count; i++) {
     const kohl_weight *weight = &session->model->weights[i];
-    float *target = trained(session, weight);
+    float *target = kohl_session_trained(session, weight);
     if (!target) continue;
     kohl_status status = kohl_weight_verify(session->ctx, session->model, weight);
     if (status != KOHL_OK) return status;
     memcpy(target, weight->data, weight->spec.count * sizeof *target);
   }
-  if (!plan->state_count) return KOHL_OK;
-  return kohl_alloc(session->ctx, plan->state_count, sizeof(float), "running statistics", &session->state_before);
+  kohl_status status = kohl_session_put(session);
+  if (status != KOHL_OK || !plan->state_count) return status;
+  const size_t bytes = plan->state_count * sizeof(float);
+  status = kohl_session_memory(session, bytes, "running statistics", &session->state_before);
+  if (status == KOHL_OK) status = kohl_session_memory(session, bytes, "running statistics", &session->state_kept);
+  return status == KOHL_OK ? kohl_session_keep_state(session) : status;
 }
 
 static void resolve(kohl_session *session) {
@@ -191,10 +76,25 @@ static void resolve(kohl_session *session) {
     const kohl_step *step = &session->plan->steps[i];
     kohl_args *args = &session->args[i];
     if (step->absorbed_by >= 0) continue;
-    for (int j = 0; j < KOHL_ARGS_IN; j++) args->in[j] = at(session, step->in[j]);
-    for (int j = 0; j < KOHL_ARGS_OUT; j++) args->out[j] = at(session, step->out[j]);
-    args->workspace = at(session, step->scratch);
+    for (int j = 0; j < KOHL_ARGS_IN; j++) args->in[j] = kohl_session_at(session, step->in[j]);
+    for (int j = 0; j < KOHL_ARGS_OUT; j++) args->out[j] = kohl_session_at(session, step->out[j]);
+    args->workspace = kohl_session_at(session, step->scratch);
   }
+}
+
+/* Plans; on a device within what it has left, so that a batch that is too large is known before anything runs. */
+static kohl_status make_plan(kohl_session *session, kohl_plan_options options) {
+  enum { SPARE = 64 << 20 }; /* for recorded graphs, and what the driver takes with them */
+  kohl_context *ctx = session->ctx;
+  size_t available;
+  if (!session->device) return kohl_plan_create(ctx, session->model->graph, &options, &session->plan);
+  kohl_status status = kohl_device_available(ctx, session->device, &available);
+  if (status != KOHL_OK) return status;
+  available = available > SPARE ? available - SPARE : 1;
+  if (!options.memory_limit || options.memory_limit > available) options.memory_limit = available;
+  status = kohl_plan_create(ctx, session->model->graph, &options, &session->plan);
+  if (status == KOHL_NO_RESOURCE) kohl_fail_prefix(ctx, "cuda:%d", kohl_device_number(session->device));
+  return status;
 }
 
 kohl_status kohl_session_create(kohl_context *ctx, const kohl_model *model, const kohl_plan_options *options,
@@ -205,9 +105,11 @@ kohl_status kohl_session_create(kohl_context *ctx, const kohl_model *model, cons
   if (status != KOHL_OK) return status;
   session->ctx = ctx;
   session->model = model;
-  status = kohl_plan_create(ctx, model->graph, options, &session->plan);
+  session->device = ctx->device;
+  status = make_plan(session, *options);
   if (status == KOHL_OK)
-    status = kohl_alloc(ctx, session->plan->arena_bytes, 1, "the network's arena", &session->arena);
+    status = kohl_session_memory(session, session->plan->arena_bytes, "the network's arena", &session->arena);
+  if (status == KOHL_OK && session->device) status = kohl_session_mirror_create(session);
   if (status == KOHL_OK)
     status = kohl_alloc(ctx, session->plan->step_count, sizeof *session->args, "a session", &session->args);
   if (status == KOHL_OK)
@@ -216,7 +118,7 @@ kohl_status kohl_session_create(kohl_context *ctx, const kohl_model *model, cons
     resolve(session);
     if (options->train) status = begin_training(session);
   }
-  if (status == KOHL_OK) status = pack_all(session, false);
+  if (status == KOHL_OK) status = kohl_session_pack(session, false);
   if (status == KOHL_OK)
     *out = session;
   else
@@ -227,35 +129,38 @@ kohl_status kohl_session_create(kohl_context *ctx, const kohl_model *model, cons
 void kohl_session_destroy(kohl_session *session) {
   if (!session) return;
   kohl_context *ctx = session->ctx;
+  kohl_session_mirror_destroy(session);
   kohl_plan_destroy(ctx, session->plan);
-  kohl_free(ctx, session->arena);
+  kohl_session_release(session, session->arena);
+  kohl_session_release(session, session->state_before);
+  kohl_session_release(session, session->state_kept);
   kohl_free(ctx, session->args);
-  kohl_free(ctx, session->state_before);
   kohl_free(ctx, session->jobs);
   kohl_free(ctx, session->seconds);
   kohl_free(ctx, session);
 }
 
-float *kohl_session_input(kohl_session *session) { return at(session, session->plan->input); }
+float *kohl_session_input(kohl_session *session) { return kohl_session_seen(session, session->plan->input); }
 
 kohl_status kohl_session_time_steps(kohl_session *session) {
   if (session->seconds) return KOHL_OK;
   return kohl_alloc(session->ctx, session->plan->step_count, sizeof *session->seconds, "step times", &session->seconds);
 }
 
-static kohl_status run_steps(kohl_session *session, size_t first, size_t end, int n, uint32_t epoch) {
-  if (n < 0 || n > session->plan->options.batch) {
-    return kohl_fail(session->ctx, KOHL_USAGE, "batch: %d pictures, the plan is for at most %d", n,
-                     session->plan->options.batch);
-  }
-  for (size_t i = first; i < end; i++) {
+kohl_desc kohl_session_desc(const kohl_step *step, int n, uint32_t epoch) {
+  kohl_desc desc = step->desc;
+  desc.n = n;
+  if (step->op == &kohl_dropout_op) desc.dropout.epoch = epoch;
+  return desc;
+}
+
+static kohl_status run_steps(kohl_session *session, size_t end, int n, uint32_t epoch) {
+  for (size_t i = 0; i < end; i++) {
     const kohl_step *step = &session->plan->steps[i];
     if (step->absorbed_by >= 0) continue;
     kohl_status status = kohl_check_cancel(session->ctx);
     if (status != KOHL_OK) return status;
-    kohl_desc desc = step->desc;
-    desc.n = n;
-    if (step->op == &kohl_dropout_op) desc.dropout.epoch = epoch;
+    const kohl_desc desc = kohl_session_desc(step, n, epoch);
     double begin = session->seconds ? now() : 0;
     step->kernel->code->run(&desc, &session->args[i], session->ctx->threads);
     if (session->seconds) session->seconds[i] = now() - begin;
@@ -263,8 +168,17 @@ static kohl_status run_steps(kohl_session *session, size_t first, size_t end, in
   return KOHL_OK;
 }
 
+static kohl_status check_batch(kohl_session *session, int n) {
+  const int most = session->plan->options.batch;
+  if (n >= 0 && n <= most) return KOHL_OK;
+  return kohl_fail(session->ctx, KOHL_USAGE, "batch: %d pictures, the plan is for at most %d", n, most);
+}
+
 kohl_status kohl_session_run(kohl_session *session, int n) {
-  return run_steps(session, 0, session->plan->forward_steps, n, 0);
+  kohl_status status = check_batch(session, n);
+  if (status != KOHL_OK) return status;
+  return session->device ? kohl_session_device_run(session, session->plan->forward_steps, n, 0, false)
+                         : run_steps(session, session->plan->forward_steps, n, 0);
 }
 
 kohl_status kohl_session_output(const kohl_session *session, int node, int n, float *out) {
@@ -275,7 +189,7 @@ kohl_status kohl_session_output(const kohl_session *session, int node, int n, fl
                      node);
   }
   kohl_shape shape = plan->graph->nodes[node].shape;
-  const float *src = at(session, buffer);
+  const float *src = kohl_session_seen(session, buffer);
   size_t c = (size_t)plan->buffers[buffer].shape.c, stride = (size_t)kohl_buffer_stride(plan, buffer);
   size_t pixels = (size_t)n * (size_t)shape.h * (size_t)shape.w * (size_t)shape.c / c;
   for (size_t i = 0; i < pixels; i++) memcpy(out + i * c, src + i * stride, c * sizeof *out);
@@ -288,12 +202,12 @@ kohl_session_head kohl_session_head_at(kohl_session *session, size_t index) {
   return (kohl_session_head){.node = node,
                              .k = session->plan->graph->nodes[node].shape.c,
                              .weight = head->options.weight,
-                             .labels = at(session, head->labels),
-                             .targets = at(session, head->targets),
-                             .class_weights = at(session, head->class_weights),
-                             .positive_weights = at(session, head->positive_weights),
-                             .sample_weights = at(session, head->sample_weights),
-                             .losses = at(session, head->losses)};
+                             .labels = kohl_session_seen(session, head->labels),
+                             .targets = kohl_session_seen(session, head->targets),
+                             .class_weights = kohl_session_seen(session, head->class_weights),
+                             .positive_weights = kohl_session_seen(session, head->positive_weights),
+                             .sample_weights = kohl_session_seen(session, head->sample_weights),
+                             .losses = kohl_session_seen(session, head->losses)};
 }
 
 double kohl_session_loss(kohl_session *session, int n) {
@@ -311,47 +225,71 @@ double kohl_session_loss(kohl_session *session, int n) {
   return total;
 }
 
-int32_t *kohl_session_labels(kohl_session *session) { return at(session, session->plan->heads[0].labels); }
-float *kohl_session_class_weights(kohl_session *session) { return at(session, session->plan->heads[0].class_weights); }
-const float *kohl_session_losses(const kohl_session *session) { return at(session, session->plan->heads[0].losses); }
-uint64_t *kohl_session_draws(kohl_session *session) { return at(session, session->plan->draws); }
+int32_t *kohl_session_labels(kohl_session *session) {
+  return kohl_session_seen(session, session->plan->heads[0].labels);
+}
+float *kohl_session_class_weights(kohl_session *session) {
+  return kohl_session_seen(session, session->plan->heads[0].class_weights);
+}
+const float *kohl_session_losses(const kohl_session *session) {
+  return kohl_session_seen(session, session->plan->heads[0].losses);
+}
+uint64_t *kohl_session_draws(kohl_session *session) { return kohl_session_seen(session, session->plan->draws); }
 
 float *kohl_session_params(kohl_session *session, size_t *count) {
   *count = session->plan->param_count;
-  return at(session, session->plan->params);
+  return kohl_session_seen(session, session->plan->params);
 }
 
 float *kohl_session_gradients(kohl_session *session, size_t *count) {
   *count = session->plan->param_count;
-  return at(session, session->plan->gradients);
+  return kohl_session_seen(session, session->plan->gradients);
 }
 
 float *kohl_session_state(kohl_session *session, size_t *count) {
   *count = session->plan->state_count;
-  return at(session, session->plan->state);
+  return kohl_session_seen(session, session->plan->state);
 }
 
-void kohl_session_undo_state(kohl_session *session) {
-  size_t count;
-  float *state = kohl_session_state(session, &count);
-  if (count) memcpy(state, session->state_before, count * sizeof *state);
+/* Running statistics from one memory to the other; nothing without any. */
+static kohl_status copy_state(kohl_session *session, void *to, const void *from) {
+  return kohl_session_copy(session, to, from, session->plan->state_count * sizeof(float));
+}
+
+kohl_status kohl_session_undo_state(kohl_session *session) {
+  if (!session->plan->state_count) return KOHL_OK;
+  return copy_state(session, kohl_session_at(session, session->plan->state), session->state_before);
+}
+
+kohl_status kohl_session_keep_state(kohl_session *session) {
+  if (!session->plan->state_count) return KOHL_OK;
+  return copy_state(session, session->state_kept, kohl_session_at(session, session->plan->state));
+}
+
+kohl_status kohl_session_restore_state(kohl_session *session) {
+  if (!session->plan->state_count) return KOHL_OK;
+  return copy_state(session, kohl_session_at(session, session->plan->state), session->state_kept);
 }
 
 kohl_status kohl_session_backward(kohl_session *session, int n, uint32_t epoch) {
   if (!session->plan->options.train)
     return kohl_fail(session->ctx, KOHL_USAGE, "the session was not planned for training");
+  kohl_status status = check_batch(session, n);
+  if (status != KOHL_OK) return status;
   session->step_number++;
-  size_t count;
-  const float *state = kohl_session_state(session, &count);
-  if (count) memcpy(session->state_before, state, count * sizeof *state);
-  kohl_status status = pack_all(session, true);
-  return status == KOHL_OK ? run_steps(session, 0, session->plan->step_count, n, epoch) : status;
+  if (session->device) return kohl_session_device_run(session, session->plan->step_count, n, epoch, true);
+  if (session->plan->state_count)
+    status = copy_state(session, session->state_before, kohl_session_at(session, session->plan->state));
+  if (status == KOHL_OK) status = kohl_session_pack(session, true);
+  return status == KOHL_OK ? run_steps(session, session->plan->step_count, n, epoch) : status;
 }
 
 kohl_status kohl_session_store_params(kohl_session *session, kohl_model *model) {
+  kohl_status fetched = kohl_session_fetch(session);
+  if (fetched != KOHL_OK) return fetched;
   for (size_t i = 0; i < session->model->weight_count; i++) {
     const kohl_weight *own = &session->model->weights[i];
-    const float *source = trained(session, own);
+    const float *source = kohl_session_trained(session, own);
     if (!source) continue;
     kohl_weight *target = NULL;
     for (size_t j = 0; j < model->weight_count && !target; j++) {

@@ -1,6 +1,10 @@
 /* A session: the arena of one plan, its packed weights, and the running of its steps.
  *
- * Belongs to one thread at a time; the model may be shared.  After creation a run allocates nothing. */
+ * Belongs to one thread at a time; the model may be shared.  After creation a run allocates nothing.
+ *
+ * With a context that uses a device the arena is the device's memory.  What the caller writes and reads here is then
+ * memory of the host beside it: inputs go to the device and outputs come back in every run, which is one recorded
+ * graph; weights and running statistics only when kohl_session_put and kohl_session_fetch say so. */
 #ifndef KOHL_NN_SESSION_H
 #define KOHL_NN_SESSION_H
 
@@ -11,12 +15,17 @@ struct kohl_session {
   kohl_context *ctx;       /* borrowed */
   const kohl_model *model; /* borrowed */
   kohl_plan *plan;
-  char *arena;
-  kohl_args *args;            /* per step, resolved to addresses */
-  struct kohl_pack_job *jobs; /* room for the weights that are packed together */
-  double *seconds;            /* per step, of the last run when timed; else NULL */
-  float *state_before;        /* training: running statistics before the last kohl_session_backward; NULL without any */
-  int64_t step_number;        /* training: counts kohl_session_backward, for messages */
+  kohl_device *device;                /* borrowed; NULL: the CPU */
+  char *arena;                        /* of the device, where there is one */
+  struct kohl_session_mirror *mirror; /* device: what the caller sees of the arena, and the recorded graphs */
+  kohl_args *args;                    /* per step, resolved to addresses */
+  struct kohl_pack_job *jobs;         /* room for the weights that are packed together */
+  double *seconds;                    /* per step, of the last run when timed; else NULL */
+  float *state_before; /* training: running statistics before the last kohl_session_backward; NULL without any */
+  float *state_kept;   /* the same, of the last kohl_session_keep_state */
+  kohl_status (*tail)(void *user); /* device: puts more work behind every kohl_session_backward; NULL: none */
+  void *tail_user;
+  int64_t step_number; /* training: counts kohl_session_backward, for messages */
 };
 
 /* Plans, allocates the arena and packs the weights (checking their CRC32C). */
@@ -65,6 +74,7 @@ const float *kohl_session_losses(const kohl_session *session);
 /* uint64 [batch]: the position of each sample in the epoch's list, which keys dropout. */
 uint64_t *kohl_session_draws(kohl_session *session);
 float *kohl_session_params(kohl_session *session, size_t *count);
+/* On the CPU; on a device kohl_session_fetch_gradients. */
 float *kohl_session_gradients(kohl_session *session, size_t *count);
 
 /* The running statistics of the batch-norms that use the batch's; NULL and 0 when there are none. */
@@ -75,7 +85,24 @@ float *kohl_session_state(kohl_session *session, size_t *count);
 kohl_status kohl_session_backward(kohl_session *session, int n, uint32_t epoch);
 
 /* Takes the last backward's batch out of the running statistics again: for a step that is not to be. */
-void kohl_session_undo_state(kohl_session *session);
+kohl_status kohl_session_undo_state(kohl_session *session);
+
+/* Remembers the running statistics as they are, and goes back to what was remembered: for a step of several batches. */
+kohl_status kohl_session_keep_state(kohl_session *session);
+kohl_status kohl_session_restore_state(kohl_session *session);
+
+/* Brings weights and running statistics from the device to what kohl_session_params and _state give, and the other way;
+ * nothing on the CPU, where they are the same. */
+kohl_status kohl_session_fetch(kohl_session *session);
+kohl_status kohl_session_put(kohl_session *session);
+
+/* The gradients of the last backward, and back again what the caller made of them.  On the device, the memory for them
+ * is made by the first call. */
+kohl_status kohl_session_fetch_gradients(kohl_session *session, float **out, size_t *count);
+kohl_status kohl_session_put_gradients(kohl_session *session);
+
+/* Where steps find a buffer of the plan: memory of the device where there is one.  NULL for buffer -1. */
+void *kohl_session_at(const kohl_session *session, int buffer);
 
 /* Copies params and running statistics into the model's weights of the same nodes (each gets memory of its own). */
 kohl_status kohl_session_store_params(kohl_session *session, kohl_model *model);

@@ -7,14 +7,8 @@
 #ifndef KOHL_TRAIN_UPDATE_H
 #define KOHL_TRAIN_UPDATE_H
 
+#include "kernels/update/update.h"
 #include "train/checkpoint.h"
-
-typedef enum kohl_update_rule {
-  KOHL_UPDATE_SGD,
-  KOHL_UPDATE_RMSPROP,
-  KOHL_UPDATE_ADAM,  /* weight decay coupled: into the gradient */
-  KOHL_UPDATE_ADAMW, /* decoupled: off the weights */
-} kohl_update_rule;
 
 /* A member that the rule does not name is not read. */
 typedef struct kohl_update_options {

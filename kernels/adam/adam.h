@@ -15,6 +15,9 @@
 #ifndef KOHL_KERNELS_ADAM_ADAM_H
 #define KOHL_KERNELS_ADAM_ADAM_H
 
+#include <math.h>
+
+#include "kernels/core/inline.h"
 #include "kernels/core/pixels.h"
 
 typedef enum kohl_adam_epsilon { KOHL_ADAM_EPSILON_HAT, KOHL_ADAM_EPSILON_PLAIN } kohl_adam_epsilon;
@@ -40,7 +43,30 @@ const char *kohl_adam_check(const void *desc);
 typedef struct kohl_adam_factors {
   float rate, root, rest1, rest2, epsilon, decay, shrink;
 } kohl_adam_factors;
-kohl_adam_factors kohl_adam_factors_of(const kohl_adam_desc *d);
+
+/* beta^step by repeated squaring: the C library's pow differs from version to version. */
+KOHL_INLINE double kohl_adam_power(double beta, int64_t step) {
+  double result = 1.0;
+  for (; step; step /= 2, beta *= beta) {
+    if (step % 2) result *= beta;
+  }
+  return result;
+}
+
+KOHL_INLINE kohl_adam_factors kohl_adam_factors_of(const kohl_adam_desc *d) {
+  const double first = 1.0 - kohl_adam_power(d->beta1, d->step);
+  const double second = sqrt(1.0 - kohl_adam_power(d->beta2, d->step));
+  const bool hat = d->epsilon_place == KOHL_ADAM_EPSILON_HAT;
+  kohl_adam_factors f;
+  f.rate = (float)(hat ? d->lr * second / first : d->lr / first);
+  f.root = hat ? 1.0f : (float)(1.0 / second);
+  f.rest1 = (float)(1.0 - d->beta1);
+  f.rest2 = (float)(1.0 - d->beta2);
+  f.epsilon = (float)d->epsilon;
+  f.decay = d->decoupled ? 0.0f : (float)d->weight_decay;
+  f.shrink = d->decoupled ? (float)(d->lr * d->weight_decay) : 0.0f;
+  return f;
+}
 
 extern const kohl_op kohl_adam_op;
 

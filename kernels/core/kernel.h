@@ -43,7 +43,7 @@ typedef enum kohl_accuracy {
 
 /* What a kernel reads and writes.  Each op's header names the slots (CONV2D_SRC, ...), their shapes and which
  * may be NULL.  All memory is the caller's.  workspace holds workspace_size bytes, aligned to 64. */
-enum { KOHL_ARGS_IN = 6, KOHL_ARGS_OUT = 4 };
+enum { KOHL_ARGS_IN = 6, KOHL_ARGS_OUT = 5 };
 typedef struct kohl_args {
   const void *in[KOHL_ARGS_IN];
   void *out[KOHL_ARGS_OUT];

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "kernels/core/alloc.h"
+#include "kernels/core/device.h"
 
 enum { REPEATS = 5, PIECES = 64 };
 static const size_t probe_floats = (size_t)16 << 20;
@@ -97,7 +98,18 @@ double kohl_probe_flops(unsigned caps, kohl_threads *threads, int repeats) {
   return best;
 }
 
+/* By the clocks that the device names: 128 lanes a multiprocessor, memory that moves twice a clock. */
+static kohl_status describe_device(kohl_context *ctx, kohl_probe *out) {
+  kohl_device_info info;
+  kohl_status status = kohl_device_describe(ctx, kohl_device_number(ctx->device), &info);
+  if (status != KOHL_OK) return status;
+  out->flops = 2.0 * 128.0 * info.multiprocessors * info.clock_mhz * 1e6;
+  out->bytes = 2.0 * info.memory_clock_mhz * 1e6 * info.memory_bits / 8.0;
+  return KOHL_OK;
+}
+
 kohl_status kohl_probe_run(kohl_context *ctx, kohl_probe *out) {
+  if (ctx->device) return describe_device(ctx, out);
   probe_job job = {NULL, kohl_probe_read_ref, 0, NULL, {0}};
 #if defined(__x86_64__)
   if (ctx->caps & KOHL_CAP_AVX2) job.read = kohl_probe_read_avx2;

@@ -11,13 +11,14 @@ typedef struct kohl_probe {
   double bytes; /* bytes a second read from memory by all threads together */
 } kohl_probe;
 
-/* Measures both at the context's CPU level with its threads.  Needs 64 MiB for a moment; a last-level cache larger
- * than that makes `bytes` the cache's rate.  KOHL_NO_RESOURCE when memory is refused. */
+/* With a device: what its clocks make of its multiprocessors and its memory's width.  Else measures both at the
+ * context's CPU level with its threads.  Needs 64 MiB for a moment; a last-level cache larger than that makes `bytes`
+ * the cache's rate.  KOHL_NO_RESOURCE when memory is refused. */
 kohl_status kohl_probe_run(kohl_context *ctx, kohl_probe *out);
 
-/* Operations a second of independent chains of fused multiply-adds on every worker of the pool (NULL: one) at once, with
- * the registers that caps allow: every level is tried, since a processor may have a lower clock for the widest.  The
- * best of `repeats` runs of about a millisecond each. */
+/* Operations a second of independent chains of fused multiply-adds on every worker of the pool (NULL: one) at once,
+ * with the registers that caps allow: every level is tried, since a processor may have a lower clock for the widest.
+ * The best of `repeats` runs of about a millisecond each. */
 double kohl_probe_flops(unsigned caps, kohl_threads *threads, int repeats);
 
 /* One thread's part, per level: `rounds` rounds of KOHL_PROBE_FMAS fused multiply-adds in independent chains, from

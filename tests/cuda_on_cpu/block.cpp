@@ -38,7 +38,8 @@ struct shared {
   const void *tag;
   size_t bytes;
   unsigned char *memory; /* between guards */
-  bool open;             /* the current block has asked for it */
+  struct shadow *shadow;
+  bool open; /* the current block has asked for it */
 };
 
 const kohl_cuda_call *call;
@@ -189,7 +190,6 @@ void close_shared() {
   for (shared &declared : declarations) {
     if (!declared.open) continue;
     declared.open = false;
-    shadow_shared_ends(declared.memory, declared.bytes);
 #ifndef __SANITIZE_ADDRESS__
     for (size_t i = 0; i < SHARED_GUARD; i++) {
       if (declared.memory[declared.bytes + i] == 0xa5 && declared.memory[-1 - static_cast<long>(i)] == 0xa5) continue;
@@ -226,8 +226,6 @@ void run_block() {
 
 }  // namespace
 
-unsigned block_threads() { return count; }
-
 void kernel_run(const kohl_cuda_call *what) {
   dim3 grid = what->grid;
   call = what;
@@ -236,6 +234,8 @@ void kernel_run(const kohl_cuda_call *what) {
   now.name = what->name;
   now.launch++;
   now.block = 0;
+  now.arguments = static_cast<const char *>(what->arguments);
+  now.argument_bytes = what->argument_bytes;
   kohl_cuda_here.block_dim = what->block;
   kohl_cuda_here.grid_dim = grid;
   for (unsigned z = 0; z < grid.z; z++) {
@@ -248,7 +248,10 @@ void kernel_run(const kohl_cuda_call *what) {
     }
   }
   memory_check_canaries();
-  for (shared &declared : declarations) free(declared.memory - SHARED_GUARD);
+  for (shared &declared : declarations) {
+    shadow_destroy(declared.shadow);
+    free(declared.memory - SHARED_GUARD);
+  }
   declarations.clear();
   now.name = nullptr;
 }
@@ -271,14 +274,15 @@ void *kohl_host_shared(const void *tag, size_t bytes) {
 #endif
     if (posix_memalign(&memory, 128, all)) report("no memory for %zu bytes of shared memory", bytes);
     memset(memory, 0xa5, all);
-    declarations.push_back(shared{tag, bytes, static_cast<unsigned char *>(memory) + SHARED_GUARD, false});
+    unsigned char *data = static_cast<unsigned char *>(memory) + SHARED_GUARD;
+    declarations.push_back(shared{tag, bytes, data, shadow_create(reinterpret_cast<char *>(data), bytes, true), false});
     found = &declarations.back();
   }
   if (found->bytes != bytes) report("a shared array has %zu bytes here and %zu there", bytes, found->bytes);
   if (!found->open) {
     found->open = true;
     memset(found->memory, 0xff, bytes); /* as float: NaN */
-    shadow_shared_begins(found->memory, bytes);
+    shadow_block_begins(found->shadow);
   }
   return found->memory;
 }

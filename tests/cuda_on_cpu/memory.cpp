@@ -78,7 +78,6 @@ size_t memory_total() {
   return total;
 }
 
-const allocation *memory_find(const void *at) { return find(device_memory, at); }
 bool memory_pinned(const void *at) { return find(pinned_memory, at) != nullptr; }
 
 memory_opening::memory_opening() {
@@ -144,11 +143,12 @@ cudaError_t cudaMalloc(void **memory, size_t bytes) {
   if (!bytes) return cudaSuccess;
   if (bytes > memory_total() - used) return fails(cudaErrorMemoryAllocation);
   if (posix_memalign(&block, ALIGNMENT, GUARD + bytes + behind)) return fails(cudaErrorMemoryAllocation);
-  allocation made = {static_cast<char *>(block) + GUARD, bytes, block, shadow_create(bytes)};
+  allocation made = {static_cast<char *>(block) + GUARD, bytes, block, nullptr};
   memset(block, CANARY, GUARD);
   memset(made.data, FILL, bytes);
   memset(made.data + bytes, CANARY, behind);
   set_open(made, opened > 0);
+  made.shadow = shadow_create(made.data, bytes, false);
   device_memory[made.data] = made;
   used += bytes;
   live_objects++;
@@ -165,7 +165,7 @@ cudaError_t cudaFree(void *memory) {
   const allocation freed = found->second;
   if (!intact(freed)) report("cudaFree: there was a write beyond the allocation of %zu bytes", freed.bytes);
   device_memory.erase(found);
-  shadow_destroy(freed.shadow, freed.bytes);
+  shadow_destroy(freed.shadow);
   set_open(freed, true);
   used -= freed.bytes;
   live_objects--;

@@ -33,21 +33,21 @@ struct kernel_now {
   unsigned warp_phase;  /* warp barriers of the thread's whole warp so far */
   const char *stack;    /* of the fiber that runs */
   size_t stack_bytes;
+  const char *arguments;
+  size_t argument_bytes;
 };
 extern kernel_now now;
-unsigned block_threads(); /* of the kernel that runs */
 
 /* memory.cpp */
 struct allocation {
   char *data;
   size_t bytes;
-  void *block;  /* what malloc gave */
-  void *shadow; /* race.cpp's, or NULL */
+  void *block; /* what malloc gave */
+  struct shadow *shadow;
 };
-size_t memory_total();                         /* of the device, in bytes */
-const allocation *memory_find(const void *at); /* the device allocation that at lies in, or NULL */
-bool memory_pinned(const void *at);            /* page-locked host memory */
-void memory_check_canaries();                  /* reports a write beyond an allocation */
+size_t memory_total();              /* of the device, in bytes */
+bool memory_pinned(const void *at); /* page-locked host memory */
+void memory_check_canaries();       /* reports a write beyond an allocation */
 /* Reports ranges that leave their allocation; false: an invalid value. */
 bool memory_check_copy(const void *dst, const void *src, size_t bytes, cudaMemcpyKind kind);
 void memory_check_set(const void *dst, size_t bytes);
@@ -62,12 +62,11 @@ struct memory_opening {
 /* stream.cpp: runs what any stream still has to do. */
 void streams_finish();
 
-/* race.cpp, in the lane that has instrumented kernels; elsewhere these do nothing. */
-void *shadow_create(size_t bytes);
-void shadow_destroy(void *shadow, size_t bytes);
-void shadow_written(void *shadow, size_t from, size_t bytes); /* by a copy or a fill */
-void shadow_shared_begins(void *memory, size_t bytes);        /* undefined until the block writes it */
-void shadow_shared_ends(void *memory, size_t bytes);
+/* race.cpp, in the lane whose kernels are instrumented; elsewhere shadows are NULL and these do nothing. */
+struct shadow *shadow_create(char *data, size_t bytes, bool shared);
+void shadow_destroy(shadow *of);
+void shadow_written(shadow *of, size_t from, size_t bytes); /* by a copy or a fill */
+void shadow_block_begins(shadow *of);                       /* shared memory becomes undefined */
 void shadow_atomic(void *at, size_t bytes);
 
 #endif

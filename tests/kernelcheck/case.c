@@ -80,8 +80,15 @@ uint64_t case_seed(uint64_t seed, const char *text, uint64_t index) {
 }
 
 case_tensor case_tensor_make(const char *name, size_t rows, int channels, int stride) {
-  case_tensor tensor = {name, rows, channels, stride ? stride : channels, CASE_F32, CASE_SIGNED, 0, false, false};
+  case_tensor tensor = {name,  rows,  channels,   stride ? stride : channels, CASE_F32, CASE_SIGNED, 0,
+                        false, false, {0, 0, {0}}};
   return tensor;
+}
+
+void case_tensor_give(case_tensor *tensor, size_t element, const void *data, size_t bytes) {
+  tensor->given.element = element;
+  tensor->given.bytes = bytes;
+  memcpy(tensor->given.data, data, bytes);
 }
 
 size_t case_type_size(case_type type) { return type == CASE_U8 ? 1 : type == CASE_U64 ? 8 : 4; }
@@ -137,4 +144,6 @@ void case_tensor_fill(const case_tensor *tensor, void *data, case_fill fill, int
       memcpy(at, &value, sizeof value);
     }
   }
+  if (tensor->given.bytes)
+    memcpy((unsigned char *)data + tensor->given.element * size, tensor->given.data, tensor->given.bytes);
 }

@@ -39,6 +39,14 @@ typedef enum case_values {
   CASE_MATRICES, /* u64 in sixes: 2 x 3 matrices near the identity, with 32 bits after the point (special: any bits) */
 } case_values;
 
+/* Bytes that a tensor holds whatever the fill: what a problem says in numbers.  bytes 0: none. */
+enum { CASE_GIVEN = 16 };
+typedef struct case_given {
+  size_t element; /* the first that they lie in */
+  size_t bytes;
+  unsigned char data[CASE_GIVEN];
+} case_given;
+
 /* rows x channels elements, stride elements from row to row (the last row ends at its last channel).  A name of NULL
  * means that the slot stays NULL. */
 typedef struct case_tensor {
@@ -50,6 +58,7 @@ typedef struct case_tensor {
   int labels;
   bool weights; /* goes through pack where the kernel has one */
   bool updated; /* an output that is read too (a weight that an optimizer moves): holds values before the run */
+  case_given given;
 } case_tensor;
 
 typedef struct case_layout {
@@ -109,6 +118,9 @@ uint64_t case_seed(uint64_t seed, const char *text, uint64_t index); /* a state 
 
 /* Sets a tensor; stride 0 means dense. */
 case_tensor case_tensor_make(const char *name, size_t rows, int channels, int stride);
+
+/* Lets it hold bytes (at most CASE_GIVEN) from an element on. */
+void case_tensor_give(case_tensor *tensor, size_t element, const void *data, size_t bytes);
 
 size_t case_type_size(case_type type);
 /* Elements from the first to the last of a tensor, gaps included. */

@@ -16,10 +16,10 @@ enum { COUNT, LR, MOMENTUM, SGD_DECAY, NESTEROV, INSIDE };                   /* 
 enum { STEP = LR + 1, BETA1, BETA2, EPSILON, ADAM_DECAY, PLAIN, DECOUPLED }; /* of adam */
 enum { OPTION = 1 };                                                         /* decay of ema, max of clip_norm */
 
-static const case_field sgd_fields[] = {COUNT_FIELD,        {"lr", 0.01, 0, 10},   {"momentum", 0, 0, 1},
+static const case_field sgd_fields[] = {COUNT_FIELD,        {"lr", 0.01, 0, 1e38}, {"momentum", 0, 0, 1},
                                         {"decay", 0, 0, 1}, {"nesterov", 0, 0, 1}, {"lr_inside", 0, 0, 1},
                                         {NULL, 0, 0, 0}};
-static const case_field adam_fields[] = {COUNT_FIELD,          {"lr", 1e-3, 0, 10},    {"step", 1, 1, 1e9},
+static const case_field adam_fields[] = {COUNT_FIELD,          {"lr", 1e-3, 0, 1e38},  {"step", 1, 1, 1e9},
                                          {"beta1", 0.9, 0, 1}, {"beta2", 0.999, 0, 1}, {"epsilon", 1e-7, 0, 1},
                                          {"decay", 0, 0, 1},   {"plain", 0, 0, 1},     {"decoupled", 0, 0, 1},
                                          {NULL, 0, 0, 0}};

@@ -162,7 +162,7 @@ static void dropout_truth(const case_layout *out, const kohl_args *args, int out
 }
 
 enum { RMS_COUNT, RMS_LR, RMS_RHO, RMS_EPSILON, RMS_MOMENTUM, RMS_DECAY, RMS_INSIDE };
-static const case_field rmsprop_fields[] = {{"count", 1, 0, 1 << 28}, {"lr", 0.01, 0, 10},   {"rho", 0.9, 0, 1},
+static const case_field rmsprop_fields[] = {{"count", 1, 0, 1 << 28}, {"lr", 0.01, 0, 1e38}, {"rho", 0.9, 0, 1},
                                             {"epsilon", 1e-7, 0, 1},  {"momentum", 0, 0, 1}, {"decay", 0, 0, 1},
                                             {"inside", 0, 0, 1},      {NULL, 0, 0, 0}};
 static const char *const rmsprop_fixed[] = {"count=1",

@@ -161,6 +161,7 @@ typedef struct kohl_cuda_call {
   const char *name;
   dim3 grid, block;
   void *arguments;
+  size_t argument_bytes;
   void (*call)(void *arguments);
   void (*drop)(void *arguments);
 } kohl_cuda_call;
@@ -186,6 +187,7 @@ void kohl_host_launch(cudaStream_t stream, const char *name, dim3 grid, dim3 blo
       grid,
       block,
       new work_type(work),
+      sizeof(work_type),
       [](void *arguments) { (*static_cast<work_type *>(arguments))(); },
       [](void *arguments) { delete static_cast<work_type *>(arguments); },
   };
