@@ -17,6 +17,7 @@ typedef struct tool_options {
   const char *vendor_path; /* where cuDNN and cuBLAS are; NULL: where the loader looks */
   bool fast, csv;
   int threads, cases;
+  int batch; /* bench: of problems whose text has n=1; 0: as they are */
   uint64_t seed;
 } tool_options;
 
