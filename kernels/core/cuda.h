@@ -75,6 +75,14 @@ static inline void kohl_stream_note(kohl_stream *stream, cudaError_t error, cons
   name##_shared &name = *static_cast<name##_shared *>(kohl_host_shared(&name##_tag, sizeof(name##_shared)))
 #endif
 
+/* Before a loop: how many of its rounds the compiler may have under way at once (loads above all). */
+#ifdef __CUDACC__
+#define KOHL_PRAGMA(text) _Pragma(#text)
+#define KOHL_UNROLL(n) KOHL_PRAGMA(unroll n)
+#else
+#define KOHL_UNROLL(n)
+#endif
+
 /* Values of other lanes of the warp; all 32 lanes call it together. */
 template <class T>
 static __device__ inline T kohl_shuffle_xor(T value, int mask) {

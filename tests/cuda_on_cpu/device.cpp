@@ -126,11 +126,11 @@ cudaError_t fails(cudaError_t error) {
   return error;
 }
 
-void order_fill(unsigned *order, unsigned count, unsigned long block) {
+void order_fill(unsigned *order, unsigned count, unsigned long salt) {
   settings &s = asked();
   for (unsigned i = 0; i < count; i++) order[i] = s.order == settings::DESCENDING ? count - 1 - i : i;
   if (s.order != settings::SHUFFLED) return;
-  uint64_t random = (s.seed + 1) * 0x9e3779b97f4a7c15u + block * 0xd1342543de82ef95u;
+  uint64_t random = (s.seed + 1) * 0x9e3779b97f4a7c15u + salt * 0xd1342543de82ef95u;
   for (unsigned i = count - 1; i > 0; i--) {
     random = random * 6364136223846793005u + 1442695040888963407u;
     unsigned j = static_cast<unsigned>((random >> 33) % (i + 1)), kept = order[i];

@@ -156,7 +156,7 @@ void instance_run(case_instance *instance, const kohl_kernel *kernel, kohl_threa
   guarded_poison(&workspace, other_poison);
   args.workspace = bytes ? workspace.data : NULL;
   if (kernel->cuda)
-    device_run(instance->ctx, kernel, desc, instance->in, out->out, &workspace);
+    device_run(instance->ctx, kernel, desc, instance->in, out->out, &workspace, !other_poison);
   else
     kernel->code->run(desc, &args, threads);
   watch(&workspace, "workspace", CHECK_workspace, verdict);
