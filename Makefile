@@ -79,10 +79,12 @@ CUDA_OBJ += $(patsubst %.cpp,$B/obj/%.o,$(HOST_SRC))
 CUDA_LIBS := -lstdc++
 endif
 ORACLE_BIN := $(patsubst tests/oracle/%.c,$B/oracle/%,$(wildcard tests/oracle/*.c))
+# What tests/gpu needs besides kohl and kernelcheck.
+GPU_BIN := $(if $(filter 0,$(CUDA)),,$(patsubst tests/gpu/%.c,$B/gpu/%,$(wildcard tests/gpu/*.c)))
 UNIT_BIN := $(patsubst tests/unit/%.c,$B/unit/%,$(UNIT_SRC))
 
 .PHONY: all lib cuda-host host-flags check test asan tsan install-deps clean help unit fuzz
-all: $B/kohl $B/kernelcheck $B/libkohl.so
+all: $B/kohl $B/kernelcheck $B/libkohl.so $(GPU_BIN)
 
 help:
 	@echo "make              library and command: build/release/{kohl,kernelcheck,libkohl.a,libkohl.so}"
@@ -144,6 +146,10 @@ $B/oracle/%: $(C_B)/obj/tests/oracle/%.o $B/libkohl.a
 	@mkdir -p $(@D)
 	$(call say,LD $@) $(CC) $(LDFLAGS_ALL) $^ $(LIBS) -o $@
 
+$B/gpu/%: $(C_B)/obj/tests/gpu/%.o $B/libkohl.a
+	@mkdir -p $(@D)
+	$(call say,LD $@) $(CC) $(LDFLAGS_ALL) $^ $(LIBS) -o $@
+
 # Stands between a program and its files, for tests/faults; not for the sanitizers, which must be loaded first.
 $B/faults/%.so: tests/faults/%.c
 	@mkdir -p $(@D)
@@ -161,7 +167,8 @@ check: install-deps
 
 # CUDA's kernels as programs of the CPU: plain, with AddressSanitizer, with the detector of races.
 cuda-host:
-	@$(MAKE) --no-print-directory CUDA=host MODE=release build/cuda_on_cpu/kernelcheck build/cuda_on_cpu/kohl build/cuda_on_cpu/cuda_selftest
+	@$(MAKE) --no-print-directory CUDA=host MODE=release build/cuda_on_cpu/kernelcheck build/cuda_on_cpu/kohl build/cuda_on_cpu/cuda_selftest \
+	  build/cuda_on_cpu/gpu/compare_networks
 	@$(MAKE) --no-print-directory CUDA=host MODE=asan build/cuda_on_cpu_asan/kernelcheck build/cuda_on_cpu_asan/kohl build/cuda_on_cpu_asan/cuda_selftest
 	@$(MAKE) --no-print-directory CUDA=host MODE=tsan build/cuda_on_cpu_tsan/kernelcheck build/cuda_on_cpu_tsan/cuda_selftest
 
