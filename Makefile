@@ -48,7 +48,11 @@ ISA_avx512vnni := $(ISA_avx512) -mavx512vnni
 isa = $(ISA_$(lastword $(subst _, ,$(basename $(notdir $1)))))
 
 LIB_ROOMS := kernels/core $(filter-out kernels/core,$(patsubst %/,%,$(sort $(dir $(wildcard kernels/*/*.c))))) nn nn/models datasets convert $(patsubst %/,%,$(sort $(dir $(wildcard convert/*/*.c)))) train train/report infer
-LIB_SRC := $(filter-out $(if $(filter 0,$(CUDA)),,kernels/core/device_none.c),$(foreach d,$(LIB_ROOMS),$(wildcard $d/*.c)))
+# Of a build without CUDA, and of one with it (that of the tests has its own loader).
+WITHOUT_CUDA := kernels/core/device_none.c
+WITH_CUDA := $(wildcard kernels/core/vendor*.c) kernels/conv2d/cudnn.c
+LIB_SRC := $(filter-out $(if $(filter 0,$(CUDA)),$(WITH_CUDA),$(WITHOUT_CUDA) $(if $(filter host,$(CUDA)),kernels/core/vendor_library.c)),\
+  $(foreach d,$(LIB_ROOMS),$(wildcard $d/*.c)))
 CLI_SRC := $(wildcard cli/*.c)
 CHECK_SRC := $(wildcard tests/kernelcheck/*.c)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
@@ -75,10 +79,12 @@ CUDA_OBJ += $(patsubst %.cpp,$B/obj/%.o,$(HOST_SRC))
 CUDA_LIBS := -lstdc++
 endif
 ORACLE_BIN := $(patsubst tests/oracle/%.c,$B/oracle/%,$(wildcard tests/oracle/*.c))
+# What tests/gpu needs besides kohl and kernelcheck.
+GPU_BIN := $(if $(filter 0,$(CUDA)),,$(patsubst tests/gpu/%.c,$B/gpu/%,$(wildcard tests/gpu/*.c)))
 UNIT_BIN := $(patsubst tests/unit/%.c,$B/unit/%,$(UNIT_SRC))
 
 .PHONY: all lib cuda-host host-flags check test asan tsan install-deps clean help unit fuzz
-all: $B/kohl $B/kernelcheck $B/libkohl.so
+all: $B/kohl $B/kernelcheck $B/libkohl.so $(GPU_BIN)
 
 help:
 	@echo "make              library and command: build/release/{kohl,kernelcheck,libkohl.a,libkohl.so}"
@@ -140,6 +146,10 @@ $B/oracle/%: $(C_B)/obj/tests/oracle/%.o $B/libkohl.a
 	@mkdir -p $(@D)
 	$(call say,LD $@) $(CC) $(LDFLAGS_ALL) $^ $(LIBS) -o $@
 
+$B/gpu/%: $(C_B)/obj/tests/gpu/%.o $B/libkohl.a
+	@mkdir -p $(@D)
+	$(call say,LD $@) $(CC) $(LDFLAGS_ALL) $^ $(LIBS) -o $@
+
 # Stands between a program and its files, for tests/faults; not for the sanitizers, which must be loaded first.
 $B/faults/%.so: tests/faults/%.c
 	@mkdir -p $(@D)
@@ -157,7 +167,8 @@ check: install-deps
 
 # CUDA's kernels as programs of the CPU: plain, with AddressSanitizer, with the detector of races.
 cuda-host:
-	@$(MAKE) --no-print-directory CUDA=host MODE=release build/cuda_on_cpu/kernelcheck build/cuda_on_cpu/kohl build/cuda_on_cpu/cuda_selftest build/cuda_on_cpu/unit/test_device
+	@$(MAKE) --no-print-directory CUDA=host MODE=release build/cuda_on_cpu/kernelcheck build/cuda_on_cpu/kohl build/cuda_on_cpu/cuda_selftest \
+	  build/cuda_on_cpu/gpu/compare_networks build/cuda_on_cpu/unit/test_device
 	@$(MAKE) --no-print-directory CUDA=host MODE=asan build/cuda_on_cpu_asan/kernelcheck build/cuda_on_cpu_asan/kohl build/cuda_on_cpu_asan/cuda_selftest
 	@$(MAKE) --no-print-directory CUDA=host MODE=tsan build/cuda_on_cpu_tsan/kernelcheck build/cuda_on_cpu_tsan/cuda_selftest
 

@@ -73,12 +73,15 @@ kohl_args instance_args(const case_instance *instance) {
   return args;
 }
 
-void instance_truth(case_instance *instance) {
+void instance_truth(case_instance *instance, kohl_accuracy accuracy) {
   kohl_args args = instance_args(instance);
+  bool other = instance->layout.accuracy != accuracy;
+  instance->layout.accuracy = accuracy;
   for (int i = 0; i < KOHL_ARGS_OUT; i++) {
     const case_tensor *tensor = &instance->layout.out[i];
-    if (!tensor->name) continue;
+    if (!tensor->name || (instance->truth[i] && !other)) continue;
     size_t channels = (size_t)tensor->channels;
+    free(instance->truth[i]);
     instance->truth[i] = calloc(tensor->rows * channels + 1, sizeof(case_value));
     if (!instance->truth[i]) exit(4);
     for (size_t row = 0; row < tensor->rows; row++) {
@@ -232,6 +235,7 @@ void instance_judge(case_instance *instance, const kohl_kernel *kernel, const ou
                     kohl_threads *const pools[3], case_verdict *verdict) {
   outcome first, second;
   verdict->failed = 0;
+  instance_truth(instance, kernel->accuracy);
   instance_run(instance, kernel, pools[0], false, &first, verdict);
   against_truth(instance, &first, verdict);
   if (ref && kernel->accuracy == KOHL_ACCURACY_CHAIN) {

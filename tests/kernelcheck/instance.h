@@ -52,8 +52,8 @@ typedef struct outcome {
 void instance_make(case_instance *instance, const case_layout *layout, case_fill fill, uint64_t seed);
 void instance_free(case_instance *instance);
 
-/* Every element of every output in double. */
-void instance_truth(case_instance *instance);
+/* Every element of every output in double, with the bounds of an accuracy class; nothing when that is there already. */
+void instance_truth(case_instance *instance, kohl_accuracy accuracy);
 
 /* Pointers to the stored inputs and, for updated outputs, to what they held: what case_op.truth takes. */
 kohl_args instance_args(const case_instance *instance);
