@@ -102,10 +102,17 @@ static __device__ inline size_t kohl_thread_index(void) { return (size_t)blockId
 static __device__ inline size_t kohl_thread_count(void) { return (size_t)gridDim.x * blockDim.x; }
 
 /* Defines kohl_<op>_<direction>_<id>, which the line of <op>.def names. */
-#define KOHL_CUDA_KERNEL(op, direction, id, accepts, workspace_size, launch)               \
-  extern "C" {                                                                             \
-  extern const kohl_cuda_code kohl_##op##_##direction##_##id;                              \
-  const kohl_cuda_code kohl_##op##_##direction##_##id = {accepts, workspace_size, launch}; \
+#define KOHL_CUDA_KERNEL(op, direction, id, accepts, workspace_size, launch)                     \
+  extern "C" {                                                                                   \
+  extern const kohl_cuda_code kohl_##op##_##direction##_##id;                                    \
+  const kohl_cuda_code kohl_##op##_##direction##_##id = {accepts, workspace_size, launch, NULL}; \
+  }
+
+/* The same of a vendor's library: available says whether it is there (kernels/core/vendor.h). */
+#define KOHL_CUDA_BASELINE(op, direction, id, accepts, workspace_size, launch, available)             \
+  extern "C" {                                                                                        \
+  extern const kohl_cuda_code kohl_##op##_##direction##_##id;                                         \
+  const kohl_cuda_code kohl_##op##_##direction##_##id = {accepts, workspace_size, launch, available}; \
   }
 
 #endif

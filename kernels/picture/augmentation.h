@@ -32,7 +32,10 @@ typedef struct kohl_augmentation {
 } kohl_augmentation;
 
 static inline kohl_augmentation kohl_augmentation_none(void) {
-  return (kohl_augmentation){.zoom = {1, 1}, .brightness = {1, 1}, .contrast = {1, 1}, .saturation = {1, 1}};
+  kohl_augmentation none;
+  memset(&none, 0, sizeof none);
+  for (int i = 0; i < 2; i++) none.zoom[i] = none.brightness[i] = none.contrast[i] = none.saturation[i] = 1.0;
+  return none;
 }
 
 static inline const char *kohl_augmentation_factors_check(const kohl_augmentation *a) {

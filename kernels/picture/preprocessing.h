@@ -59,7 +59,7 @@ typedef struct kohl_preprocessing {
 
 /* 224 x 224, bilinear, stretched, RGB / 255, transparent pictures on white, EXIF ignored, every pixel decoded. */
 static inline kohl_preprocessing kohl_preprocessing_default(void) {
-  return (kohl_preprocessing){
+  const kohl_preprocessing p = {
       .decode = {.background = {255, 255, 255}, .orient = false, .fast = false},
       .fit = {KOHL_FIT_STRETCH, KOHL_FILTER_BILINEAR, 224, 224, 256, 0.875, {255, 255, 255}},
       .order = KOHL_CHANNELS_RGB,
@@ -67,6 +67,7 @@ static inline kohl_preprocessing kohl_preprocessing_default(void) {
       .mean = {0.0f, 0.0f, 0.0f},
       .std = {1.0f, 1.0f, 1.0f},
   };
+  return p;
 }
 
 /* The words of model files and recipes. */

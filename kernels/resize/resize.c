@@ -1,7 +1,7 @@
 /* The list of kernels that resize pictures, the check of a desc, and the weights that all of them use. */
 #include "kernels/resize/resize.h"
 
-#include <math.h>
+#include "kernels/resize/side.h"
 
 #define KERNEL(...) KOHL_DECLARE_KERNEL(resize, __VA_ARGS__)
 #include "kernels/resize/resize.def"
@@ -13,8 +13,6 @@ static const kohl_kernel table[] = {
 #undef KERNEL
 };
 KOHL_DEFINE_OP(resize, table)
-
-static const double pi = 3.14159265358979323846;
 
 /* Where the whole result may end: trunc(resize * long / short) of a picture of one row. */
 enum { FULL_SIDE = 1 << 30 };
@@ -38,78 +36,7 @@ const char *kohl_resize_check(const kohl_resize_desc *d) {
   return NULL;
 }
 
-static double support_of(kohl_filter filter) {
-  static const double supports[KOHL_FILTERS] = {0.5, 0.5, 1.0, 2.0, 3.0};
-  return supports[filter];
-}
-
-static double bicubic(double x) {
-  const double a = -0.5;
-  x = fabs(x);
-  if (x < 1.0) return ((a + 2.0) * x - (a + 3.0)) * x * x + 1;
-  return x < 2.0 ? (((x - 5) * x + 8) * x - 4) * a : 0.0;
-}
-
-/* sinc(x) sinc(x / 3), s being sin(pi x / 3).  sin(pi x) = s (3 - 4 s^2), so that one sine does for both; next to 0,
- * where s / x would magnify the error of s, the series: its next term is below 1e-15. */
-static double lanczos(double x, double s) {
-  double angle = pi * x, square = angle * angle;
-  if (!(x >= -3.0 && x < 3.0)) return 0.0;
-  if (fabs(x) < 1e-4) return 1.0 - square * (10.0 / 54.0);
-  return 3.0 * (s * s) * (3.0 - 4.0 * (s * s)) / square;
-}
-
-/* The weights at first, first + step, ... of a filter.  The sine turns by one step at a time: after t steps it is about
- * t * 2^-53 off, which against weights of 22 bits changes nothing, and costs a tenth of sin. */
-static void weigh_lanczos(double first, double step, int count, double *row) {
-  double s = sin(pi / 3.0 * first), c = cos(pi / 3.0 * first), turn_s = sin(pi / 3.0 * step);
-  double turn_c = cos(pi / 3.0 * step);
-  for (int t = 0; t < count; t++) {
-    row[t] = lanczos(first + t * step, s);
-    double next = s * turn_c + c * turn_s;
-    c = c * turn_c - s * turn_s;
-    s = next;
-  }
-}
-
-static double weigh(kohl_filter filter, double x) {
-  if (filter == KOHL_FILTER_BILINEAR) return fabs(x) < 1.0 ? 1.0 - fabs(x) : 0.0;
-  if (filter == KOHL_FILTER_BICUBIC) return bicubic(x);
-  return x > -0.5 && x <= 0.5 ? 1.0 : 0.0;
-}
-
-/* One side of a desc: in pixels become full, of which out from `start` are wanted. */
-typedef struct {
-  int in, full, out, start;
-  kohl_filter filter;
-} side;
-
-static side side_across(const kohl_resize_desc *d) { return (side){d->w, d->q_full, d->q, d->left, d->filter}; }
-static side side_down(const kohl_resize_desc *d) { return (side){d->h, d->p_full, d->p, d->top, d->filter}; }
-
-static bool side_copies(const side *s) { return s->in == s->full || s->filter == KOHL_FILTER_NEAREST; }
-
-static double side_scale(const side *s) { return (double)s->in / s->full; }
-static double side_stretch(const side *s) { return side_scale(s) < 1.0 ? 1.0 : side_scale(s); }
-
-static int side_taps(const side *s) {
-  if (side_copies(s)) return 1;
-  double taps = ceil(support_of(s->filter) * side_stretch(s)) * 2 + 1;
-  return taps < s->in ? (int)taps : s->in;
-}
-
-/* The source pixels that output x (counted in the whole result) of a side with weights reads. */
-static void side_bounds(const side *s, int x, int *from, int *count) {
-  double support = support_of(s->filter) * side_stretch(s), centre = (x + 0.5) * side_scale(s);
-  int first = (int)(centre - support + 0.5), end = (int)(centre + support + 0.5);
-  *from = first < 0 ? 0 : first;
-  *count = (end > s->in ? s->in : end) - *from;
-}
-
-static int32_t to_fixed(double weight) {
-  double scaled = weight * (1 << KOHL_RESIZE_BITS);
-  return (int32_t)(scaled + copysign(0.5, scaled)); /* without a branch, whose sign lobes would make unpredictable */
-}
+typedef kohl_resize_side side;
 
 /* A kohl_resize_axis that is being filled in. */
 typedef struct {
@@ -117,31 +44,17 @@ typedef struct {
   int32_t *from, *count, *weight;
 } filling;
 
-/* Nearest pixels: the centres are a running sum, since that is what Pillow rounds. */
-static void table_nearest(const side *s, filling *to) {
-  double scale = side_scale(s), centre = scale * 0.5;
-  for (int x = 0; x < s->start + s->out; x++, centre += scale) {
-    if (x < s->start) continue;
-    int from = (int)centre;
-    to->from[x - s->start] = from < s->in ? from : s->in - 1;
-  }
-}
-
 static void table_weights(const side *s, filling *to, double *row) {
-  double inverse = 1.0 / side_stretch(s), scale = side_scale(s);
   for (int x = 0; x < s->out; x++) {
-    double centre = (x + s->start + 0.5) * scale, sum = 0.0;
+    double sum = 0.0;
     int from, count;
-    side_bounds(s, x + s->start, &from, &count);
-    if (s->filter == KOHL_FILTER_LANCZOS) {
-      weigh_lanczos((from - centre + 0.5) * inverse, inverse, count, row);
-    } else {
-      for (int t = 0; t < count; t++) row[t] = weigh(s->filter, (t + from - centre + 0.5) * inverse);
-    }
+    kohl_resize_bounds(s, x + s->start, &from, &count);
+    kohl_resize_weights weights = kohl_resize_weights_of(s, x + s->start, from);
+    for (int t = 0; t < count; t++) row[t] = kohl_resize_next(&weights, t);
     for (int t = 0; t < count; t++) sum += row[t];
     if (sum == 0.0) sum = 1.0;
     int32_t *weight = to->weight + (size_t)x * (size_t)to->taps;
-    for (int t = 0; t < count; t++) weight[t] = to_fixed(row[t] / sum);
+    for (int t = 0; t < count; t++) weight[t] = kohl_resize_fixed(row[t] / sum);
     for (int t = count; t < to->taps; t++) weight[t] = 0;
     to->from[x] = from;
     to->count[x] = count;
@@ -149,7 +62,7 @@ static void table_weights(const side *s, filling *to, double *row) {
 }
 
 static void table_fill(const side *s, filling *to, double *row) {
-  if (!side_copies(s)) {
+  if (!kohl_resize_copies(s)) {
     table_weights(s, to, row);
     return;
   }
@@ -158,51 +71,51 @@ static void table_fill(const side *s, filling *to, double *row) {
     to->count[x] = 1;
     to->weight[x] = 1 << KOHL_RESIZE_BITS;
   }
-  if (s->filter == KOHL_FILTER_NEAREST) table_nearest(s, to);
+  if (s->filter == KOHL_FILTER_NEAREST) kohl_resize_nearest(s, to->from);
 }
 
 /* The rows of src that the window reads; the bounds grow with the output row. */
 static void rows_needed(const side *s, int *first, int *rows) {
-  if (side_copies(s)) {
+  if (kohl_resize_copies(s)) {
     *first = 0;
     *rows = s->in;
     return;
   }
   int last, count, ignored;
-  side_bounds(s, s->start, first, &ignored);
-  side_bounds(s, s->start + s->out - 1, &last, &count);
+  kohl_resize_bounds(s, s->start, first, &ignored);
+  kohl_resize_bounds(s, s->start + s->out - 1, &last, &count);
   *rows = last + count - *first;
 }
 
 /* An axis's memory, in parts that are rounded up to 64 bytes: a row of doubles to work on, from, count, weight. */
 static size_t part(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
-static size_t row_bytes(const side *s) { return part((size_t)side_taps(s) * sizeof(double)); }
+static size_t row_bytes(const side *s) { return part((size_t)kohl_resize_taps(s) * sizeof(double)); }
 
 static size_t axis_bytes(const side *s) {
   size_t out = (size_t)s->out;
-  return row_bytes(s) + 2 * part(out * sizeof(int32_t)) + part(out * (size_t)side_taps(s) * sizeof(int32_t));
+  return row_bytes(s) + 2 * part(out * sizeof(int32_t)) + part(out * (size_t)kohl_resize_taps(s) * sizeof(int32_t));
 }
 
 static filling table_at(const side *s, uint8_t *memory) {
   size_t step = part((size_t)s->out * sizeof(int32_t));
   uint8_t *at = memory + row_bytes(s);
-  return (filling){side_taps(s), (int32_t *)at, (int32_t *)(at + step), (int32_t *)(at + 2 * step)};
+  return (filling){kohl_resize_taps(s), (int32_t *)at, (int32_t *)(at + step), (int32_t *)(at + 2 * step)};
 }
 
 static kohl_resize_axis axis_at(const side *s, const uint8_t *memory) {
   filling t = table_at(s, (uint8_t *)memory);
-  return (kohl_resize_axis){t.taps, side_copies(s), t.from, t.count, t.weight};
+  return (kohl_resize_axis){t.taps, kohl_resize_copies(s), t.from, t.count, t.weight};
 }
 
 size_t kohl_resize_tables_size(const void *desc) {
-  side across = side_across(desc), down = side_down(desc);
+  side across = kohl_resize_across(desc), down = kohl_resize_down(desc);
   return axis_bytes(&across) + axis_bytes(&down);
 }
 
 void kohl_resize_tables_pack(const void *desc, const void *weights, void *tables) {
   (void)weights;
-  side sides[2] = {side_across(desc), side_down(desc)};
+  side sides[2] = {kohl_resize_across(desc), kohl_resize_down(desc)};
   uint8_t *at = tables;
   for (int i = 0; i < 2; at += axis_bytes(&sides[i++])) {
     filling t = table_at(&sides[i], at);
@@ -214,7 +127,7 @@ static int strips_of(int rows) { return (rows + KOHL_RESIZE_STRIP - 1) / KOHL_RE
 static size_t middle_row(const kohl_resize_desc *d) { return part((size_t)d->q * (size_t)d->c + 16); }
 
 kohl_resize_plan kohl_resize_plan_of(const kohl_resize_desc *d, const void *tables) {
-  side across = side_across(d), down = side_down(d);
+  side across = kohl_resize_across(d), down = kohl_resize_down(d);
   kohl_resize_plan plan = {
       axis_at(&across, tables), axis_at(&down, (const uint8_t *)tables + axis_bytes(&across)), 0, 0, 0, middle_row(d)};
   rows_needed(&down, &plan.first_row, &plan.rows);
@@ -225,7 +138,7 @@ kohl_resize_plan kohl_resize_plan_of(const kohl_resize_desc *d, const void *tabl
 size_t kohl_resize_workspace(const void *desc, size_t workers) {
   (void)workers;
   const kohl_resize_desc *d = desc;
-  side down = side_down(d);
+  side down = kohl_resize_down(d);
   int first, rows;
   rows_needed(&down, &first, &rows);
   size_t middle = (size_t)d->n * (size_t)strips_of(rows) * KOHL_RESIZE_STRIP * middle_row(d);
@@ -243,8 +156,8 @@ int kohl_resize_pairs(const kohl_resize_axis *axis, int out, bool even) {
 }
 
 int kohl_resize_most_taps(const kohl_resize_desc *d, bool across) {
-  side s = across ? side_across(d) : side_down(d);
-  return side_taps(&s);
+  side s = across ? kohl_resize_across(d) : kohl_resize_down(d);
+  return kohl_resize_taps(&s);
 }
 
 int kohl_resize_most_pairs(const kohl_resize_desc *d, bool across) { return kohl_resize_most_taps(d, across) / 2 + 1; }

@@ -12,7 +12,7 @@
  * nearest: src[trunc(centre)], the centres added up from scale / 2 in steps of scale, in one pass.
  *
  * Accuracy class CHAIN: the sums are exact integers (modulo 2^32, and the whole sum fits), so that every kernel gives
- * the same bytes.  The weights come from resize.c, one text for all kernels. */
+ * the same bytes.  The weights come from side.h, one text for all kernels. */
 #ifndef KOHL_KERNELS_RESIZE_RESIZE_H
 #define KOHL_KERNELS_RESIZE_RESIZE_H
 
@@ -32,7 +32,8 @@ typedef struct kohl_resize_desc {
 
 /* kohl_args of fwd: src u8 [n][h][src_row], wei as the kernel packs them, dst u8 [n][p][dst_row]; bytes of dst beyond
  * q * c stay as they are.  There are no stored weights: every kernel packs what follows from the desc, pack's argument
- * is not read.  Packed weights are the same whatever n, src_row and dst_row are, and serve any number of runs. */
+ * is not read.  Packed weights are the same whatever n, src_row and dst_row are, and serve any number of runs.
+ * CUDA's kernels make what they need themselves and do not read wei. */
 enum { RESIZE_SRC, RESIZE_WEI }; /* in */
 enum { RESIZE_DST };             /* out */
 

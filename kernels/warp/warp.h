@@ -20,6 +20,7 @@
 
 #include <math.h>
 
+#include "kernels/core/inline.h"
 #include "kernels/core/kernel.h"
 #include "kernels/picture/augmentation.h"
 
@@ -48,22 +49,30 @@ typedef struct kohl_warp_row {
   float *dst;
 } kohl_warp_row;
 
+/* Row y of picture n; src and matrix are the whole tensors, dst is where the row goes. */
+KOHL_INLINE kohl_warp_row kohl_warp_row_of(const kohl_warp_desc *d, const uint8_t *src, const uint64_t *matrix,
+                                           size_t n, uint64_t y, float *dst) {
+  const uint64_t *m = matrix + n * 6;
+  kohl_warp_row r;
+  r.d = d;
+  r.src = src + n * (size_t)d->h * (size_t)d->src_row;
+  r.row = m[0] * y + m[2];
+  r.column = m[3] * y + m[5];
+  r.row_step = m[1];
+  r.column_step = m[4];
+  r.dst = dst;
+  return r;
+}
+
 /* Output row `index` (of n * p). */
 static inline kohl_warp_row kohl_warp_row_at(const kohl_warp_desc *d, const kohl_args *args, size_t index) {
-  size_t n = index / (size_t)d->p;
-  uint64_t y = index % (size_t)d->p;
-  const uint64_t *m = (const uint64_t *)args->in[WARP_MATRIX] + n * 6;
-  return (kohl_warp_row){.d = d,
-                         .src = (const uint8_t *)args->in[WARP_SRC] + n * (size_t)d->h * (size_t)d->src_row,
-                         .row = m[0] * y + m[2],
-                         .column = m[3] * y + m[5],
-                         .row_step = m[1],
-                         .column_step = m[4],
-                         .dst = (float *)args->out[WARP_DST] + index * (size_t)d->q * 3};
+  const size_t p = (size_t)d->p;
+  return kohl_warp_row_of(d, (const uint8_t *)args->in[WARP_SRC], (const uint64_t *)args->in[WARP_MATRIX], index / p,
+                          index % p, (float *)args->out[WARP_DST] + index * (size_t)d->q * 3);
 }
 
 /* Maps a coordinate into the picture; false when it is outside and the fill is constant. */
-static inline bool kohl_warp_inside(kohl_fill fill, int length, int64_t *c) {
+KOHL_INLINE bool kohl_warp_inside(kohl_fill fill, int length, int64_t *c) {
   const int64_t one = INT64_C(1) << 32, last = (length - 1) * one, period = 2 * length * one;
   if (*c >= 0 && *c <= last) return true;
   if (fill == KOHL_FILL_CONSTANT) return false;
@@ -82,15 +91,14 @@ static inline bool kohl_warp_inside(kohl_fill fill, int length, int64_t *c) {
   return true;
 }
 
-static inline float kohl_warp_fraction(int64_t c) { return (float)((uint32_t)c >> 8) * 0x1p-24f; }
+KOHL_INLINE float kohl_warp_fraction(int64_t c) { return (float)((uint32_t)c >> 8) * 0x1p-24f; }
 
-/* Output pixel x of a row. */
-static inline void kohl_warp_pixel(const kohl_warp_row *r, int x) {
+/* Output pixel x of a row, put at dst. */
+KOHL_INLINE void kohl_warp_at(const kohl_warp_row *r, int x, float *dst) {
   const kohl_warp_desc *d = r->d;
   int64_t y = (int64_t)(r->row + r->row_step * (uint64_t)x), z = (int64_t)(r->column + r->column_step * (uint64_t)x);
-  float *dst = r->dst + 3 * (size_t)x;
   if (!kohl_warp_inside(d->fill, d->h, &y) || !kohl_warp_inside(d->fill, d->w, &z)) {
-    memcpy(dst, d->colour, sizeof d->colour);
+    for (int c = 0; c < 3; c++) dst[c] = d->colour[c];
     return;
   }
   size_t i = (size_t)(y >> 32), j = (size_t)(z >> 32);
@@ -103,6 +111,8 @@ static inline void kohl_warp_pixel(const kohl_warp_row *r, int x) {
     dst[c] = fmaf(fy, bottom - top, top);
   }
 }
+
+static inline void kohl_warp_pixel(const kohl_warp_row *r, int x) { kohl_warp_at(r, x, r->dst + 3 * (size_t)x); }
 
 /* The pixels first .. end - 1 of a row whose four neighbours all lie inside the picture: 0 <= c < length - 1 for both
  * coordinates.  May be empty where there are some (first = end), never the other way round. */

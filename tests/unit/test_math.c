@@ -104,6 +104,21 @@ START_TEST(test_pow_special) {
 }
 END_TEST
 
+START_TEST(test_sincos) {
+  double worst = 0.0;
+  for (int i = -400000; i <= 400000; i++) {
+    const double x = i * 1e-5;
+    double s, c;
+    kohl_sincos_double(x, &s, &c);
+    worst = fmax(worst, fmax(fabs(s - sin(x)), fabs(c - cos(x))));
+  }
+  ck_assert_double_le(worst, 0x1p-49);
+  double s, c;
+  kohl_sincos_double(0.0, &s, &c);
+  ck_assert(s == 0.0 && c == 1.0);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("math");
   TCase *tcase = tcase_create("functions");
@@ -115,6 +130,7 @@ int main(void) {
   tcase_add_test(tcase, test_pow);
   tcase_add_test(tcase, test_pow_near_one);
   tcase_add_test(tcase, test_pow_special);
+  tcase_add_test(tcase, test_sincos);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
   int failures = srunner_ntests_failed(runner);
