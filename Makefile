@@ -33,9 +33,12 @@ BASE += $(if $(filter 0,$(CUDA)),,-DKOHL_CUDA)
 OPT_release := -O2 -g -DNDEBUG
 OPT_debug := -O0 -g
 OPT_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
-OPT_tsan := $(if $(filter host,$(CUDA)),$(OPT_release),-O1 -g -fsanitize=thread)
-CFLAGS_ALL := $(BASE) $(OPT_$(MODE)) $(CFLAGS)
-LDFLAGS_ALL := $(filter -fsanitize%,$(OPT_$(MODE))) $(LDFLAGS)
+OPT_tsan := -O1 -g -fsanitize=thread
+# CUDA=host: MODE says how the kernels are compiled; the library in C is the same for all, but for MODE=debug.
+C_MODE := $(if $(filter host,$(CUDA)),$(patsubst asan,release,$(patsubst tsan,release,$(MODE))),$(MODE))
+C_B := $(if $(filter host,$(CUDA)),build/cuda_on_cpu$(if $(filter-out release,$(C_MODE)),_$(C_MODE)),$B)
+CFLAGS_ALL := $(BASE) $(OPT_$(C_MODE)) $(CFLAGS)
+LDFLAGS_ALL := $(if $(filter hosttsan,$(CUDA)$(MODE)),,$(filter -fsanitize%,$(OPT_$(MODE)))) $(LDFLAGS)
 LIBS = -lpthreadpool -lcyaml -lyaml -ljpeg -lpng -lz -lm -lpthread $(CUDA_LIBS)
 
 # The last word of a file's name sets its instruction set; everything else is baseline.
@@ -45,12 +48,16 @@ ISA_avx512vnni := $(ISA_avx512) -mavx512vnni
 isa = $(ISA_$(lastword $(subst _, ,$(basename $(notdir $1)))))
 
 LIB_ROOMS := kernels/core $(filter-out kernels/core,$(patsubst %/,%,$(sort $(dir $(wildcard kernels/*/*.c))))) nn nn/models datasets convert $(patsubst %/,%,$(sort $(dir $(wildcard convert/*/*.c)))) train train/report infer
-LIB_SRC := $(filter-out $(if $(filter 0,$(CUDA)),,kernels/core/device_none.c),$(foreach d,$(LIB_ROOMS),$(wildcard $d/*.c)))
+# Of a build without CUDA, and of one with it (that of the tests has its own loader).
+WITHOUT_CUDA := kernels/core/device_none.c
+WITH_CUDA := $(wildcard kernels/core/vendor*.c) kernels/conv2d/cudnn.c
+LIB_SRC := $(filter-out $(if $(filter 0,$(CUDA)),$(WITH_CUDA),$(WITHOUT_CUDA) $(if $(filter host,$(CUDA)),kernels/core/vendor_library.c)),\
+  $(foreach d,$(LIB_ROOMS),$(wildcard $d/*.c)))
 CLI_SRC := $(wildcard cli/*.c)
 CHECK_SRC := $(wildcard tests/kernelcheck/*.c)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_HELP_SRC := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
-obj = $(patsubst %.c,$B/obj/%.o,$1)
+obj = $(patsubst %.c,$(C_B)/obj/%.o,$1)
 
 # CUDA: the kernels of the op folders and the device layer.  Products and sums are rounded one by one, denormals stay,
 # division and square root are correct: as on the CPU.
@@ -64,7 +71,7 @@ CUDA_OBJ := $(patsubst %.cu,$B/obj/%.cu.o,$(CUDA_SRC))
 # CUDA=host: tests/cuda_on_cpu stands where CUDA's runtime would.  MODE=tsan instruments the kernels alone: what it calls
 # is race.cpp, which knows the order of CUDA's threads.
 ifeq ($(CUDA),host)
-HOST_OPT := $(if $(filter tsan,$(MODE)),-O2 -g -DKOHL_CUDA_RACES,$(OPT_$(MODE)))
+HOST_OPT := $(if $(filter tsan,$(MODE)),$(OPT_release) -DKOHL_CUDA_RACES,$(OPT_$(MODE)))
 HOST_FLAGS := -std=c++20 -ffp-contract=off -fno-math-errno -fno-exceptions -fno-rtti -fPIC -fvisibility=hidden -I. -Iinclude -Itests/cuda_on_cpu/include -DKOHL_CUDA \
   -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Werror $(HOST_OPT) $(CXXFLAGS)
 HOST_SRC := $(wildcard tests/cuda_on_cpu/*.cpp)
@@ -72,21 +79,24 @@ CUDA_OBJ += $(patsubst %.cpp,$B/obj/%.o,$(HOST_SRC))
 CUDA_LIBS := -lstdc++
 endif
 ORACLE_BIN := $(patsubst tests/oracle/%.c,$B/oracle/%,$(wildcard tests/oracle/*.c))
+# What tests/gpu needs besides kohl and kernelcheck.
+GPU_BIN := $(if $(filter 0,$(CUDA)),,$(patsubst tests/gpu/%.c,$B/gpu/%,$(wildcard tests/gpu/*.c)))
 UNIT_BIN := $(patsubst tests/unit/%.c,$B/unit/%,$(UNIT_SRC))
 
-.PHONY: all lib check test asan tsan install-deps clean help unit fuzz
-all: $B/kohl $B/kernelcheck $B/libkohl.so
+.PHONY: all lib cuda-host host-flags check test asan tsan install-deps clean help unit fuzz
+all: $B/kohl $B/kernelcheck $B/libkohl.so $(GPU_BIN)
 
 help:
 	@echo "make              library and command: build/release/{kohl,kernelcheck,libkohl.a,libkohl.so}"
 	@echo "make MODE=debug   the same without optimisation, in build/debug"
 	@echo "make check        installs missing Debian packages, builds, runs every test"
 	@echo "make test         the tests alone, packages being there"
+	@echo "make cuda-host    builds what tests/cuda_on_cpu runs: CUDA's kernels as programs of the CPU"
 	@echo "make asan, tsan   the unit tests and kernelcheck under the sanitizers"
 	@echo "make fuzz         builds the fuzz targets of tests/fuzz with clang"
 	@echo "make install-deps installs the Debian packages"
 
-$B/obj/%.o: %.c
+$(C_B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC $<) $(CC) $(CFLAGS_ALL) $(call isa,$<) -MMD -MP -c $< -o $@
 
@@ -104,6 +114,16 @@ $B/obj/tests/cuda_on_cpu/%.o: tests/cuda_on_cpu/%.cpp
 	@mkdir -p $(@D)
 	$(call say,CXX $<) $(CXX) $(HOST_FLAGS) -MMD -MP -c $< -o $@
 endif
+ifeq ($(CUDA),host)
+all: $B/cuda_selftest
+# For tests/cuda_on_cpu/mutants.py: how a kernel is compiled, and kernelcheck linked.
+host-flags:
+	@echo $(CXX) -x c++ $(HOST_FLAGS) $(if $(filter tsan,$(MODE)),-fsanitize=thread)
+	@echo $(CC) $(LDFLAGS_ALL)
+	@echo $(LIBS)
+$B/cuda_selftest: $(patsubst %.cu,$B/obj/%.cu.o,$(wildcard tests/cuda_on_cpu/*.cu)) $B/libkohl.a
+	$(call say,LD $@) $(CC) $(LDFLAGS_ALL) $^ $(LIBS) -o $@
+endif
 
 $B/libkohl.a: $(call obj,$(LIB_SRC)) $(CUDA_OBJ)
 	@rm -f $@
@@ -118,11 +138,15 @@ $B/kohl: $(call obj,$(CLI_SRC)) $B/libkohl.a
 $B/kernelcheck: $(call obj,$(CHECK_SRC)) $B/libkohl.a
 	$(call say,LD $@) $(CC) $(LDFLAGS_ALL) $^ $(LIBS) -o $@
 
-$B/unit/%: $B/obj/tests/unit/%.o $(call obj,$(UNIT_HELP_SRC)) $B/libkohl.a
+$B/unit/%: $(C_B)/obj/tests/unit/%.o $(call obj,$(UNIT_HELP_SRC)) $B/libkohl.a
 	@mkdir -p $(@D)
 	$(call say,LD $@) $(CC) $(LDFLAGS_ALL) $^ $(LIBS) $$(pkg-config --libs check) -o $@
 
-$B/oracle/%: $B/obj/tests/oracle/%.o $B/libkohl.a
+$B/oracle/%: $(C_B)/obj/tests/oracle/%.o $B/libkohl.a
+	@mkdir -p $(@D)
+	$(call say,LD $@) $(CC) $(LDFLAGS_ALL) $^ $(LIBS) -o $@
+
+$B/gpu/%: $(C_B)/obj/tests/gpu/%.o $B/libkohl.a
 	@mkdir -p $(@D)
 	$(call say,LD $@) $(CC) $(LDFLAGS_ALL) $^ $(LIBS) -o $@
 
@@ -141,7 +165,14 @@ install-deps:
 check: install-deps
 	@$(MAKE) --no-print-directory test
 
-test: all unit
+# CUDA's kernels as programs of the CPU: plain, with AddressSanitizer, with the detector of races.
+cuda-host:
+	@$(MAKE) --no-print-directory CUDA=host MODE=release build/cuda_on_cpu/kernelcheck build/cuda_on_cpu/kohl build/cuda_on_cpu/cuda_selftest \
+	  build/cuda_on_cpu/gpu/compare_networks build/cuda_on_cpu/unit/test_device
+	@$(MAKE) --no-print-directory CUDA=host MODE=asan build/cuda_on_cpu_asan/kernelcheck build/cuda_on_cpu_asan/kohl build/cuda_on_cpu_asan/cuda_selftest
+	@$(MAKE) --no-print-directory CUDA=host MODE=tsan build/cuda_on_cpu_tsan/kernelcheck build/cuda_on_cpu_tsan/cuda_selftest
+
+test: all unit cuda-host
 	@MODE=$(MODE) PYTHON=$(PYTHON) CC="$(CC)" tests/run
 
 asan:

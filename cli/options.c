@@ -19,7 +19,8 @@ const cli_command_info cli_command_table[CLI_COMMANDS] = {
    ON(plan) | ON(bench) | ON(data))
 #define NETWORKS (ON(classify) | ON(train) | ON(eval) | ON(calibrate) | ON(plan) | ON(bench))
 #define REPORTS \
-  (ON(fetch) | ON(classify) | ON(eval) | ON(calibrate) | ON(inspect) | ON(verify) | ON(plan) | ON(bench) | ON(data))
+  (ON(fetch) | ON(classify) | ON(eval) | ON(calibrate) | ON(inspect) | ON(verify) | ON(plan) | ON(bench) | ON(data) | \
+   ON(devices))
 #define EVERY (~0u)
 
 const cli_option_info cli_option_table[CLI_OPTIONS] = {

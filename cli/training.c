@@ -26,6 +26,15 @@ int cli_training_mode(cli *c, kohl_graph *graph, bool *train) {
   return 0;
 }
 
+/* A whole step is one graph. */
+static kohl_status put_update(void *user, int n) {
+  const cli_trainer *trainer = user;
+  const kohl_session *session = trainer->session;
+  const kohl_plan *plan = session->plan;
+  return kohl_update_put(trainer->update, kohl_session_at(session, plan->params),
+                         kohl_session_at(session, plan->gradients), kohl_session_at(session, plan->heads[0].losses), n);
+}
+
 kohl_status cli_trainer_begin(cli *c, kohl_session *session, cli_trainer *out) {
   const kohl_plan *plan = session->plan;
   kohl_shape in = plan->buffers[plan->input].shape;
@@ -41,19 +50,29 @@ kohl_status cli_trainer_begin(cli *c, kohl_session *session, cli_trainer *out) {
   }
   const kohl_update_options options = {.rule = KOHL_UPDATE_RMSPROP, .rho = 0.9, .epsilon = 1e-7};
   const float *params = kohl_session_params(session, &count);
-  return kohl_update_create(c->ctx, &options, params, count, &out->update);
+  kohl_status status = kohl_update_create(c->ctx, &options, params, count, &out->update);
+  if (status == KOHL_OK && kohl_update_on_device(out->update)) session->tail = put_update, session->tail_user = out;
+  return status;
 }
 
 kohl_status cli_trainer_step(cli *c, cli_trainer *trainer) {
-  size_t count;
   kohl_session *session = trainer->session;
   int batch = session->plan->options.batch;
+  trainer->steps++;
+  if (kohl_update_on_device(trainer->update)) kohl_update_set(trainer->update, trainer->steps, 1e-4);
   kohl_status status = kohl_session_backward(session, batch, 1);
   if (status != KOHL_OK) return status;
   double loss = kohl_session_loss(session, batch);
   if (!isfinite(loss)) return kohl_fail(c->ctx, KOHL_NOT_FINITE, "training: the loss is %g", loss);
-  float *params = kohl_session_params(session, &count), *gradients = kohl_session_gradients(session, &count);
-  if (kohl_update_step(trainer->update, ++trainer->steps, 1e-4, params, gradients)) return KOHL_OK;
+  const kohl_plan *plan = session->plan;
+  float *params = kohl_session_at(session, plan->params), *gradients = kohl_session_at(session, plan->gradients);
+  bool taken;
+  if (kohl_update_on_device(trainer->update)) {
+    taken = kohl_update_taken(trainer->update);
+  } else {
+    taken = kohl_update_step(trainer->update, trainer->steps, 1e-4, params, gradients);
+  }
+  if (taken) return KOHL_OK;
   return kohl_fail(c->ctx, KOHL_NOT_FINITE, "training: a gradient is not finite");
 }
 

@@ -18,12 +18,12 @@ static kohl_warp_desc warp_of(const kohl_augmentation *a, const kohl_augment_pic
                           .colour = {a->colour[0], a->colour[1], a->colour[2]}};
 }
 
-/* The largest workspace of a list, whichever kernel will be chosen. */
+/* The largest workspace of a list, whichever kernel of the CPU will be chosen. */
 static size_t most_workspace(const kohl_op *op, const void *desc, size_t workers) {
   size_t most = 0;
   for (size_t i = 0; i < op->count; i++) {
     const kohl_kernel_code *code = op->kernels[i].code;
-    size_t bytes = code->workspace_size && !code->accepts(desc) ? code->workspace_size(desc, workers) : 0;
+    size_t bytes = code && code->workspace_size && !code->accepts(desc) ? code->workspace_size(desc, workers) : 0;
     if (bytes > most) most = bytes;
   }
   return most;

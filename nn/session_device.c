@@ -160,7 +160,7 @@ static kohl_status put_run(kohl_session *session, size_t end, int n, uint32_t ep
     if (status == KOHL_OK) status = launch(session, i, n, epoch);
     if (status == KOHL_OK && timed) status = kohl_device_time_end(ctx, session->device, &session->seconds[i]);
   }
-  if (status == KOHL_OK && backward && session->tail) status = session->tail(session->tail_user);
+  if (status == KOHL_OK && backward && session->tail) status = session->tail(session->tail_user, n);
   return status == KOHL_OK ? bring_outputs(session, n) : status;
 }
 

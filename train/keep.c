@@ -94,13 +94,13 @@ static kohl_status describe(const kohl_run *run, int64_t epoch, const kohl_epoch
 }
 
 kohl_status kohl_run_store(kohl_run *run) {
-  size_t count;
-  float *params = kohl_session_params(run->session, &count);
-  kohl_update_swap(run->update, params);
-  kohl_status status = kohl_session_store_params(run->session, run->model);
+  float *params = kohl_session_at(run->session, run->session->plan->params);
+  kohl_status status = kohl_update_swap(run->update, params);
+  if (status != KOHL_OK) return status;
+  status = kohl_session_store_params(run->session, run->model);
   if (status == KOHL_OK && run->feed.above) status = kohl_session_store_params(run->session, run->feed.above);
-  kohl_update_swap(run->update, params);
-  return status;
+  kohl_status back = kohl_update_swap(run->update, params);
+  return status == KOHL_OK ? back : status;
 }
 
 /* What the best model says about the validation part. */

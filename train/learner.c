@@ -103,19 +103,24 @@ static kohl_status make_update(kohl_run *run) {
   return status;
 }
 
-/* A copy of the running statistics, to which a step that is not taken goes back. */
-static kohl_status make_statistics(kohl_run *run) {
-  size_t count;
-  const float *statistics = kohl_session_state(run->session, &count);
-  if (!count) return KOHL_OK;
-  kohl_status status = kohl_alloc(run->ctx, count, sizeof(float), "running statistics", &run->statistics);
-  if (status == KOHL_OK) memcpy(run->statistics, statistics, count * sizeof *statistics);
-  return status;
+/* The optimizer's step, behind the gradients of n samples. */
+static kohl_status put_update(void *user, int n) {
+  kohl_run *run = user;
+  return kohl_run_put_update(run, n);
+}
+
+/* On a device a whole step is one graph, unless somebody looks at the gradients in between. */
+static void join(kohl_run *run) {
+  const kohl_train_hooks *hooks = run->options->hooks;
+  if (!kohl_update_on_device(run->update) || run->sum || (hooks && hooks->on_gradients)) return;
+  run->session->tail = put_update;
+  run->session->tail_user = run;
 }
 
 kohl_status kohl_run_learner(kohl_run *run) {
   kohl_status status = make_weights(run);
   if (status == KOHL_OK) status = make_session(run);
-  if (status == KOHL_OK) status = make_statistics(run);
-  return status == KOHL_OK ? make_update(run) : status;
+  if (status == KOHL_OK) status = make_update(run);
+  if (status == KOHL_OK) join(run);
+  return status;
 }

@@ -40,7 +40,6 @@ void kohl_phase_free(kohl_run *run) {
   kohl_accumulate_destroy(run->sum);
   kohl_session_destroy(run->session); /* before the feed: it borrows a model of it */
   kohl_feed_close(run);               /* before the order: its loader's workers read that */
-  kohl_free(run->ctx, run->statistics);
   kohl_free(run->ctx, run->class_weights);
   kohl_free(run->ctx, run->positive_weights);
   kohl_free(run->ctx, run->probabilities);
@@ -48,7 +47,7 @@ void kohl_phase_free(kohl_run *run) {
   run->update = NULL;
   run->sum = NULL;
   run->session = NULL;
-  run->statistics = run->class_weights = run->positive_weights = run->probabilities = NULL;
+  run->class_weights = run->positive_weights = run->probabilities = NULL;
   run->order = NULL;
 }
 

@@ -28,6 +28,9 @@ kohl_status kohl_run_save(kohl_run *run) {
                            .plan = plan_digest(run),
                            .history = run->history.text ? run->history.text : (char *)""};
   list_arrays(run, &state);
+  kohl_status status = kohl_session_fetch(run->session);
+  if (status == KOHL_OK) status = kohl_update_fetch(run->update);
+  if (status != KOHL_OK) return status;
   return run->history.status == KOHL_OK ? kohl_checkpoint_save(run->ctx, run->options->run, &state)
                                         : run->history.status;
 }
@@ -87,8 +90,7 @@ kohl_status kohl_run_load(kohl_run *run, const kohl_safetensors *file) {
                  "the base's outputs or the kernels are not those of the first call (another machine "
                  "or --cpu): the result will be close to an uninterrupted run's, not equal");
   }
-  size_t count;
-  const float *statistics = kohl_session_state(run->session, &count);
-  if (run->statistics) memcpy(run->statistics, statistics, count * sizeof *statistics);
-  return KOHL_OK;
+  status = kohl_session_put(run->session);
+  if (status == KOHL_OK) status = kohl_update_restore(run->update);
+  return status == KOHL_OK ? kohl_session_keep_state(run->session) : status;
 }

@@ -58,7 +58,6 @@ typedef struct kohl_run {
   kohl_session *session;                   /* of feed.rest, for training */
   kohl_update *update;                     /* the optimizer with its state, owned */
   kohl_accumulate *sum;                    /* of gradients, owned; NULL where every batch is an update */
-  float *statistics;                       /* running statistics after the last update, owned; NULL without any */
   float *probabilities;                    /* [batch][classes], owned: of one batch */
   size_t *order;                           /* [draws.count], owned: this epoch's positions in draws */
   kohl_train_place place;                  /* how far the run is */
@@ -93,6 +92,7 @@ void kohl_phase_free(kohl_run *run);
 kohl_status kohl_phase_reopen(kohl_run *run);
 
 /* Makes what learns, for a feed that is there: class weights, session, optimizer. */
+kohl_status kohl_run_put_update(kohl_run *run, int n); /* device: the optimizer's step behind n losses; 0: none */
 kohl_status kohl_run_learner(kohl_run *run);
 
 /* Puts the weights that are judged and kept into model: the optimizer's average where it has one, else the trained

@@ -2,8 +2,6 @@
  *
  * A bad picture keeps its place in the order, so that the draws of the others do not move; its batch is smaller. */
 #include <math.h>
-#include <string.h>
-
 #include "kernels/core/alloc.h"
 #include "train/run.h"
 #include "train/targets.h"
@@ -60,24 +58,12 @@ static const char *guilty_layer(const kohl_run *run, const float *gradients) {
   return name;
 }
 
-/* Running statistics as they were after the last update. */
-static void restore_statistics(kohl_run *run) {
-  size_t count;
-  float *statistics = kohl_session_state(run->session, &count);
-  if (run->statistics) memcpy(statistics, run->statistics, count * sizeof *statistics);
-}
-
-static void keep_statistics(kohl_run *run) {
-  size_t count;
-  const float *statistics = kohl_session_state(run->session, &count);
-  if (run->statistics) memcpy(run->statistics, statistics, count * sizeof *statistics);
-}
-
 /* A step that must not be taken.  The third in a row ends the run. */
 static kohl_status refuse(kohl_run *run, size_t first, size_t end, const found *f) {
   const long long step = (long long)run->place.step, epoch = (long long)run->place.epoch + 1;
   run->place.bad_steps++;
-  restore_statistics(run);
+  kohl_status status = kohl_session_restore_state(run->session);
+  if (status != KOHL_OK) return status;
   kohl_run_log(run->ctx, run->options->run, "epoch %lld, step %lld: the %s at layer '%s'; no update", epoch, step,
                f->wrong, f->layer);
   if (run->place.bad_steps < BAD_STEPS) return KOHL_OK;
@@ -91,10 +77,10 @@ static kohl_status refuse(kohl_run *run, size_t first, size_t end, const found *
     if (named++ < FILES_NAMED)
       kohl_text_add(&names, "%s%s", named > 1 ? ", " : "", kohl_sample_path(&run->samples, at, path));
   }
-  kohl_status status = kohl_fail(run->ctx, KOHL_NOT_FINITE,
-                                 "step %lld (epoch %lld): the %s at layer '%s', %d times in a row; "
-                                 "expected numbers: lower optimizer.lr; pictures: %s",
-                                 step, epoch, f->wrong, f->layer, BAD_STEPS, names.text ? names.text : "");
+  status = kohl_fail(run->ctx, KOHL_NOT_FINITE,
+                     "step %lld (epoch %lld): the %s at layer '%s', %d times in a row; "
+                     "expected numbers: lower optimizer.lr; pictures: %s",
+                     step, epoch, f->wrong, f->layer, BAD_STEPS, names.text ? names.text : "");
   kohl_text_free(&names);
   return status;
 }
@@ -133,6 +119,19 @@ static void tell(kohl_run *run, int n) {
   }
 }
 
+/* Between gradients and update: hooks, and batches that are added up. */
+static kohl_status look_at_gradients(kohl_run *run, float divisor) {
+  const kohl_train_hooks *hooks = run->options->hooks;
+  float *gradients;
+  size_t count;
+  if (!run->sum && !(hooks && hooks->on_gradients)) return KOHL_OK;
+  kohl_status status = kohl_session_fetch_gradients(run->session, &gradients, &count);
+  if (status != KOHL_OK) return status;
+  if (hooks && hooks->on_gradients) hooks->on_gradients(hooks->user, run->place.step, gradients, count);
+  if (run->sum) kohl_accumulate_add(run->sum, gradients, divisor);
+  return kohl_session_put_gradients(run->session);
+}
+
 /* Forward and backward on positions first to end - 1. */
 static kohl_status run_batch(kohl_run *run, size_t first, size_t end, found *f) {
   const kohl_train_hooks *hooks = run->options->hooks;
@@ -152,25 +151,58 @@ static kohl_status run_batch(kohl_run *run, size_t first, size_t end, found *f) 
     f->layer = last_layer(run);
   }
   float divisor;
-  size_t count;
-  float *gradients = kohl_session_gradients(run->session, &count);
-  if (hooks && hooks->on_gradients) hooks->on_gradients(hooks->user, run->place.step, gradients, count);
   status = count_batch(run, n, f, &divisor);
-  if (status == KOHL_OK && run->sum) kohl_accumulate_add(run->sum, gradients, divisor);
+  return status == KOHL_OK ? look_at_gradients(run, divisor) : status;
+}
+
+kohl_status kohl_run_put_update(kohl_run *run, int n) {
+  const kohl_session *session = run->session;
+  const kohl_plan *plan = session->plan;
+  return kohl_update_put(run->update, kohl_session_at(session, plan->params), kohl_session_at(session, plan->gradients),
+                         n ? kohl_session_at(session, plan->heads[0].losses) : NULL, n);
+}
+
+/* Batches that were added up become one gradient. */
+static kohl_status finish_sum(kohl_run *run) {
+  float *gradients;
+  size_t count;
+  if (!run->sum) return KOHL_OK;
+  kohl_status status = kohl_session_fetch_gradients(run->session, &gradients, &count);
+  if (status != KOHL_OK) return status;
+  kohl_accumulate_finish(run->sum, gradients);
+  return kohl_session_put_gradients(run->session);
+}
+
+/* The device's part: done already in the step's graph, or now. */
+static kohl_status update_on_device(kohl_run *run, bool *taken) {
+  kohl_status status = KOHL_OK;
+  if (!run->session->tail) {
+    status = kohl_run_put_update(run, 0);
+    if (status == KOHL_OK) status = kohl_device_wait(run->ctx, run->ctx->device);
+  }
+  *taken = kohl_update_taken(run->update);
   return status;
 }
 
 /* Takes the step unless its numbers are wrong, which f then says. */
-static void update(kohl_run *run, found *f, double *lr) {
+static kohl_status update(kohl_run *run, double lr, found *f) {
+  const kohl_plan *plan = run->session->plan;
+  bool taken;
+  kohl_status status = finish_sum(run);
+  if (status == KOHL_OK && kohl_update_on_device(run->update)) {
+    status = update_on_device(run, &taken);
+  } else if (status == KOHL_OK) {
+    /* gradients: the session's memory, which nothing reads after the step: clipping may change it */
+    taken = kohl_update_step(run->update, run->place.phase_step + 1, lr, kohl_session_at(run->session, plan->params),
+                             kohl_session_at(run->session, plan->gradients));
+  }
+  if (status != KOHL_OK || taken) return status;
+  float *gradients;
   size_t count;
-  float *params = kohl_session_params(run->session, &count);
-  /* the session's memory, which nothing reads after the step: clipping may change it */
-  float *gradients = kohl_session_gradients(run->session, &count);
-  if (run->sum) kohl_accumulate_finish(run->sum, gradients);
-  *lr = kohl_schedule_rate(run->phase, &run->place.schedule, run->place.phase_step, (int64_t)kohl_run_steps(run));
-  if (kohl_update_step(run->update, run->place.phase_step + 1, *lr, params, gradients)) return;
+  status = kohl_session_fetch_gradients(run->session, &gradients, &count);
   f->wrong = "gradient is not finite or too large for the rate";
-  f->layer = guilty_layer(run, gradients);
+  f->layer = status == KOHL_OK ? guilty_layer(run, gradients) : last_layer(run);
+  return status;
 }
 
 kohl_status kohl_run_step(kohl_run *run, double *lr) {
@@ -179,19 +211,22 @@ kohl_status kohl_run_step(kohl_run *run, double *lr) {
   if (end > run->draws.count) end = run->draws.count;
   found f = {0, 0, 0, 0, NULL, ""};
   kohl_status status = KOHL_OK;
+  *lr = kohl_schedule_rate(run->phase, &run->place.schedule, run->place.phase_step, (int64_t)kohl_run_steps(run));
   if (run->sum) kohl_accumulate_reset(run->sum);
+  if (kohl_update_on_device(run->update)) kohl_update_set(run->update, run->place.phase_step + 1, *lr);
   for (size_t p = first; p < end && status == KOHL_OK; p += batch) {
     status = run_batch(run, p, p + batch < end ? p + batch : end, &f);
   }
   if (status != KOHL_OK) {
-    restore_statistics(run);
+    kohl_session_restore_state(run->session);
     return status;
   }
   run->place.at = (int64_t)end;
   if (!f.wrong && !f.seen) return KOHL_OK; /* nothing but bad pictures */
-  if (!f.wrong) update(run, &f, lr);
-  if (f.wrong) return refuse(run, first, end, &f);
-  keep_statistics(run);
+  if (!f.wrong) status = update(run, *lr, &f);
+  if (status == KOHL_OK && f.wrong) return refuse(run, first, end, &f);
+  if (status == KOHL_OK) status = kohl_session_keep_state(run->session);
+  if (status != KOHL_OK) return status;
   run->place.step++;
   run->place.phase_step++;
   run->place.bad_steps = 0;

@@ -1,6 +1,4 @@
 /* The optimizer's step, made of the ops sgd, rmsprop, adam, clip_norm and ema. */
-#include "train/update.h"
-
 #include <math.h>
 #include <string.h>
 
@@ -8,24 +6,20 @@
 #include "kernels/core/alloc.h"
 #include "kernels/ema/ema.h"
 #include "kernels/update/step.h"
+#include "train/update_parts.h"
 
-/* The state in the order of the op update's slots: array i is that of slot UPDATE_FIRST + i. */
-enum { FIRST, SECOND, AVERAGE, STATES };
+enum {
+  FIRST = KOHL_UPDATE_FIRST,
+  SECOND = KOHL_UPDATE_SECOND,
+  AVERAGE = KOHL_UPDATE_AVERAGE,
+  STATES = KOHL_UPDATE_STATES
+};
 
 typedef union rule_desc {
   kohl_sgd_desc sgd;
   kohl_rmsprop_desc rmsprop;
   kohl_adam_desc adam;
 } rule_desc;
-
-struct kohl_update {
-  kohl_context *ctx; /* borrowed */
-  kohl_update_desc desc;
-  size_t count;
-  float *state[STATES]; /* owned; NULL where the options need none */
-  const kohl_kernel *rule, *clip, *ema;
-  void *workspace; /* of clip, owned */
-};
 
 static kohl_update_desc desc_of(const kohl_update_options *o, size_t count) {
   return (kohl_update_desc){.n = 1,
@@ -101,11 +95,12 @@ kohl_status kohl_update_create(kohl_context *ctx, const kohl_update_options *opt
   update->ctx = ctx;
   update->desc = desc_of(options, count);
   update->count = count;
-  status = choose(update);
+  if (!ctx->device) status = choose(update);
   for (int i = 0; i < STATES && status == KOHL_OK; i++) {
     if (kohl_update_has(&update->desc, UPDATE_FIRST + i))
       status = kohl_alloc(ctx, count, sizeof(float), "optimizer state", &update->state[i]);
   }
+  if (status == KOHL_OK && ctx->device) status = kohl_update_device_create(update, params);
   if (status != KOHL_OK) {
     kohl_update_destroy(update);
     return status;
@@ -117,6 +112,7 @@ kohl_status kohl_update_create(kohl_context *ctx, const kohl_update_options *opt
 
 void kohl_update_destroy(kohl_update *update) {
   if (!update) return;
+  kohl_update_device_destroy(update);
   for (int i = 0; i < STATES; i++) kohl_free(update->ctx, update->state[i]);
   kohl_free(update->ctx, update->workspace);
   kohl_free(update->ctx, update);
@@ -171,11 +167,13 @@ bool kohl_update_step(kohl_update *update, int64_t step, double lr, float *param
   return true;
 }
 
-void kohl_update_swap(kohl_update *update, float *params) {
+kohl_status kohl_update_swap(kohl_update *update, float *params) {
+  if (update->device) return kohl_update_device_swap(update, params);
   float *average = update->state[AVERAGE];
   for (size_t i = 0; average && i < update->count; i++) {
     float t = params[i];
     params[i] = average[i];
     average[i] = t;
   }
+  return KOHL_OK;
 }

@@ -37,18 +37,31 @@ kohl_status kohl_update_create(kohl_context *ctx, const kohl_update_options *opt
                                kohl_update **out);
 void kohl_update_destroy(kohl_update *update);
 
-/* One step: step is its number from 1 (Adam's t), lr its rate; params and gradients have count floats.  Gradients are
- * left clipped.  False: the gradients, or the weights with their decay, are not finite or so large that the step could
- * overflow; params, moments and average are then what they were.  Allocates nothing; the same bits for any number of
- * threads. */
+/* One step on the CPU: step is its number from 1 (Adam's t), lr its rate; params and gradients have count floats.
+ * Gradients are left clipped.  False: the gradients, or the weights with their decay, are not finite or so large that
+ * the step could overflow; params, moments and average are then what they were.  Allocates nothing; the same bits for
+ * any number of threads. */
 bool kohl_update_step(kohl_update *update, int64_t step, double lr, float *params, float *gradients);
+
+/* On a device, where params and gradients are its memory, a step is put on the stream and decides for itself: _set says
+ * what the next one is (of the last of kohl_update_put, again and again where that was recorded), _put puts it, _taken
+ * says after a wait whether it was taken.  losses: count floats of the device that must all be finite, or NULL and 0.
+ */
+bool kohl_update_on_device(const kohl_update *update);
+void kohl_update_set(kohl_update *update, int64_t step, double lr);
+kohl_status kohl_update_put(kohl_update *update, float *params, float *gradients, const float *losses, int count);
+bool kohl_update_taken(const kohl_update *update);
+
+/* Brings the state from the device to the arrays that kohl_update_arrays gives, and back; nothing on the CPU. */
+kohl_status kohl_update_fetch(kohl_update *update);
+kohl_status kohl_update_restore(kohl_update *update);
 
 /* Exchanges params with the average, so that what reads params sees it; a second call undoes it.  Nothing without an
  * average. */
-void kohl_update_swap(kohl_update *update, float *params);
+kohl_status kohl_update_swap(kohl_update *update, float *params);
 
 /* The state as a checkpoint keeps it: how many arrays, their names ("momentum", "square",
- * "first_moment", "second_moment", "average") and the update's own memory. */
+ * "first_moment", "second_moment", "average") and the update's own memory of the host. */
 enum { KOHL_UPDATE_ARRAYS = 3 };
 size_t kohl_update_arrays(const kohl_update *update, kohl_checkpoint_array arrays[KOHL_UPDATE_ARRAYS]);
 

@@ -3,42 +3,15 @@
 
 #include <string.h>
 
-/* One side of a phase: input pixels first, first + stride, ... and the taps that reach them. */
-typedef struct {
-  int first, pixels;
-  int tap, tap_step, taps; /* ascending; 0 taps: the gradient is zero */
-  int dilation, pad;       /* of the convolution of ddst */
-} side;
+#include "kernels/conv2d/dgrad_phase.h"
 
 typedef struct {
   size_t index; /* of the phase after this one */
-  side down, across;
+  kohl_dgrad_side down, across;
   kohl_conv2d_desc conv;
   size_t wei;    /* floats before its packed weights */
   size_t floats; /* of its packed weights */
 } phase;
-
-static int gcd(int a, int b) {
-  while (b) {
-    int rest = a % b;
-    a = b;
-    b = rest;
-  }
-  return a;
-}
-
-/* Tap t reaches pixel y from output (y + pad - t*dilation) / stride where that is whole.  Of the taps of a phase every
- * stride/gcd-th does, and from one to the next the output moves by dilation/gcd. */
-static side side_of(int first, int in, int filter, int stride, int dilation, int pad) {
-  const int common = gcd(stride, dilation);
-  side e = {.first = first, .pixels = (in - first + stride - 1) / stride, .dilation = dilation / common};
-  e.tap_step = stride / common;
-  while (e.tap < filter && (first + pad - e.tap * dilation) % stride) e.tap++;
-  if (e.tap == filter) return e;
-  e.taps = (filter - 1 - e.tap) / e.tap_step + 1;
-  e.pad = (e.taps - 1) * e.dilation - (first + pad - e.tap * dilation) / stride;
-  return e;
-}
 
 /* Steps to the next phase; begins with a zeroed one.  False after the last. */
 static bool next_phase(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, phase *f) {
@@ -47,8 +20,8 @@ static bool next_phase(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, pha
   f->wei += f->floats;
   f->floats = 0;
   if (f->index == rows * columns) return false;
-  f->down = side_of((int)(f->index / columns), d->h, d->r, d->stride_h, d->dilation_h, d->pad_top);
-  f->across = side_of((int)(f->index % columns), d->w, d->s, d->stride_w, d->dilation_w, d->pad_left);
+  f->down = kohl_dgrad_side_of((int)(f->index / columns), d->h, d->r, d->stride_h, d->dilation_h, d->pad_top);
+  f->across = kohl_dgrad_side_of((int)(f->index % columns), d->w, d->s, d->stride_w, d->dilation_w, d->pad_left);
   f->index++;
   f->conv = (kohl_conv2d_desc){.n = d->n,
                                .h = d->p,

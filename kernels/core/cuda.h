@@ -75,6 +75,14 @@ static inline void kohl_stream_note(kohl_stream *stream, cudaError_t error, cons
   name##_shared &name = *static_cast<name##_shared *>(kohl_host_shared(&name##_tag, sizeof(name##_shared)))
 #endif
 
+/* Before a loop: how many of its rounds the compiler may have under way at once (loads above all). */
+#ifdef __CUDACC__
+#define KOHL_PRAGMA(text) _Pragma(#text)
+#define KOHL_UNROLL(n) KOHL_PRAGMA(unroll n)
+#else
+#define KOHL_UNROLL(n)
+#endif
+
 /* Values of other lanes of the warp; all 32 lanes call it together. */
 template <class T>
 static __device__ inline T kohl_shuffle_xor(T value, int mask) {
@@ -94,10 +102,17 @@ static __device__ inline size_t kohl_thread_index(void) { return (size_t)blockId
 static __device__ inline size_t kohl_thread_count(void) { return (size_t)gridDim.x * blockDim.x; }
 
 /* Defines kohl_<op>_<direction>_<id>, which the line of <op>.def names. */
-#define KOHL_CUDA_KERNEL(op, direction, id, accepts, workspace_size, launch)               \
-  extern "C" {                                                                             \
-  extern const kohl_cuda_code kohl_##op##_##direction##_##id;                              \
-  const kohl_cuda_code kohl_##op##_##direction##_##id = {accepts, workspace_size, launch}; \
+#define KOHL_CUDA_KERNEL(op, direction, id, accepts, workspace_size, launch)                     \
+  extern "C" {                                                                                   \
+  extern const kohl_cuda_code kohl_##op##_##direction##_##id;                                    \
+  const kohl_cuda_code kohl_##op##_##direction##_##id = {accepts, workspace_size, launch, NULL}; \
+  }
+
+/* The same of a vendor's library: available says whether it is there (kernels/core/vendor.h). */
+#define KOHL_CUDA_BASELINE(op, direction, id, accepts, workspace_size, launch, available)             \
+  extern "C" {                                                                                        \
+  extern const kohl_cuda_code kohl_##op##_##direction##_##id;                                         \
+  const kohl_cuda_code kohl_##op##_##direction##_##id = {accepts, workspace_size, launch, available}; \
   }
 
 #endif

@@ -69,6 +69,7 @@ extern "C" kohl_status kohl_device_describe(kohl_context *ctx, int number, kohl_
   out->major = properties.major;
   out->minor = properties.minor;
   out->multiprocessors = properties.multiProcessorCount;
+  out->l2_bytes = properties.l2CacheSize;
   out->clock_mhz = attribute(cudaDevAttrClockRate, number) / 1000;
   out->memory_clock_mhz = attribute(cudaDevAttrMemoryClockRate, number) / 1000;
   out->memory_bits = attribute(cudaDevAttrGlobalMemoryBusWidth, number);
@@ -92,7 +93,10 @@ extern "C" kohl_status kohl_device_open(kohl_context *ctx, int number, kohl_devi
   }
   if (status == KOHL_OK) status = check(ctx, number, "an event", cudaEventCreate(&device->begin));
   if (status == KOHL_OK) status = check(ctx, number, "an event", cudaEventCreate(&device->end));
-  device->stream.multiprocessors = attribute(cudaDevAttrMultiProcessorCount, number);
+  if (status == KOHL_OK) {
+    int *count = &device->stream.multiprocessors; /* kernels divide by it */
+    status = check(ctx, number, "an attribute", cudaDeviceGetAttribute(count, cudaDevAttrMultiProcessorCount, number));
+  }
   if (status == KOHL_OK)
     *out = device;
   else
@@ -112,6 +116,10 @@ extern "C" void kohl_device_close(kohl_context *ctx, kohl_device *device) {
 
 extern "C" kohl_stream *kohl_device_stream(kohl_device *device) { return &device->stream; }
 extern "C" int kohl_device_number(const kohl_device *device) { return device->stream.number; }
+
+extern "C" kohl_status kohl_device_libraries(kohl_context *ctx, kohl_device *device, const char *folder) {
+  return kohl_vendor_search(ctx, &device->stream, folder);
+}
 
 extern "C" kohl_status kohl_device_available(kohl_context *ctx, kohl_device *device, size_t *bytes) {
   size_t all;

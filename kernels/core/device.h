@@ -27,7 +27,7 @@ typedef struct kohl_device_info {
   int number;
   char name[128];
   int major, minor; /* compute capability */
-  int multiprocessors, clock_mhz, memory_clock_mhz, memory_bits;
+  int multiprocessors, clock_mhz, memory_clock_mhz, memory_bits, l2_bytes;
   size_t memory, available; /* bytes; available: not taken by anybody now */
   int driver, runtime;      /* 1000 * major + 10 * minor */
 } kohl_device_info;
@@ -41,6 +41,10 @@ kohl_status kohl_device_open(kohl_context *ctx, int number, kohl_device **out);
 void kohl_device_close(kohl_context *ctx, kohl_device *device);
 kohl_stream *kohl_device_stream(kohl_device *device);
 int kohl_device_number(const kohl_device *device);
+
+/* The folder in which vendors' libraries are looked for (kernels/core/vendor.h), before the first is used; without it,
+ * where the loader looks. */
+kohl_status kohl_device_libraries(kohl_context *ctx, kohl_device *device, const char *folder);
 
 /* bytes (at least 1) of the device's memory, zeroed, aligned to 256; *out is NULL on failure, whose text has what it
  * was for, the bytes asked and those available. */

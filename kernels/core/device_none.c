@@ -28,6 +28,11 @@ void kohl_device_close(kohl_context *ctx, kohl_device *device) { (void)ctx, (voi
 kohl_stream *kohl_device_stream(kohl_device *device) { return (void)device, NULL; }
 int kohl_device_number(const kohl_device *device) { return (void)device, 0; }
 
+kohl_status kohl_device_libraries(kohl_context *ctx, kohl_device *device, const char *folder) {
+  (void)device, (void)folder;
+  return none(ctx);
+}
+
 kohl_status kohl_device_alloc(kohl_context *ctx, kohl_device *device, size_t bytes, const char *what, void **out) {
   (void)device, (void)bytes, (void)what;
   *out = NULL;

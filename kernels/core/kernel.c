@@ -28,7 +28,7 @@ const char *kohl_direction_name(kohl_direction direction) {
 }
 
 const char *kohl_accuracy_name(kohl_accuracy accuracy) {
-  static const char *const names[] = {"CHAIN", "WINOGRAD", "BF16"};
+  static const char *const names[] = {"CHAIN", "F32", "WINOGRAD", "TF32", "BF16"};
   return names[accuracy];
 }
 
@@ -46,7 +46,11 @@ const char *kohl_kernel_refusal(const kohl_context *ctx, const kohl_kernel *kern
   }
   if (ctx->exact && kernel->accuracy != KOHL_ACCURACY_CHAIN)
     return "not of accuracy class CHAIN, which --exact asks for";
-  return kernel->cuda ? kernel->cuda->accepts(desc) : kernel->code->accepts(desc);
+  if (!kernel->cuda) return kernel->code->accepts(desc);
+  const char *refusal = kernel->cuda->accepts(desc);
+  if (refusal || !kernel->cuda->available) return refusal;
+  if (!ctx->device) return "this thread has no device";
+  return kernel->cuda->available(ctx, kohl_device_stream(ctx->device), desc);
 }
 
 size_t kohl_kernel_workspace(const kohl_kernel *kernel, const void *desc, size_t workers) {

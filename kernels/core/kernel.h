@@ -33,7 +33,13 @@ typedef enum kohl_kind {
 
 /* Accuracy classes; docs/NUMERICS.md has each one's bound.  CHAIN: every output is one chain of f32 fused
  * multiply-adds in the order that the op's header documents, so all kernels of the class are bit-equal. */
-typedef enum kohl_accuracy { KOHL_ACCURACY_CHAIN, KOHL_ACCURACY_WINOGRAD, KOHL_ACCURACY_BF16 } kohl_accuracy;
+typedef enum kohl_accuracy {
+  KOHL_ACCURACY_CHAIN,
+  KOHL_ACCURACY_F32, /* the same sums in any order */
+  KOHL_ACCURACY_WINOGRAD,
+  KOHL_ACCURACY_TF32, /* inputs rounded to 11 significant bits */
+  KOHL_ACCURACY_BF16,
+} kohl_accuracy;
 
 /* What a kernel reads and writes.  Each op's header names the slots (CONV2D_SRC, ...), their shapes and which
  * may be NULL.  All memory is the caller's.  workspace holds workspace_size bytes, aligned to 64. */
@@ -63,6 +69,9 @@ typedef struct kohl_cuda_code {
   size_t (*workspace_size)(const void *desc); /* NULL: none; a function of the shape alone */
   /* Puts the work on the stream.  A launch that fails is remembered by the stream. */
   void (*launch)(const void *desc, const kohl_args *args, kohl_stream *stream);
+  /* Of a baseline, asked after accepts: NULL, or why its library cannot compute this here ("libcudnn.so.9 is not there:
+   * ..."), which is the stream's until the next such call.  NULL for kernels of our own. */
+  const char *(*available)(const kohl_context *ctx, kohl_stream *stream, const void *desc);
 } kohl_cuda_code;
 
 typedef struct kohl_kernel {

@@ -1,8 +1,6 @@
 /* The list of cross-entropies, checking a desc, weights and divisor. */
 #include "kernels/softmax_xent/softmax_xent.h"
 
-#include <math.h>
-
 #define KERNEL(...) KOHL_DECLARE_KERNEL(softmax_xent, __VA_ARGS__)
 #include "kernels/softmax_xent/softmax_xent.def"
 #undef KERNEL
@@ -22,11 +20,6 @@ const char *kohl_softmax_xent_check(const kohl_softmax_xent_desc *d) {
     return "an unknown divisor";
   }
   return NULL;
-}
-
-float kohl_softmax_xent_weight(const kohl_softmax_xent_desc *d, int32_t label, const float *class_weights) {
-  if (label < 0 || label >= d->k) return NAN;
-  return class_weights ? class_weights[label] : 1.0f;
 }
 
 float kohl_softmax_xent_divisor(const kohl_softmax_xent_desc *d, const int32_t *labels, const float *class_weights) {

@@ -15,6 +15,9 @@
 #ifndef KOHL_KERNELS_SOFTMAX_XENT_SOFTMAX_XENT_H
 #define KOHL_KERNELS_SOFTMAX_XENT_SOFTMAX_XENT_H
 
+#include <math.h>
+
+#include "kernels/core/inline.h"
 #include "kernels/core/pixels.h"
 
 /* What the gradient is divided by: the number of samples n (Keras), or the sum of the weights of the batch's labels
@@ -47,7 +50,10 @@ const char *kohl_softmax_xent_check(const kohl_softmax_xent_desc *d);
 float kohl_softmax_xent_divisor(const kohl_softmax_xent_desc *d, const int32_t *labels, const float *class_weights);
 
 /* The weight of one label, NaN outside 0 .. k-1. */
-float kohl_softmax_xent_weight(const kohl_softmax_xent_desc *d, int32_t label, const float *class_weights);
+KOHL_INLINE float kohl_softmax_xent_weight(const kohl_softmax_xent_desc *d, int32_t label, const float *class_weights) {
+  if (label < 0 || label >= d->k) return NAN;
+  return class_weights ? class_weights[label] : 1.0f;
+}
 
 extern const kohl_op kohl_softmax_xent_op;
 

@@ -1,8 +1,9 @@
 /* Runs the blocks of a kernel one after another, the threads of each on fibers.
  *
  * A fiber runs thread after thread until one waits at a barrier or a warp function; the next fiber then goes on with
- * the next thread.  When every thread waits or has ended, the barriers that are complete are opened, and their threads
- * go on in the same order.  A kernel without barriers therefore costs no switch at all. */
+ * the next thread.  A warp goes as far as it can before the next one begins: what is ordered by warp functions alone is
+ * not ordered between warps.  When all threads of the block wait at its barrier, it opens.  A kernel without barriers
+ * costs one switch for each warp. */
 #include <stdio.h>
 #include <string.h>
 
@@ -32,22 +33,13 @@ struct thread {
 };
 
 constexpr unsigned LANES = 32, MAX_THREADS = 1024;
-constexpr size_t SHARED_GUARD = 64, SHARED_LIMIT = 48 * 1024;
-
-struct shared {
-  const void *tag;
-  size_t bytes;
-  unsigned char *memory; /* between guards */
-  struct shadow *shadow;
-  bool open; /* the current block has asked for it */
-};
 
 const kohl_cuda_call *call;
 thread threads[MAX_THREADS];
-unsigned count, order[MAX_THREADS], next_fresh, ended, warp_phases[MAX_THREADS / LANES];
+unsigned count, ended, fresh_warp, next_fresh; /* next_fresh: in lane_order */
+unsigned warp_order[MAX_THREADS / LANES], lane_order[LANES], warp_phases[MAX_THREADS / LANES];
 fiber scheduler;
 std::vector<fiber *> idle;
-std::vector<shared> declarations;
 fiber *running;
 
 void stand_at(unsigned index) {
@@ -60,8 +52,9 @@ void stand_at(unsigned index) {
 void fiber_body() {
   for (;;) {
     fiber *self = running;
-    while (next_fresh < count) {
-      unsigned index = order[next_fresh++];
+    while (next_fresh < LANES) {
+      unsigned index = fresh_warp * LANES + lane_order[next_fresh++];
+      if (index >= count) continue;
       threads[index].runs_on = self;
       threads[index].at = READY;
       stand_at(index);
@@ -169,12 +162,6 @@ bool open_warp(unsigned warp) {
   return opened;
 }
 
-bool open_any() {
-  bool opened = false;
-  for (unsigned warp = 0; warp * LANES < count; warp++) opened = open_warp(warp) || opened;
-  return open_barrier() || opened;
-}
-
 [[noreturn]] void report_stuck() {
   unsigned barrier = count, warp = count;
   for (unsigned i = 0; i < count; i++) {
@@ -186,42 +173,40 @@ bool open_any() {
          short_name(threads[barrier].file), threads[barrier].line, thread_name(warp).text);
 }
 
-void close_shared() {
-  for (shared &declared : declarations) {
-    if (!declared.open) continue;
-    declared.open = false;
-#ifndef __SANITIZE_ADDRESS__
-    for (size_t i = 0; i < SHARED_GUARD; i++) {
-      if (declared.memory[declared.bytes + i] == 0xa5 && declared.memory[-1 - static_cast<long>(i)] == 0xa5) continue;
-      report("a write beyond a shared array of %zu bytes", declared.bytes);
-    }
-#endif
-  }
-}
-
-void run_block() {
-  next_fresh = ended = 0;
-  now.phase = 0;
-  memset(warp_phases, 0, sizeof warp_phases);
-  order_fill(order, count, now.block);
-  for (unsigned i = 0; i < count; i++) threads[i].at = FRESH;
-  for (;;) {
-    while (next_fresh < count) {
+/* Until every lane has ended or waits for another warp. */
+void run_warp(unsigned warp, bool fresh) {
+  fresh_warp = warp;
+  next_fresh = fresh ? 0 : LANES;
+  do {
+    while (next_fresh < LANES) {
       if (idle.empty()) idle.push_back(fiber_create(fiber_body));
       fiber *chosen = idle.back();
       idle.pop_back();
       go_on(chosen);
     }
-    if (ended == count) break;
-    if (!open_any()) report_stuck();
-    for (unsigned i = 0; i < count; i++) {
-      thread *turn = &threads[order[i]];
-      if (turn->at != READY) continue;
-      stand_at(order[i]);
-      go_on(turn->runs_on);
+    for (unsigned lane : lane_order) {
+      unsigned index = warp * LANES + lane;
+      if (index >= count || threads[index].at != READY) continue;
+      stand_at(index);
+      go_on(threads[index].runs_on);
     }
+  } while (open_warp(warp));
+}
+
+void run_block() {
+  unsigned warps = (count + LANES - 1) / LANES;
+  ended = 0;
+  now.phase = 0;
+  memset(warp_phases, 0, sizeof warp_phases);
+  order_fill(warp_order, warps, now.block);
+  order_fill(lane_order, LANES, now.block + 1);
+  for (unsigned i = 0; i < count; i++) threads[i].at = FRESH;
+  for (unsigned i = 0; i < warps; i++) run_warp(warp_order[i], true);
+  while (ended < count) {
+    if (!open_barrier()) report_stuck();
+    for (unsigned i = 0; i < warps; i++) run_warp(warp_order[i], false);
   }
-  close_shared();
+  shared_block_ends();
 }
 
 }  // namespace
@@ -248,43 +233,8 @@ void kernel_run(const kohl_cuda_call *what) {
     }
   }
   memory_check_canaries();
-  for (shared &declared : declarations) {
-    shadow_destroy(declared.shadow);
-    free(declared.memory - SHARED_GUARD);
-  }
-  declarations.clear();
+  shared_kernel_ends();
   now.name = nullptr;
-}
-
-void *kohl_host_shared(const void *tag, size_t bytes) {
-  if (!now.name) report("shared memory is asked for outside a kernel");
-  shared *found = nullptr;
-  size_t total = 0;
-  for (shared &declared : declarations) {
-    if (declared.tag == tag) found = &declared;
-    total += declared.bytes;
-  }
-  if (!found) {
-    if (total + bytes > SHARED_LIMIT)
-      report("%zu bytes of static shared memory, at most %zu", total + bytes, SHARED_LIMIT);
-    void *memory;
-    size_t all = SHARED_GUARD + bytes + SHARED_GUARD;
-#ifdef __SANITIZE_ADDRESS__
-    all = SHARED_GUARD + bytes; /* the guard behind is AddressSanitizer's */
-#endif
-    if (posix_memalign(&memory, 128, all)) report("no memory for %zu bytes of shared memory", bytes);
-    memset(memory, 0xa5, all);
-    unsigned char *data = static_cast<unsigned char *>(memory) + SHARED_GUARD;
-    declarations.push_back(shared{tag, bytes, data, shadow_create(reinterpret_cast<char *>(data), bytes, true), false});
-    found = &declarations.back();
-  }
-  if (found->bytes != bytes) report("a shared array has %zu bytes here and %zu there", bytes, found->bytes);
-  if (!found->open) {
-    found->open = true;
-    memset(found->memory, 0xff, bytes); /* as float: NaN */
-    shadow_block_begins(found->shadow);
-  }
-  return found->memory;
 }
 
 void kohl_cuda_barrier(const char *file, int line) {

@@ -45,6 +45,19 @@ void set_open(const allocation &memory, bool open) {
 #endif
 }
 
+/* The bytes before an allocation, which only the alignment puts there. */
+void close_front(void *block, bool closed) {
+#ifdef __SANITIZE_ADDRESS__
+  if (closed)
+    __asan_poison_memory_region(block, GUARD);
+  else
+    __asan_unpoison_memory_region(block, GUARD);
+#else
+  (void)block;
+  (void)closed;
+#endif
+}
+
 bool intact(const allocation &memory) {
 #ifdef __SANITIZE_ADDRESS__
   (void)memory;
@@ -147,6 +160,7 @@ cudaError_t cudaMalloc(void **memory, size_t bytes) {
   memset(block, CANARY, GUARD);
   memset(made.data, FILL, bytes);
   memset(made.data + bytes, CANARY, behind);
+  close_front(block, true);
   set_open(made, opened > 0);
   made.shadow = shadow_create(made.data, bytes, false);
   device_memory[made.data] = made;
@@ -166,6 +180,7 @@ cudaError_t cudaFree(void *memory) {
   if (!intact(freed)) report("cudaFree: there was a write beyond the allocation of %zu bytes", freed.bytes);
   device_memory.erase(found);
   shadow_destroy(freed.shadow);
+  close_front(freed.block, false);
   set_open(freed, true);
   used -= freed.bytes;
   live_objects--;

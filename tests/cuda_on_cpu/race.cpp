@@ -118,23 +118,23 @@ const char *const verbs[] = {"reads", "writes", "changes by an atomic function"}
   char who[96];
   dim3 dim = kohl_cuda_here.block_dim, grid = kohl_cuda_here.grid_dim;
   if (m.block == MANY || m.thread == MANY || m.thread & WARP_OF_MANY) {
-    snprintf(who, sizeof who, "several %s", m.block == MANY ? "blocks" : "threads of the block");
+    snprintf(who, sizeof who, "several %s", m.block == MANY ? "blocks" : "of its threads");
   } else {
     snprintf(who, sizeof who, "block (%u,%u,%u), thread (%u,%u,%u)", m.block % grid.x, m.block / grid.x % grid.y,
              m.block / grid.x / grid.y, m.thread % dim.x, m.thread / dim.x % dim.y, m.thread / dim.x / dim.y);
   }
-  report("race: %s byte %zu of %zu of %s memory, which %s %s without a barrier between", verbs[how],
-         static_cast<size_t>(at - s->data), s->bytes, s->shared ? "shared" : "global", who, earlier);
+  report("race: %s byte %zu of %zu of %s memory, %s by %s without a barrier between", verbs[how],
+         static_cast<size_t>(at - s->data), s->bytes, s->shared ? "shared" : "global", earlier, who);
 }
 
 void check(granule *g, bool shared, access how, const char *at) {
   bool among_atomics = how == ATOMIC && g->write.atomic;
-  if (!among_atomics && !before_now(g->write, shared)) report_race(g->write, "writes", how, at);
+  if (!among_atomics && !before_now(g->write, shared)) report_race(g->write, "written", how, at);
   if (how == READ) {
     add(&g->read, shared, false);
     return;
   }
-  if (!before_now(g->read, shared)) report_race(g->read, "reads", how, at);
+  if (!before_now(g->read, shared)) report_race(g->read, "read", how, at);
   g->read.launch = 0;
   add(&g->write, shared, how == ATOMIC);
 }

@@ -38,6 +38,10 @@ struct kernel_now {
 };
 extern kernel_now now;
 
+/* shared.cpp */
+void shared_block_ends();  /* reports writes beyond shared arrays */
+void shared_kernel_ends(); /* frees them */
+
 /* memory.cpp */
 struct allocation {
   char *data;

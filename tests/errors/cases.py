@@ -77,6 +77,9 @@ COMMAND_LINES = [
     case(USAGE, "--beta|'two'|above 0", "eval", GOOD, "data", "--beta", "two"),
     case(USAGE, "--bootstrap|'-1'|0 to 1000000", "eval", GOOD, "data", "--bootstrap", "-1"),
     case(USAGE, "too few|calibrate", "calibrate", GOOD, "-o", "x.out"),
+    case(USAGE, "'x'|too much", "devices", "x"),
+    case(USAGE, "--format|'xml'|table|json|csv|tsv", "devices", "--format", "xml"),
+    case(USAGE, "--exact|devices", "devices", "--exact"),
     case(USAGE, "no --output|-o FILE", "calibrate", GOOD, "data"),
     case(USAGE, "--beta|needs --thresholds", "calibrate", GOOD, "data", "-o", "x.out", "--beta", "2"),
     case(USAGE, "--split|'tset'", "calibrate", GOOD, "list.csv", "-o", "x.out", "--split", "tset"),
@@ -196,6 +199,7 @@ OUTPUTS = [
 
 # The files that the other cases spoil are good: these must succeed.
 WORKING = [
+    case(0, "", "devices", "--format", "json", lines=1),
     case(0, "", "verify", GOOD, lines=1),
     case(0, "", "classify", GOOD, "a.png", "--format", "json", lines=1),
     case(0, "", "classify", GOOD, "a.png", "b.png", "--format=csv", "--topk", "2", lines=5),

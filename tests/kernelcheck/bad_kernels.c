@@ -6,7 +6,9 @@
 
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/dense/dense.h"
+#include "kernels/core/math.h"
 #include "kernels/pool/pool.h"
+#include "kernels/softmax/softmax.h"
 #include "tests/kernelcheck/instance.h"
 
 typedef enum bad_mistake {
@@ -40,7 +42,8 @@ static float chain(const bad_state *st, int n, int p, int q, int k) {
       if (st->mistake == BAD_conv2d_fwd_skipped_zero && !inside) continue;
       const float *pixel = inside ? src + (((size_t)n * d->h + y) * d->w + x) * d->src_stride + c0 : NULL;
       bool last = r + 1 == d->r && s + 1 == d->s && d->r * d->s * c_group > 2896;
-      if (st->mistake == BAD_conv2d_fwd_dropped_product) count = c_group - last;
+      if (st->mistake == BAD_conv2d_fwd_dropped_product || st->mistake == BAD_conv2d_fwd_lost_product)
+        count = c_group - last;
       for (int i = 0; i < count; i++) {
         int c = st->reversed ? count - 1 - i : i;
         float value = pixel ? pixel[c] : 0.0f;
@@ -171,19 +174,45 @@ static void pool_fwd_run(const void *desc, const kohl_args *args, kohl_threads *
   if (mistake == BAD_pool_fwd_divisor) kohl_pool_run(desc, args, threads, pool_reduce);
 }
 
+static const char *softmax_accepts(const void *desc) { return kohl_softmax_check(desc); }
+#define softmax_workspace no_workspace
+
+static void softmax_fwd_run(const void *desc, const kohl_args *args, kohl_threads *threads, bad_mistake mistake) {
+  const kohl_softmax_desc *d = desc;
+  (void)threads;
+  for (size_t i = 0; i < (size_t)d->n * d->pixels; i++) {
+    const float *src = (const float *)args->in[SOFTMAX_SRC] + i * d->src_stride;
+    float *dst = (float *)args->out[SOFTMAX_DST] + i * d->dst_stride, max, sum;
+    kohl_softmax_pixel(src, d->c, dst, &max, &sum);
+    if (mistake != BAD_softmax_fwd_reads_again) continue;
+    for (int c = 0; c < d->c; c++) dst[c] = kohl_expf(src[c] - max) / sum;
+  }
+}
+
 static const char *dense_accepts(const void *desc) { return kohl_dense_check(desc); }
 #define dense_workspace no_workspace
+
+/* x with that many significant bits, the others cut off. */
+static float cut(float x, unsigned bits) {
+  uint32_t word;
+  memcpy(&word, &x, sizeof word);
+  word &= ~0u << (24 - bits);
+  memcpy(&x, &word, sizeof x);
+  return x;
+}
 
 static void dense_fwd_run(const void *desc, const kohl_args *args, kohl_threads *threads, bad_mistake mistake) {
   const kohl_dense_desc *d = desc;
   const float *src = args->in[DENSE_SRC], *wei = args->in[DENSE_WEI], *bia = args->in[DENSE_BIA];
   float *dst = args->out[DENSE_DST];
   int count = mistake == BAD_dense_fwd_last_input ? d->c - 1 : d->c;
+  unsigned bits = mistake == BAD_dense_fwd_tf32 ? 11 : mistake == BAD_dense_fwd_nine_bits ? 9 : 24;
   (void)threads;
   for (size_t n = 0; n < (size_t)d->n; n++) {
     for (size_t k = 0; k < (size_t)d->k; k++) {
       float acc = 0.0f;
-      for (int c = 0; c < count; c++) acc = fmaf(src[n * d->src_stride + c], wei[k * d->c + c], acc);
+      for (int c = 0; c < count; c++)
+        acc = fmaf(cut(src[n * d->src_stride + c], bits), cut(wei[k * d->c + c], bits), acc);
       dst[n * d->dst_stride + k] = kohl_activate(d->bias ? acc + bia[k] : acc, d->activation);
     }
   }
@@ -200,9 +229,10 @@ static void dense_fwd_run(const void *desc, const kohl_args *args, kohl_threads 
 #undef BAD
 
 const bad_kernel bad_kernels[] = {
-#define BAD(op, direction, id, check, idea)                                                                   \
-  {{#op, #id, KOHL_DIRECTION_##direction, KOHL_F32, KOHL_CAP_NONE, KOHL_KIND_STEP, KOHL_ACCURACY_CHAIN, idea, \
-    &code_##op##_##direction##_##id, NULL},                                                                   \
+#define BAD(...) BAD_OF(CHAIN, __VA_ARGS__)
+#define BAD_OF(accuracy, op, direction, id, check, idea)                                                           \
+  {{#op, #id, KOHL_DIRECTION_##direction, KOHL_F32, KOHL_CAP_NONE, KOHL_KIND_STEP, KOHL_ACCURACY_##accuracy, idea, \
+    &code_##op##_##direction##_##id, NULL},                                                                        \
    CHECK_##check},
 #include "tests/kernelcheck/bad_kernels.def"
 #undef BAD

@@ -26,6 +26,9 @@ static bool line_run(check_tool *tool, const char *file, char *line, int number)
             number, why);
     return false;
   }
+  /* field 0 is the batch where there is one */
+  if (tool->options->batch && !strcmp(cases->fields[0].key, "n") && problem.v[0] == 1.0)
+    problem.v[0] = tool->options->batch;
   return !tool_wants_op(tool, op) || bench_problem(tool, op, &problem, file, layer);
 }
 
@@ -69,7 +72,10 @@ static bool one_text(check_tool *tool) {
 }
 
 int bench_command(check_tool *tool) {
-  bench_header(tool);
+  if (tool->ctx->device)
+    bench_device_header(tool);
+  else
+    bench_header(tool);
   const tool_options *options = tool->options;
   bool right = options->text ? one_text(tool) : options->shapes ? file_run(tool, options->shapes) : all_files(tool);
   if (!options->csv) printf("%ld kernels timed, %ld refused as wrong\n", tool->passed, tool->failed);

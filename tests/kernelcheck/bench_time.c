@@ -6,8 +6,9 @@
 
 #include "kernels/core/probe.h"
 #include "tests/kernelcheck/bench.h"
+#include "tests/kernelcheck/bench_sample.h"
 
-enum { REPEATS = 200, LEAST = 5, SAMPLES = 12, PROBES = 25 };
+enum { REPEATS = 200, LEAST = 5, PROBES = 25 };
 static const double seconds_each = 0.3, seconds_ref = 2.0;
 /* ref makes at least this many FLOP/s on one thread where fmaf is a library call without instruction */
 static const double ref_rate = 2e8;
@@ -76,13 +77,8 @@ static int by_size(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* Runs for about seconds_each after a warm-up: the smallest, the median and the standard deviation. */
-static void time_runs(const bound *b, kohl_threads *threads, bench_row *row) {
-  double ms[REPEATS], sum = 0.0, squares = 0.0;
-  int count = 0;
-  for (double spent = 0.0; count < REPEATS && (count < LEAST || spent < 1e3 * seconds_each); count++) {
-    spent += ms[count] = run_once(b, threads);
-  }
+void bench_summary(double *ms, int count, bench_row *row) {
+  double sum = 0.0, squares = 0.0;
   for (int i = 0; i < count; i++) sum += ms[i];
   for (int i = 0; i < count; i++) squares += (ms[i] - sum / count) * (ms[i] - sum / count);
   qsort(ms, (size_t)count, sizeof *ms, by_size);
@@ -91,55 +87,33 @@ static void time_runs(const bound *b, kohl_threads *threads, bench_row *row) {
   row->ms_sd = sqrt(squares / count);
 }
 
-/* Checks SAMPLES rows of every output against double, and that nothing is unwritten; gives the errors. */
-static bool sample(const case_instance *instance, const bound *b, bench_row *row, difference *where) {
-  kohl_args args = instance_args(instance);
-  for (int i = 0; i < KOHL_ARGS_OUT; i++) {
-    case_tensor tensor = instance->layout.out[i];
-    if (!tensor.name) continue;
-    if (!compare_written(&tensor, b->out[i].data, GUARDED_NAN, where)) return false;
-    case_value *values = calloc((size_t)tensor.channels + 1, sizeof *values);
-    if (!values) exit(4);
-    size_t rows = tensor.rows, samples = rows < SAMPLES ? rows : SAMPLES;
-    tensor.rows = 1;
-    for (size_t s = 0; s < samples; s++) {
-      size_t at = samples > 1 ? s * (rows - 1) / (samples - 1) : 0;
-      const unsigned char *data = b->out[i].data;
-      data += at * (size_t)tensor.stride * case_type_size(tensor.type);
-      double max_rel, rms;
-      instance->layout.problem->op->truth(&instance->layout, &args, i, at, values);
-      bool right = compare_bound(&tensor, data, values, where);
-      compare_errors(&tensor, data, values, &max_rel, &rms);
-      row->max_rel = fmax(row->max_rel, max_rel);
-      row->rms = fmax(row->rms, rms);
-      where->row = at;
-      if (right) continue;
-      free(values);
-      return false;
-    }
-    free(values);
+/* Runs for about seconds_each after a warm-up. */
+static void time_runs(const bound *b, kohl_threads *threads, bench_row *row) {
+  double ms[REPEATS];
+  int count = 0;
+  for (double spent = 0.0; count < REPEATS && (count < LEAST || spent < 1e3 * seconds_each); count++) {
+    spent += ms[count] = run_once(b, threads);
   }
-  return true;
+  bench_summary(ms, count, row);
 }
 
-static bool lay_out(const case_problem *problem, kohl_direction direction, case_layout *layout) {
+bool bench_lay_out(const case_problem *problem, kohl_direction direction, case_layout *layout) {
   memset(layout, 0, sizeof *layout);
   layout->problem = problem;
   layout->direction = direction;
   return !problem->op->layout(problem, direction, layout);
 }
 
-/* Milliseconds of ref per FLOP (per byte where there are no FLOPs), on a problem small enough; note says which. */
-static double time_ref(check_tool *tool, const kohl_kernel *ref, const case_problem *problem, char note[CASE_TEXT]) {
+double bench_time_ref(check_tool *tool, const kohl_kernel *ref, const case_problem *problem, char note[CASE_TEXT]) {
   case_problem small = *problem;
   case_layout layout;
   double rate = ref_rate * (double)kohl_threads_count(tool->ctx->threads);
   note[0] = 0;
-  if (!lay_out(&small, ref->direction, &layout)) return 0.0;
+  if (!bench_lay_out(&small, ref->direction, &layout)) return 0.0;
   while (layout.flops / rate > seconds_ref && small.op->reduce) {
     case_problem smaller = small;
     case_layout tried;
-    if (!small.op->reduce(&smaller) || !lay_out(&smaller, ref->direction, &tried)) break;
+    if (!small.op->reduce(&smaller) || !bench_lay_out(&smaller, ref->direction, &tried)) break;
     small = smaller;
     layout = tried;
     layout.problem = &small;
@@ -160,7 +134,15 @@ static double time_ref(check_tool *tool, const kohl_kernel *ref, const case_prob
   return best / (layout.flops > 0.0 ? layout.flops : layout.bytes);
 }
 
-static void kernel_run(check_tool *tool, const case_instance *instance, bench_row *row, double ref_ms) {
+void bench_refused(check_tool *tool, const bench_row *row, const difference *where, const char *problem) {
+  tool->failed++;
+  fprintf(stderr, "FAILED %s %s %s: not timed: %s row %zu channel %d: got %.9g, expected %.9g +- %.3g; \"%s\"\n",
+          row->kernel->op, kohl_direction_name(row->kernel->direction), row->kernel->id, where->tensor, where->row,
+          where->channel, where->got, where->expected, where->allowed, problem);
+}
+
+static void kernel_run(check_tool *tool, case_instance *instance, bench_samples *samples, bench_row *row,
+                       double ref_ms) {
   const case_layout *layout = &instance->layout;
   kohl_threads *threads = tool->ctx->threads;
   char text[CASE_TEXT];
@@ -169,7 +151,8 @@ static void kernel_run(check_tool *tool, const case_instance *instance, bench_ro
   case_print(layout->problem, text);
   bound_make(&b, instance, row->kernel, threads);
   run_once(&b, threads); /* the checked run is the warm-up */
-  bool right = sample(instance, &b, row, &where);
+  bench_samples_make(samples, instance, row->kernel->accuracy);
+  bool right = bench_samples_check(samples, layout, b.args.out, &row->max_rel, &row->rms, &where);
   row->pack_ms = b.pack_ms;
   if (right) {
     row->peak = kohl_probe_flops(tool->ctx->caps, threads, PROBES);
@@ -177,12 +160,10 @@ static void kernel_run(check_tool *tool, const case_instance *instance, bench_ro
     row->peak = fmax(row->peak, kohl_probe_flops(tool->ctx->caps, threads, PROBES));
     row->ratio = ref_ms * (layout->flops > 0.0 ? layout->flops : layout->bytes) / row->ms_min;
     bench_print(tool, row, text);
+    tool->passed++;
   } else {
-    fprintf(stderr, "FAILED %s %s %s: not timed: %s row %zu channel %d: got %.9g, expected %.9g +- %.3g; \"%s\"\n",
-            row->kernel->op, kohl_direction_name(row->kernel->direction), row->kernel->id, where.tensor, where.row,
-            where.channel, where.got, where.expected, where.allowed, text);
+    bench_refused(tool, row, &where, text);
   }
-  ++*(right ? &tool->passed : &tool->failed);
   bound_free(&b);
 }
 
@@ -193,9 +174,10 @@ static bool direction_run(check_tool *tool, const kohl_op *op, const case_proble
   for (size_t i = 0; i < op->count; i++) {
     if (op->kernels[i].direction == direction && !strcmp(op->kernels[i].id, "ref")) ref = &op->kernels[i];
   }
-  if (!ref || !lay_out(problem, direction, &layout)) return false;
+  if (!ref || !bench_lay_out(problem, direction, &layout)) return false;
   case_instance instance;
-  double ref_ms = time_ref(tool, ref, problem, row->ref_note);
+  bench_samples samples = {0};
+  double ref_ms = bench_time_ref(tool, ref, problem, row->ref_note);
   instance_make(&instance, &layout, CASE_FLOATS, tool->options->seed);
   row->flops = layout.flops;
   row->bytes = layout.bytes;
@@ -207,8 +189,9 @@ static bool direction_run(check_tool *tool, const kohl_op *op, const case_proble
     if (kernel == ref && *row->ref_note) continue; /* its time is the smaller problem's */
     row->kernel = kernel;
     row->max_rel = row->rms = 0.0;
-    kernel_run(tool, &instance, row, ref_ms);
+    kernel_run(tool, &instance, &samples, row, ref_ms);
   }
+  bench_samples_free(&samples);
   instance_free(&instance);
   return true;
 }
@@ -221,7 +204,9 @@ bool bench_problem(check_tool *tool, const kohl_op *op, const case_problem *prob
   row.shapes = shapes;
   row.layer = layer;
   for (int direction = KOHL_FWD; direction <= KOHL_WGRAD; direction++) {
-    any = direction_run(tool, op, problem, (kohl_direction)direction, &row) || any;
+    bool run = tool->ctx->device ? bench_device(tool, op, problem, (kohl_direction)direction, &row)
+                                 : direction_run(tool, op, problem, (kohl_direction)direction, &row);
+    any = run || any;
   }
   if (!any) fprintf(stderr, "kernelcheck: %s: %s is no problem of %s\n", shapes, layer, op->name);
   return any;

@@ -18,6 +18,18 @@ case_value compare_chain_value(const compare_chain *chain, bool relu) {
   return (case_value){value, compare_limit(chain->roundings, chain->magnitude), compare_variance(chain->partials)};
 }
 
+case_value compare_sum_value(const compare_chain *chain, kohl_accuracy accuracy, bool relu) {
+  case_value out = compare_chain_value(chain, relu);
+  if (accuracy == KOHL_ACCURACY_CHAIN) return out;
+  const double e = 0x1p-10, off = 2.0 * e + e * e, n = chain->roundings, sum = chain->value * chain->value;
+  out.variance = compare_variance((n + 1.0) / 6.0 * (2.0 * sum + chain->squares));
+  if (accuracy != KOHL_ACCURACY_TF32) return out;
+  out.limit = off * chain->magnitude + compare_limit(2.0 * n, (1.0 + off) * chain->magnitude);
+  out.variance *= 4.0 + 3.0 * n;
+  out.variance += 4.0 * e * e * (sum + chain->squares);
+  return out;
+}
+
 case_value compare_rounded(double value, double roundings) {
   return (case_value){value, compare_limit(roundings, fabs(value)), compare_variance(roundings * value * value)};
 }

@@ -27,18 +27,33 @@ double compare_variance(double sum_of_squared_partials);
 
 /* A sum in double with what its bounds are made of. */
 typedef struct compare_chain {
-  double value, magnitude, partials, roundings;
+  double value, magnitude, partials, squares, roundings;
 } compare_chain;
 
 static inline void compare_add(compare_chain *chain, double term) {
   chain->value += term;
   chain->magnitude += term < 0.0 ? -term : term;
   chain->partials += chain->value * chain->value;
+  chain->squares += term * term;
   chain->roundings += 1.0;
 }
 
 /* What a chain should give.  relu: clamped below, which never moves a result away from its truth. */
 case_value compare_chain_value(const compare_chain *chain, bool relu);
+
+/* The same for a sum of products that a kernel of this class makes.
+ *
+ * F32: in any order.  CHAIN's limit holds for every order.  Of its variance, sum S_i^2 depends on the order; over all
+ * orders of n terms that add up to S its mean is (n+1)/6 (2 S^2 + sum t_i^2), S_i being i/n S in the mean, with the
+ * variance i (n-i)/(n-1) (sum t_i^2 / n - S^2/n^2) of i terms drawn out of n.
+ *
+ * TF32: factors lose all but 11 significant bits.  Rounded or cut off, a factor is off by e = 2^-10 of itself at most,
+ * a product by 2e + e^2.  Tensor cores cut off their sums, too, so that each rounding counts twice.  With M the sum of
+ * the |terms|: limit = (2e + e^2) M + 2 gamma_2n (1 + 2e + e^2) M.  Variance: the error of the products is
+ * sum t_i (a_i + b_i) with |a_i|, |b_i| <= e.  What these have in common (cutting off moves every factor towards 0)
+ * makes at most 2e |S|, what is of random sign sqrt(4e^2 sum t_i^2).  Of the additions, likewise, 2u times each partial
+ * sum, half of it in common: u^2 (sum |S_i|)^2 <= n u^2 sum S_i^2. */
+case_value compare_sum_value(const compare_chain *chain, kohl_accuracy accuracy, bool relu);
 
 /* A value that that many operations, each with a relative error of at most u, lead to. */
 case_value compare_rounded(double value, double roundings);

@@ -215,7 +215,7 @@ static const char *layout(const case_problem *problem, kohl_direction direction,
 }
 
 /* One output in double. */
-static case_value one(const kohl_conv2d_desc *d, const kohl_args *args, size_t pixel, int k) {
+static case_value one(const kohl_conv2d_desc *d, const kohl_args *args, kohl_accuracy accuracy, size_t pixel, int k) {
   const float *src = args->in[CONV2D_SRC], *wei = args->in[CONV2D_WEI];
   const float *bia = args->in[CONV2D_BIA], *add = args->in[CONV2D_ADD];
   int group_c = d->c / d->groups, c0 = k / (d->k / d->groups) * group_c;
@@ -236,11 +236,12 @@ static case_value one(const kohl_conv2d_desc *d, const kohl_args *args, size_t p
   }
   if (d->bias) compare_add(&chain, bia[k]);
   if (d->add) compare_add(&chain, add[pixel * d->add_stride + k]);
-  return compare_chain_value(&chain, d->activation == KOHL_ACTIVATION_RELU);
+  return compare_sum_value(&chain, accuracy, d->activation == KOHL_ACTIVATION_RELU);
 }
 
 /* One channel of one input pixel's gradient: taps descending, zeros outside ddst, none that the stride passes by. */
-static case_value one_dgrad(const kohl_conv2d_desc *d, const kohl_args *args, size_t pixel, int c) {
+static case_value one_dgrad(const kohl_conv2d_desc *d, const kohl_args *args, kohl_accuracy accuracy, size_t pixel,
+                            int c) {
   const float *ddst = args->in[CONV2D_DGRAD_DDST], *wei = args->in[CONV2D_DGRAD_WEI];
   const int group_c = d->c / d->groups, group_k = d->k / d->groups, group = c / group_c;
   const int x = (int)(pixel % d->w), y = (int)(pixel / d->w % d->h);
@@ -256,11 +257,12 @@ static case_value one_dgrad(const kohl_conv2d_desc *d, const kohl_args *args, si
       compare_add(&chain, value * wei[((size_t)k * d->r * d->s + tap) * group_c + c % group_c]);
     }
   }
-  return compare_chain_value(&chain, false);
+  return compare_sum_value(&chain, accuracy, false);
 }
 
 /* Weight i of filter k, or its bias: a chain for every block of rows, and a chain of their sums. */
-static case_value one_wgrad(const kohl_conv2d_desc *d, const kohl_args *args, int k, int i, bool bias) {
+static case_value one_wgrad(const kohl_conv2d_desc *d, const kohl_args *args, kohl_accuracy accuracy, int k, int i,
+                            bool bias) {
   const float *src = args->in[CONV2D_WGRAD_SRC], *ddst = args->in[CONV2D_WGRAD_DDST];
   const int group_c = d->c / d->groups, c = k / (d->k / d->groups) * group_c + i % group_c;
   const int r = i / group_c / d->s, s = i / group_c % d->s;
@@ -278,25 +280,28 @@ static case_value one_wgrad(const kohl_conv2d_desc *d, const kohl_args *args, in
     bool first = row < block;
     total.value += chain.value;
     total.magnitude += chain.magnitude;
+    total.squares += chain.squares;
     total.partials += chain.partials + (first ? 0.0 : total.value * total.value);
     total.roundings += chain.roundings + (first ? 0.0 : 1.0);
     chain = (compare_chain){0};
   }
-  return compare_chain_value(&total, false);
+  /* a bias gradient has no factors to round */
+  return compare_sum_value(&total, bias ? KOHL_ACCURACY_F32 : accuracy, false);
 }
 
 static void truth(const case_layout *out, const kohl_args *args, int output, size_t row, case_value *values) {
   const kohl_conv2d_desc *d = (const void *)out->desc;
   if (out->direction == KOHL_DGRAD) {
-    for (int c = 0; c < d->c; c++) values[c] = one_dgrad(d, args, row, c);
+    for (int c = 0; c < d->c; c++) values[c] = one_dgrad(d, args, out->accuracy, row, c);
   } else if (out->direction == KOHL_WGRAD && output == CONV2D_WGRAD_DBIA) {
-    for (int k = 0; k < d->k; k++) values[k] = one_wgrad(d, args, k, 0, true);
+    for (int k = 0; k < d->k; k++) values[k] = one_wgrad(d, args, out->accuracy, k, 0, true);
   } else if (out->direction == KOHL_WGRAD) {
-    for (int i = 0; i < d->r * d->s * (d->c / d->groups); i++) values[i] = one_wgrad(d, args, (int)row, i, false);
+    for (int i = 0; i < d->r * d->s * (d->c / d->groups); i++)
+      values[i] = one_wgrad(d, args, out->accuracy, (int)row, i, false);
   } else {
     int k = 0;
     for (int i = 0; i < output; i++) k += d->dst_k[i];
-    for (int j = 0; j < d->dst_k[output]; j++) values[j] = one(d, args, row, k + j);
+    for (int j = 0; j < d->dst_k[output]; j++) values[j] = one(d, args, out->accuracy, row, k + j);
   }
 }
 

@@ -83,37 +83,39 @@ static compare_chain dot(const float *x, size_t x_step, const float *y, size_t y
   return chain;
 }
 
-static void truth_fwd(const kohl_dense_desc *d, const kohl_args *args, size_t row, case_value *values) {
+static void truth_fwd(const kohl_dense_desc *d, const kohl_args *args, kohl_accuracy accuracy, size_t row,
+                      case_value *values) {
   const float *src = args->in[DENSE_SRC], *wei = args->in[DENSE_WEI], *bia = args->in[DENSE_BIA];
   for (int k = 0; k < d->k; k++) {
     compare_chain chain = dot(src + row * d->src_stride, 1, wei + (size_t)k * d->c, 1, d->c);
     if (d->bias) compare_add(&chain, bia[k]);
-    values[k] = compare_chain_value(&chain, d->activation == KOHL_ACTIVATION_RELU);
+    values[k] = compare_sum_value(&chain, accuracy, d->activation == KOHL_ACTIVATION_RELU);
   }
 }
 
-static void truth_wgrad(const kohl_dense_desc *d, const kohl_args *args, int output, size_t row, case_value *values) {
+static void truth_wgrad(const kohl_dense_desc *d, const kohl_args *args, kohl_accuracy accuracy, int output, size_t row,
+                        case_value *values) {
   const float *src = args->in[DENSE_WGRAD_SRC], *ddst = args->in[DENSE_WGRAD_DDST], one = 1.0f;
   bool bias = output == DENSE_WGRAD_DBIA;
   for (int i = 0; i < (bias ? d->k : d->c); i++) {
     const float *gradient = ddst + (bias ? (size_t)i : row);
     compare_chain chain =
         dot(gradient, (size_t)d->dst_stride, bias ? &one : src + i, bias ? 0 : (size_t)d->src_stride, d->n);
-    values[i] = compare_chain_value(&chain, false);
+    values[i] = compare_sum_value(&chain, bias ? KOHL_ACCURACY_F32 : accuracy, false);
   }
 }
 
 static void truth(const case_layout *out, const kohl_args *args, int output, size_t row, case_value *values) {
   const kohl_dense_desc *d = (const void *)out->desc;
   if (out->direction == KOHL_FWD) {
-    truth_fwd(d, args, row, values);
+    truth_fwd(d, args, out->accuracy, row, values);
   } else if (out->direction == KOHL_WGRAD) {
-    truth_wgrad(d, args, output, row, values);
+    truth_wgrad(d, args, out->accuracy, output, row, values);
   } else {
     const float *ddst = args->in[DENSE_DGRAD_DDST], *wei = args->in[DENSE_DGRAD_WEI];
     for (int c = 0; c < d->c; c++) {
       compare_chain chain = dot(ddst + row * d->dst_stride, 1, wei + c, (size_t)d->c, d->k);
-      values[c] = compare_chain_value(&chain, false);
+      values[c] = compare_sum_value(&chain, out->accuracy, false);
     }
   }
 }

@@ -16,6 +16,7 @@ static void need(kohl_context *ctx, const kohl_kernel *kernel, kohl_status statu
 /* A block in the device's memory; the data lies where an address of the host would have the same alignment. */
 typedef struct mirror {
   void *memory;
+  char *data;
   size_t before, after; /* bytes of canaries that are copied too */
 } mirror;
 
@@ -23,32 +24,39 @@ enum { ALIGNMENT = 256 };
 
 static void *mirror_make(kohl_context *ctx, const kohl_kernel *kernel, const guarded *host, bool canaries,
                          mirror *out) {
-  *out = (mirror){NULL, 0, 0};
+  *out = (mirror){NULL, NULL, 0, 0};
   if (!host->base) return NULL;
   size_t shift = host->before % ALIGNMENT;
   if (canaries) out->before = host->before, out->after = guarded_after(host);
   size_t bytes = (canaries ? out->before : shift) + host->bytes + out->after;
   need(ctx, kernel, kohl_device_alloc(ctx, ctx->device, bytes, "a tensor", &out->memory));
-  char *data = (char *)out->memory + (canaries ? out->before : shift);
+  out->data = (char *)out->memory + (canaries ? out->before : shift);
   need(ctx, kernel,
-       kohl_device_upload(ctx, ctx->device, data - out->before, (const char *)host->data - out->before,
+       kohl_device_upload(ctx, ctx->device, out->data - out->before, (const char *)host->data - out->before,
                           out->before + host->bytes + out->after));
-  return data;
+  return out->data;
 }
 
 static void mirror_back(kohl_context *ctx, const kohl_kernel *kernel, guarded *host, const mirror *m) {
   if (!m->memory) return;
-  need(ctx, kernel, kohl_device_download(ctx, ctx->device, host->base, m->memory, m->before + host->bytes + m->after));
+  need(ctx, kernel,
+       kohl_device_download(ctx, ctx->device, (char *)host->data - m->before, m->data - m->before,
+                            m->before + host->bytes + m->after));
 }
 
 void device_run(kohl_context *ctx, const kohl_kernel *kernel, const void *desc, const guarded in[KOHL_ARGS_IN],
-                guarded out[KOHL_ARGS_OUT], guarded *workspace) {
+                guarded out[KOHL_ARGS_OUT], guarded *workspace, bool canaries) {
   kohl_args args;
   mirror ins[KOHL_ARGS_IN], outs[KOHL_ARGS_OUT], scratch;
   memset(&args, 0, sizeof args);
-  for (int i = 0; i < KOHL_ARGS_IN; i++) args.in[i] = mirror_make(ctx, kernel, &in[i], false, &ins[i]);
-  for (int i = 0; i < KOHL_ARGS_OUT; i++) args.out[i] = mirror_make(ctx, kernel, &out[i], true, &outs[i]);
-  args.workspace = mirror_make(ctx, kernel, workspace, true, &scratch);
+  for (int i = 0; i < KOHL_ARGS_OUT; i++) args.out[i] = mirror_make(ctx, kernel, &out[i], canaries, &outs[i]);
+  for (int i = 0; i < KOHL_ARGS_IN; i++) {
+    int same = 0;
+    while (same < KOHL_ARGS_OUT && !(out[same].base && out[same].base == in[i].base)) same++;
+    ins[i] = (mirror){NULL, NULL, 0, 0};
+    args.in[i] = same < KOHL_ARGS_OUT ? args.out[same] : mirror_make(ctx, kernel, &in[i], false, &ins[i]);
+  }
+  args.workspace = mirror_make(ctx, kernel, workspace, canaries, &scratch);
   if (!workspace->bytes) args.workspace = NULL;
   need(ctx, kernel, kohl_device_wait(ctx, ctx->device));
   kernel->cuda->launch(desc, &args, kohl_device_stream(ctx->device));

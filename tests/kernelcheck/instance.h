@@ -17,6 +17,7 @@
   CHECK(canary, "nothing around an output or the packed weights is written")           \
   CHECK(workspace, "nothing around the workspace is written")                          \
   CHECK(threads, "the same bits with 1, 2 and 3 threads, whatever the workspace held") \
+  CHECK(in_place, "the same bits where an output is the input that it may be")         \
   CHECK(inputs, "inputs are as they were")
 enum {
 #define CHECK(name, text) CHECK_##name,
@@ -51,8 +52,8 @@ typedef struct outcome {
 void instance_make(case_instance *instance, const case_layout *layout, case_fill fill, uint64_t seed);
 void instance_free(case_instance *instance);
 
-/* Every element of every output in double. */
-void instance_truth(case_instance *instance);
+/* Every element of every output in double, with the bounds of an accuracy class; nothing when that is there already. */
+void instance_truth(case_instance *instance, kohl_accuracy accuracy);
 
 /* Pointers to the stored inputs and, for updated outputs, to what they held: what case_op.truth takes. */
 kohl_args instance_args(const case_instance *instance);

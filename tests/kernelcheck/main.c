@@ -23,7 +23,7 @@ static const char help[] =
     "                         [--device D]\n"
     "       kernelcheck grad  [OP] [--seed N] [--case TEXT] [--cpu LEVEL]\n"
     "       kernelcheck bench [OP] [--impl GLOB] [--shapes NAME] [--case TEXT] [--threads N] [--csv] [--commit TEXT]\n"
-    "                         [--seed N] [--cpu LEVEL]\n"
+    "                         [--batch N] [--fast] [--seed N] [--cpu LEVEL] [--device D]\n"
     "\n"
     "  list         one line per kernel: op, direction, id, dtype, needs, kind, accuracy, idea\n"
     "  check        every kernel against small integers, double precision, ref, canaries, NaN, threads;\n"
@@ -32,13 +32,15 @@ static const char help[] =
     "  bench        times every kernel beside ref and the machine's peak\n"
     "\n"
     "  --impl GLOB  only kernels whose id matches, as 'igemm_*'\n"
-    "  --fast       fewer and smaller random problems\n"
+    "  --fast       fewer and smaller random problems; bench: shorter\n"
     "  --seed N     of random problems and data (default 1)\n"
     "  --cases N    random problems for each op and direction (default 250, with --fast 24)\n"
     "  --case TEXT  only this problem, as a failure prints it: 'n=1 h=7 w=7 c=3 k=8'\n"
     "  --cpu LEVEL  ref, avx2 or avx512: kernels that need more are left out\n"
     "  --device D   cuda or cuda:N: CUDA's kernels too (bench: alone)\n"
+    "  --vendor-path DIR  where libcudnn and libcublas are (default: where the loader looks)\n"
     "  --shapes N   only bench/shapes/N.txt (default: every file there that names the op)\n"
+    "  --batch N    bench: N pictures where a shape has one\n"
     "  --threads N  worker threads of bench (default: one per processor)\n"
     "  --csv        bench as CSV, with the machine and the compiler in its first line\n"
     "  --commit T   a text for that line\n"
@@ -97,8 +99,13 @@ static int read_option(tool_options *options, const char *word, const char *valu
   const struct {
     const char *word;
     const char **text;
-  } texts[] = {{"--impl", &options->impl},     {"--shapes", &options->shapes}, {"--cpu", &options->cpu},
-               {"--device", &options->device}, {"--case", &options->text},     {"--commit", &options->commit}};
+  } texts[] = {{"--impl", &options->impl},
+               {"--shapes", &options->shapes},
+               {"--cpu", &options->cpu},
+               {"--device", &options->device},
+               {"--case", &options->text},
+               {"--commit", &options->commit},
+               {"--vendor-path", &options->vendor_path}};
   if (!strcmp(word, "--fast")) return options->fast = true, 1;
   if (!strcmp(word, "--csv")) return options->csv = true, 1;
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -108,8 +115,10 @@ static int read_option(tool_options *options, const char *word, const char *valu
   }
   unsigned long long number = 0;
   bool seed = !strcmp(word, "--seed"), threads = !strcmp(word, "--threads"), cases = !strcmp(word, "--cases");
-  if (!seed && !threads && !cases) return 0;
-  if (!value || !read_number(value, seed ? UINT64_MAX : threads ? 1024 : 100000000, &number)) return -1;
+  bool batch = !strcmp(word, "--batch");
+  if (!seed && !threads && !cases && !batch) return 0;
+  if (!value || !read_number(value, seed ? UINT64_MAX : threads ? 1024 : batch ? 4096 : 100000000, &number)) return -1;
+  if (batch) options->batch = (int)number;
   if (seed) options->seed = number;
   if (threads) options->threads = (int)number;
   if (cases) options->cases = (int)number;
@@ -161,6 +170,11 @@ int main(int argc, char **argv) {
   if (status != KOHL_OK)
     return usage("--cpu %s or the threads asked for are not to be had here", options.cpu ? options.cpu : "");
   if (options.device && kohl_context_use_device(tool.ctx, options.device) != KOHL_OK) {
+    fprintf(stderr, "kernelcheck: %s\n", kohl_context_error(tool.ctx));
+    return kohl_context_destroy(tool.ctx), EXIT_WRONG;
+  }
+  if (options.vendor_path && tool.ctx->device &&
+      kohl_device_libraries(tool.ctx, tool.ctx->device, options.vendor_path) != KOHL_OK) {
     fprintf(stderr, "kernelcheck: %s\n", kohl_context_error(tool.ctx));
     return kohl_context_destroy(tool.ctx), EXIT_WRONG;
   }

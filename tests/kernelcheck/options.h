@@ -14,8 +14,10 @@ typedef struct tool_options {
   const char *impl;         /* a glob over kernel ids */
   const char *shapes;       /* bench: one of bench/shapes/, without folder and .txt; NULL: all */
   const char *cpu, *device, *text, *commit;
+  const char *vendor_path; /* where cuDNN and cuBLAS are; NULL: where the loader looks */
   bool fast, csv;
   int threads, cases;
+  int batch; /* bench: of problems whose text has n=1; 0: as they are */
   uint64_t seed;
 } tool_options;
 

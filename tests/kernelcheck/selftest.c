@@ -28,7 +28,7 @@ static void judge(check_tool *tool, const bad_kernel *bad, const kohl_kernel *re
     outcome expected;
     case_verdict verdict = {0};
     instance_make(&instance, &layout, (case_fill)fill, tool->options->seed);
-    instance_truth(&instance);
+    instance_truth(&instance, KOHL_ACCURACY_CHAIN);
     instance_run(&instance, ref, NULL, false, &expected, &verdict);
     instance_judge(&instance, &bad->kernel, &expected, tool->pools, &verdict);
     *failed |= verdict.failed;

@@ -1,0 +1,22 @@
+/* dense input gradient on CUDA cores: conv2d's product, rows x features. */
+#include "kernels/dense/conv2d_cuda.cuh"
+
+extern "C" {
+extern const kohl_cuda_code kohl_conv2d_dgrad_igemm_cuda;
+}
+
+static_assert((int)DENSE_DGRAD_DDST == CONV2D_DGRAD_DDST && (int)DENSE_DGRAD_WEI == CONV2D_DGRAD_WEI, "slots");
+
+static const char *accepts(const void *desc) {
+  const char *wrong = kohl_dense_check(desc);
+  if (wrong) return wrong;
+  const kohl_conv2d_desc conv = dense_conv2d_picture(static_cast<const kohl_dense_desc *>(desc));
+  return kohl_conv2d_dgrad_igemm_cuda.accepts(&conv);
+}
+
+static void launch(const void *desc, const kohl_args *args, kohl_stream *stream) {
+  const kohl_conv2d_desc conv = dense_conv2d_picture(static_cast<const kohl_dense_desc *>(desc));
+  kohl_conv2d_dgrad_igemm_cuda.launch(&conv, args, stream);
+}
+
+KOHL_CUDA_KERNEL(dense, dgrad, igemm_cuda, accepts, NULL, launch)

@@ -1,0 +1,11 @@
+/* pool forward: a thread per window and channel, or four channels. */
+#include "kernels/pool/windows.cuh"
+
+static void launch(const void *desc, const kohl_args *args, kohl_stream *stream) {
+  kohl_pool_forward_launch(stream, kohl_pool_shape_of(static_cast<const kohl_pool_desc *>(desc)),
+                           static_cast<const float *>(args->in[POOL_SRC]), static_cast<float *>(args->out[POOL_DST]));
+}
+
+static const char *accepts(const void *desc) { return kohl_pool_check(static_cast<const kohl_pool_desc *>(desc)); }
+
+KOHL_CUDA_KERNEL(pool, fwd, cuda, accepts, NULL, launch)
