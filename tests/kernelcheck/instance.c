@@ -155,8 +155,11 @@ void instance_run(case_instance *instance, const kohl_kernel *kernel, kohl_threa
   guarded workspace = guarded_make(bytes, 0);
   guarded_poison(&workspace, other_poison);
   args.workspace = bytes ? workspace.data : NULL;
+  instance->refusal[0] = 0;
+  bool ran = true;
   if (kernel->cuda)
-    device_run(instance->ctx, kernel, desc, instance->in, out->out, &workspace, !other_poison);
+    ran = device_run(instance->ctx, kernel, desc, instance->in, out->out, &workspace, !other_poison, instance->refusal,
+                     sizeof instance->refusal);
   else
     kernel->code->run(desc, &args, threads);
   watch(&workspace, "workspace", CHECK_workspace, verdict);
@@ -165,7 +168,7 @@ void instance_run(case_instance *instance, const kohl_kernel *kernel, kohl_threa
     watch(&packed[i], "packed weights", CHECK_canary, verdict);
     guarded_free(&packed[i]);
   }
-  watch_all(instance, out, other_poison ? GUARDED_OTHER_NAN : GUARDED_NAN, verdict);
+  if (ran) watch_all(instance, out, other_poison ? GUARDED_OTHER_NAN : GUARDED_NAN, verdict);
 }
 
 void outcome_free(outcome *out) {
@@ -208,6 +211,10 @@ void instance_judge(case_instance *instance, const kohl_kernel *kernel, const ou
   verdict->failed = 0;
   instance_truth(instance, kernel->accuracy);
   instance_run(instance, kernel, pools[0], false, &first, verdict);
+  if (instance->refusal[0]) {
+    outcome_free(&first);
+    return;
+  }
   against_truth(instance, &first, verdict);
   if (ref && kernel->accuracy == KOHL_ACCURACY_CHAIN) {
     same_bits(instance, &first, ref, instance->fill == CASE_SPECIAL ? CHECK_special : CHECK_chain, verdict);
