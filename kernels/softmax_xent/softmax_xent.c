@@ -25,6 +25,7 @@ const char *kohl_softmax_xent_check(const kohl_softmax_xent_desc *d) {
 }
 
 float kohl_softmax_xent_weight(const kohl_softmax_xent_desc *d, int32_t label, const float *class_weights) {
+  if (label == KOHL_SOFTMAX_XENT_LEFT_OUT) return 0.0f;
   if (label < 0 || label >= d->k) return NAN;
   return class_weights ? class_weights[label] : 1.0f;
 }
