@@ -41,14 +41,17 @@ void kohl_phase_free(kohl_run *run) {
   kohl_session_destroy(run->session); /* before the feed: it borrows a model of it */
   kohl_feed_close(run);               /* before the order: its loader's workers read that */
   kohl_free(run->ctx, run->statistics);
-  kohl_free(run->ctx, run->class_weights);
-  kohl_free(run->ctx, run->positive_weights);
+  for (size_t h = 0; h < run->head_count; h++) {
+    kohl_free(run->ctx, run->head[h].class_weights);
+    kohl_free(run->ctx, run->head[h].positive_weights);
+    run->head[h].class_weights = run->head[h].positive_weights = NULL;
+  }
   kohl_free(run->ctx, run->probabilities);
   kohl_free(run->ctx, run->order);
   run->update = NULL;
   run->sum = NULL;
   run->session = NULL;
-  run->statistics = run->class_weights = run->positive_weights = run->probabilities = NULL;
+  run->statistics = run->probabilities = NULL;
   run->order = NULL;
 }
 

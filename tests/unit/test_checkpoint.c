@@ -39,7 +39,7 @@ static kohl_checkpoint state(int64_t epoch, char *history) {
   c.place.epoch = epoch;
   c.place.step = 10 * epoch;
   c.place.at = INT64_C(1) << 53; /* more than a double's whole numbers need not fit */
-  c.place.loss = 0.1;
+  c.place.head[0].loss = 0.1;
   c.place.best_epoch = 1;
   c.place.schedule.factor = 1.0 / 3;
   c.place.schedule.stop_waited = 5;
@@ -100,7 +100,7 @@ START_TEST(comes_back) {
   ck_assert_int_eq(s.place.step, 70);
   ck_assert_int_eq(s.place.at, INT64_C(1) << 53);
   ck_assert_int_eq(s.place.best_epoch, 1);
-  ck_assert(s.place.best == -DBL_MAX && s.place.loss == 0.1); /* to the last bit */
+  ck_assert(s.place.best == -DBL_MAX && s.place.head[0].loss == 0.1); /* to the last bit */
   ck_assert(s.place.schedule.factor == 1.0 / 3 && s.place.schedule.stop_waited == 5);
   ck_assert_uint_eq(s.recipe, 0xfffffff7);
   ck_assert(s.data == 8 && s.features == 9 && s.plan == 10);
