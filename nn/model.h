@@ -95,6 +95,10 @@ kohl_model_head kohl_model_head_at(const kohl_model *model, size_t h);
 kohl_status kohl_model_add_head(kohl_context *ctx, kohl_model *model, const char *layer, kohl_model_task task,
                                 const char *const *labels, size_t count);
 
+/* A new model of the first head alone: weights copied, labels, thresholds, task, preprocessing, provenance and path set.
+ */
+kohl_status kohl_model_first_head(kohl_context *ctx, const kohl_model *model, kohl_model **out);
+
 /* Replaces the provenance text, which must be a JSON object. */
 kohl_status kohl_model_set_provenance(kohl_context *ctx, kohl_model *model, const char *json);
 

@@ -109,6 +109,31 @@ kohl_status kohl_model_add_head(kohl_context *ctx, kohl_model *model, const char
   return status;
 }
 
+static kohl_status copy_rest(kohl_context *ctx, const kohl_model *model, kohl_model *to) {
+  kohl_status status = kohl_model_set_labels(ctx, to, (const char *const *)model->labels, model->label_count);
+  to->task = model->task;
+  to->preprocessing = model->preprocessing;
+  if (status == KOHL_OK && model->thresholds) {
+    status = kohl_model_set_thresholds(ctx, to, model->thresholds, model->label_count);
+  }
+  if (status == KOHL_OK) status = kohl_model_set_provenance(ctx, to, model->provenance);
+  if (status != KOHL_OK) return status;
+  kohl_free(ctx, to->path);
+  return kohl_strdup(ctx, model->path, &to->path);
+}
+
+kohl_status kohl_model_first_head(kohl_context *ctx, const kohl_model *model, kohl_model **out) {
+  kohl_graph *graph;
+  *out = NULL;
+  kohl_status status = kohl_graph_cut(ctx, model->graph, (int)model->graph->count - 1, NULL, &graph);
+  if (status == KOHL_OK) status = kohl_model_assemble(ctx, graph, model, NULL, out);
+  if (status == KOHL_OK) status = copy_rest(ctx, model, *out);
+  if (status == KOHL_OK) return KOHL_OK;
+  kohl_model_destroy(ctx, *out);
+  *out = NULL;
+  return status;
+}
+
 static kohl_status read_labels(kohl_context *ctx, kohl_json *json, kohl_model_head *head) {
   size_t capacity = 0;
   if (head->labels) return kohl_json_fail(json, "a second list of labels");
