@@ -122,6 +122,8 @@ static kohl_status write_state(kohl_context *ctx, const kohl_checkpoint *c, kohl
   kohl_json_write_object_begin(&json);
   for (int i = 0; i < FIELDS; i++) write_field(c, i, &json);
   if (c->place.head_count > 1) write_heads(&c->place, &json);
+  kohl_json_write_key(&json, "kernels");
+  kohl_json_write_string(&json, c->kernels ? c->kernels : "");
   kohl_json_write_key(&json, "history");
   kohl_json_write_string(&json, c->history);
   kohl_json_write_object_end(&json);
@@ -226,12 +228,15 @@ static kohl_status read_state(kohl_context *ctx, const kohl_safetensors_text *te
     int which = 0;
     while (which < FIELDS && !kohl_json_is(&json, fields[which].name)) which++;
     bool is_history = kohl_json_is(&json, "history"), is_heads = kohl_json_is(&json, "heads");
+    bool is_kernels = kohl_json_is(&json, "kernels");
     kohl_json_next(&json);
     if (which < FIELDS && !given[which]) {
       status = read_field(&json, which, c);
       given[which] = true;
     } else if (is_heads) { /* behind the fields, whose first head they repeat */
       status = read_heads(&json, &c->place);
+    } else if (is_kernels && json.event == KOHL_JSON_STRING && !c->kernels) {
+      status = kohl_json_copy_text(&json, &c->kernels);
     } else if (is_history && json.event == KOHL_JSON_STRING && !c->history) {
       status = kohl_json_copy_text(&json, &c->history);
     } else {
@@ -243,6 +248,7 @@ static kohl_status read_state(kohl_context *ctx, const kohl_safetensors_text *te
   for (int i = 0; i < FIELDS && status == KOHL_OK; i++) {
     if (!given[i]) status = kohl_fail(ctx, KOHL_BAD_INPUT, "field '%s' is missing", fields[i].name);
   }
+  if (status == KOHL_OK && !c->kernels) status = kohl_strdup(ctx, "", &c->kernels); /* of an earlier version */
   if (status == KOHL_OK && !c->history) status = kohl_fail(ctx, KOHL_BAD_INPUT, "field 'history' is missing");
   return status;
 }
@@ -271,7 +277,7 @@ static kohl_status open_one(kohl_context *ctx, const char *path, kohl_checkpoint
   kohl_status status = kohl_safetensors_open(ctx, path, file);
   if (status != KOHL_OK) return status;
   const kohl_safetensors_text *text = kohl_safetensors_metadata_find(*file, key);
-  c->history = NULL;
+  c->history = c->kernels = NULL;
   status =
       text ? read_state(ctx, text, c) : kohl_fail(ctx, KOHL_BAD_INPUT, "no checkpoint: metadata '%s' is missing", key);
   for (size_t i = 0; i < kohl_safetensors_count(*file) && status == KOHL_OK; i++) {
@@ -280,7 +286,8 @@ static kohl_status open_one(kohl_context *ctx, const char *path, kohl_checkpoint
   if (status == KOHL_OK) return KOHL_OK;
   kohl_fail_prefix(ctx, "%s", path);
   kohl_free(ctx, c->history);
-  c->history = NULL;
+  kohl_free(ctx, c->kernels);
+  c->history = c->kernels = NULL;
   kohl_safetensors_close(ctx, *file);
   *file = NULL;
   return status;

@@ -49,6 +49,7 @@ typedef struct kohl_checkpoint {
   uint32_t recipe, data; /* CRC32C of the recipe's text and of the lists */
   uint32_t features;     /* CRC32C of the base's outputs: another machine or CPU level gives others; 0: not kept */
   uint32_t plan;         /* of the kernels, likewise */
+  char *kernels;         /* names of the kernels (kernels/core/record.h), "" where they are not known; as history */
   kohl_checkpoint_array arrays[KOHL_CHECKPOINT_ARRAYS];
   size_t array_count;
   char *history; /* text of metrics.csv so far; after kohl_checkpoint_open the caller's until kohl_free */

@@ -189,10 +189,12 @@ kohl_status kohl_train(kohl_context *ctx, const kohl_train_options *options, koh
   run.options = options;
   run.history.ctx = ctx;
   run.place = kohl_train_place_begin();
+  ctx->chosen = &run.chosen;
   run.started = kohl_run_clock();
   kohl_status status = prepare(&run);
   if (status == KOHL_OK) status = run_phases(&run);
   if (status == KOHL_OK) kohl_run_finish(&run);
+  ctx->chosen = ctx->again = NULL;
   run.result.epochs = (int)run.place.epoch;
   run.result.steps = run.place.step;
   run.result.best_epoch = (int)run.place.best_epoch;

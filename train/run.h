@@ -10,6 +10,7 @@
 #define KOHL_TRAIN_RUN_H
 
 #include "datasets/balance.h"
+#include "kernels/core/record.h"
 #include "nn/session.h"
 #include "train/accumulate.h"
 #include "train/checkpoint.h"
@@ -59,6 +60,7 @@ typedef struct kohl_run {
   const kohl_recipe_phase *phase; /* of the recipe: the one at hand */
   uint32_t recipe_digest, data_digest, features_digest;
   uint32_t recorded_features, recorded_plan; /* of the checkpoint that was taken up */
+  kohl_kernel_record again, chosen;          /* its kernels, and those of this call */
   kohl_samples samples;
   kohl_run_head head[KOHL_RECIPE_HEADS];
   size_t head_count;

@@ -102,6 +102,7 @@ kohl_status kohl_check_cancel(kohl_context *ctx) {
 kohl_context kohl_context_worker(const kohl_context *ctx) {
   kohl_context worker = *ctx;
   worker.threads = NULL;
+  worker.chosen = worker.again = NULL;
   worker.error[0] = 0;
   return worker;
 }

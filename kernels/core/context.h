@@ -12,6 +12,8 @@
 
 enum { KOHL_ERROR_TEXT = 1024, KOHL_IMPL_TEXT = 256 };
 
+struct kohl_kernel_record;
+
 struct kohl_context {
   kohl_allocator allocator;
   void (*log)(kohl_log_level level, const char *text, void *user);
@@ -22,6 +24,8 @@ struct kohl_context {
   kohl_threads *threads; /* owned by the context that created it; NULL in a worker's copy */
   bool exact;
   char impl[KOHL_IMPL_TEXT]; /* "" or "op_direction=id,..." */
+  struct kohl_kernel_record *chosen; /* borrowed, NULL in a worker's copy: takes down the kernels that are chosen */
+  struct kohl_kernel_record *again;  /* likewise: those that are to be chosen where they can run */
   char error[KOHL_ERROR_TEXT];
 };
 
