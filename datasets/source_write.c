@@ -8,6 +8,7 @@
 
 #include "datasets/source.h"
 #include "kernels/core/alloc.h"
+#include "kernels/core/place.h"
 
 /* Which columns the file gets. */
 typedef struct {
@@ -85,9 +86,7 @@ static kohl_status write_sample(kohl_context *ctx, const writer *w, size_t i) {
 static kohl_status begin(kohl_context *ctx, writer *w) {
   w->file = fopen(w->path, "we");
   if (!w->file) {
-    const bool full = errno == ENOSPC || errno == EDQUOT;
-    return kohl_fail(ctx, full ? KOHL_NO_RESOURCE : KOHL_BAD_INPUT, "%s: cannot be written: %s", w->path,
-                     strerror(errno));
+    return kohl_fail(ctx, kohl_write_status(errno), "%s: cannot be written: %s", w->path, strerror(errno));
   }
   fprintf(w->file, "path,label%s%s", w->samples->weight ? ",weight" : "", w->samples->group ? ",group" : "");
   for (size_t c = 0; w->columns && c < w->samples->column_count; c++) {

@@ -150,6 +150,7 @@ static kohl_status prepare(kohl_run *run) {
   const kohl_train_options *o = run->options;
   kohl_status status = kohl_run_setup(run);
   if (status == KOHL_OK) status = kohl_run_open(run->ctx, o->run, o->resume, o->recipe != NULL);
+  if (status == KOHL_OK && o->resume) kohl_run_sweep(run->ctx, o->run);
   bool goes_on = status == KOHL_OK && o->resume && kohl_checkpoint_exists(o->run);
   if (status == KOHL_OK && !goes_on) status = kohl_run_write_lists(run);
   if (status != KOHL_OK) return status;

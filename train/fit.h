@@ -16,6 +16,7 @@
  *   run.json report.html figures/    at the end: counts, time and memory; the page (train/report/report.h)
  *   tensorboard/      the curves (train/events.h)
  *   log.txt
+ * A resume removes NAME.tmp.PID.N of processes that are gone.
  * Numbers are the same for any number of threads, and after a resume as without one. */
 #ifndef KOHL_TRAIN_FIT_H
 #define KOHL_TRAIN_FIT_H

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "nn/model.h"
 #include "tests/unit/fit_pictures.h"
@@ -139,6 +141,38 @@ START_TEST(the_recorded_kernels_are_used) {
 }
 END_TEST
 
+/* Half files of a process that is gone are removed; those of one that runs, and what only looks like them, stay. */
+START_TEST(stale_files_are_removed) {
+  kohl_context *ctx = fit_context(1);
+  const pid_t gone = fork();
+  if (gone == 0) _exit(0);
+  ck_assert_int_eq(waitpid(gone, NULL, 0), gone);
+  fit_ok(ctx, fit_train(ctx, "stale", false, "epochs=1", NULL));
+  const struct {
+    const char *format;
+    pid_t pid;
+    bool stays;
+  } files[] = {{"stale/last.ckpt.tmp.%d.0", gone, false},        {"stale/best.safetensors.tmp.%d.12", gone, false},
+               {"stale/figures/loss.svg.tmp.%d.0", gone, false}, {"stale/last.ckpt.tmp.%d.0", getpid(), true},
+               {"stale/last.ckpt.tmp.%d.0", getppid(), true},    {"stale/mine.txt.tmp.%d.0", gone, true},
+               {"stale/last.ckpt.tmp.%d.", gone, true},          {"stale/last.ckpt.tmp.%d.0.bak", gone, true},
+               {"stale/last.ckpt.tmp.x%d.0", gone, true},        {"stale/.ckpt.tmp.%d.0", gone, true}};
+  enum { FILES = sizeof files / sizeof *files };
+  char name[FILES][96];
+  if (access(fit_path("stale/figures"), F_OK) != 0) fit_make_folder("stale/figures"); /* without Cairo */
+  for (size_t i = 0; i < FILES; i++) {
+    snprintf(name[i], sizeof name[i], files[i].format, (int)files[i].pid); /* one of the texts above */
+    fit_write_text(name[i], "half");
+  }
+  fit_ok(ctx, fit_train(ctx, "stale", true, "epochs=1", NULL));
+  for (size_t i = 0; i < FILES; i++) {
+    ck_assert_msg((access(fit_path(name[i]), F_OK) == 0) == files[i].stays, "%s", name[i]);
+  }
+  check_log("stale", "3 unfinished files of a killed run removed", true);
+  kohl_context_destroy(ctx);
+}
+END_TEST
+
 /* The floats of a checkpoint's tensor; its count in *count. */
 static const float *tensor_of(kohl_safetensors *file, const char *name, size_t *count) {
   long place = kohl_safetensors_find(file, name);
@@ -217,6 +251,7 @@ int main(void) {
   tcase_add_test(tests, threads_change_nothing);
   tcase_add_loop_test(tests, resume_is_bit_exact, 0, KINDS);
   tcase_add_test(tests, the_recorded_kernels_are_used);
+  tcase_add_test(tests, stale_files_are_removed);
   tcase_add_test(tests, the_average_is_kept);
   tcase_add_test(tests, resume_checks_what_it_goes_on_from);
   suite_add_tcase(suite, tests);
