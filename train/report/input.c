@@ -2,6 +2,7 @@
 #include "train/report/input.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -126,7 +127,11 @@ static int best_column(const kohl_report_input *input) {
     if (length >= sizeof word) return -1;
     memcpy(word, begin, length);
     word[length] = 0;
-    return kohl_report_column(&input->epochs, word);
+    char column[80];
+    const char *dot = strchr(word, '.'); /* "HEAD.val_loss" is the column val_HEAD_loss */
+    if (!dot || strncmp(dot, ".val_", 5) != 0) return kohl_report_column(&input->epochs, word);
+    snprintf(column, sizeof column, "val_%.*s_%s", (int)(dot - word), word, dot + 5);
+    return kohl_report_column(&input->epochs, column);
   }
   return -1;
 }
