@@ -24,7 +24,7 @@ static const char *const softmax_fixed[] = {"n=1",
                                             "n=1 c=1000 dst_gap=3",
                                             "n=1 c=31 pixels=300",
                                             "n=2 c=200",
-                                            "n=2 c=9000",
+                                            "n=2 c=8191",
                                             NULL};
 static const char *const xent_fixed[] = {"n=1",
                                          "n=0 k=5",
