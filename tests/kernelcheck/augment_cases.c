@@ -154,6 +154,7 @@ static const char *colour_layout(const case_problem *problem, kohl_direction dir
     case_tensor_give(&out->in[COLOUR_FACTORS], 0, factors, sizeof factors);
   }
   out->out[COLOUR_DST] = case_tensor_make("dst", rows, 3, 0);
+  out->may_be[COLOUR_DST] = 1u << COLOUR_SRC;
   out->flops = 23.0 * (double)rows;
   out->bytes = 36.0 * (double)rows; /* src is read twice */
   memcpy(out->desc, &d, sizeof d);
