@@ -21,7 +21,7 @@ typedef union rule_desc {
   kohl_adam_desc adam;
 } rule_desc;
 
-static kohl_update_desc desc_of(const kohl_update_options *o, size_t count) {
+kohl_update_desc kohl_update_desc_of(const kohl_update_options *o, size_t count) {
   return (kohl_update_desc){.n = 1,
                             .count = (int64_t)count,
                             .rule = o->rule,
@@ -40,7 +40,7 @@ static kohl_update_desc desc_of(const kohl_update_options *o, size_t count) {
 }
 
 size_t kohl_update_bytes(const kohl_update_options *options, size_t count) {
-  const kohl_update_desc desc = desc_of(options, count);
+  const kohl_update_desc desc = kohl_update_desc_of(options, count);
   size_t bytes = 0;
   for (int i = 0; i < STATES; i++) bytes += kohl_update_has(&desc, UPDATE_FIRST + i) ? count * sizeof(float) : 0;
   return bytes;
@@ -93,7 +93,7 @@ kohl_status kohl_update_create(kohl_context *ctx, const kohl_update_options *opt
   kohl_status status = kohl_alloc(ctx, 1, sizeof *update, "an optimizer", &update);
   if (status != KOHL_OK) return status;
   update->ctx = ctx;
-  update->desc = desc_of(options, count);
+  update->desc = kohl_update_desc_of(options, count);
   update->count = count;
   if (!ctx->device) status = choose(update);
   for (int i = 0; i < STATES && status == KOHL_OK; i++) {

@@ -27,6 +27,9 @@ typedef struct kohl_update_options {
 
 typedef struct kohl_update kohl_update;
 
+/* The desc of the op update that takes the same steps, with losses 0. */
+kohl_update_desc kohl_update_desc_of(const kohl_update_options *options, size_t count);
+
 /* Bytes of the arrays that such an optimizer keeps for count weights. */
 size_t kohl_update_bytes(const kohl_update_options *options, size_t count);
 
