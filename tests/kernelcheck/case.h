@@ -67,18 +67,12 @@ typedef struct case_layout {
   case_tensor in[KOHL_ARGS_IN], out[KOHL_ARGS_OUT];
   _Alignas(16) unsigned char desc[CASE_DESC]; /* the op's desc */
   double flops, bytes;                        /* of the whole problem; bytes: what must be read and written once */
-<<<<<<< HEAD
-  int integer;  /* largest |integer| with which f32 arithmetic is exact; 0: there is none */
-  bool partial; /* a gradient that leaves out part of the forward: no slopes to compare */
-  bool linear;  /* the output is linear in in[0]: the adjoint identity holds */
-  /* By output, bits 1 << slot of the inputs that it may be, where their strides are equal: as the op's header says. */
-  unsigned may_be[KOHL_ARGS_OUT];
-=======
   int integer;            /* largest |integer| with which f32 arithmetic is exact; 0: there is none */
   bool partial;           /* a gradient that leaves out part of the forward: no slopes to compare */
   bool linear;            /* the output is linear in in[0]: the adjoint identity holds */
   kohl_accuracy accuracy; /* whose bounds truth gives, for sums of products */
->>>>>>> cudagpu
+  /* By output, bits 1 << slot of the inputs that it may be, where their strides are equal: as the op's header says. */
+  unsigned may_be[KOHL_ARGS_OUT];
 } case_layout;
 
 /* What one element should be: value, the largest error that the accuracy class allows, and the variance of the error
