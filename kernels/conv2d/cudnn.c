@@ -2,7 +2,8 @@
  *
  * cudnn computes in f32, cudnn_tf32 lets inputs be rounded to TF32.  Of the library's algorithms those count that are
  * sums of products (no Winograd, no FFT, whose errors are another class's) and give the same bits every time; the
- * fastest is found by running each once per problem.  The epilogue is the library's fused one where that takes it. */
+ * fastest is found by running each once per problem, but for problems that are first met while a graph is recorded. The
+ * epilogue is the library's fused one where that takes it. */
 #include <string.h>
 
 #include "kernels/conv2d/conv2d.h"
@@ -217,7 +218,7 @@ static void launch(const void *desc, const kohl_args *args, kohl_stream *stream,
     return;
   }
   int status = describe(cudnn, d, math_of(tf32));
-  if (!status && !choice->measured) measure(cudnn, args, bytes, choice);
+  if (!status && !choice->measured && !stream->recording) measure(cudnn, args, bytes, choice);
   if (!status) status = cudnn->SetConvolutionMathType(cudnn->conv, choice->math);
   if (status) {
     kohl_vendor_failed(stream, "cuDNN's descriptors", cudnn->error_text(status));

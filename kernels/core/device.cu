@@ -204,8 +204,10 @@ extern "C" kohl_status kohl_device_wait(kohl_context *ctx, kohl_device *device) 
 }
 
 extern "C" kohl_status kohl_device_record(kohl_context *ctx, kohl_device *device) {
-  return check(ctx, device->stream.number, "recording",
-               cudaStreamBeginCapture(handle(device), cudaStreamCaptureModeThreadLocal));
+  kohl_status status = check(ctx, device->stream.number, "recording",
+                             cudaStreamBeginCapture(handle(device), cudaStreamCaptureModeThreadLocal));
+  device->stream.recording = status == KOHL_OK;
+  return status;
 }
 
 extern "C" kohl_status kohl_device_recorded(kohl_context *ctx, kohl_device *device, kohl_device_graph **out) {
@@ -213,6 +215,7 @@ extern "C" kohl_status kohl_device_recorded(kohl_context *ctx, kohl_device *devi
   kohl_device_graph *result = NULL;
   cudaGraph_t graph = NULL;
   *out = NULL;
+  device->stream.recording = false;
   kohl_status status = check(ctx, number, "recording", cudaStreamEndCapture(handle(device), &graph));
   if (status == KOHL_OK) status = kohl_device_launched(ctx, device, "recording");
   if (status == KOHL_OK) status = kohl_alloc(ctx, 1, sizeof *result, "a graph", &result);

@@ -17,6 +17,7 @@ typedef struct kohl_stream {
   int number, multiprocessors; /* of the device */
   int failure;                 /* the first cudaError_t of a launch, 0 for none; nothing is launched after it */
   const char *failed;          /* the kernel that it was */
+  bool recording;              /* between kohl_device_record and kohl_device_recorded */
   void *libraries;             /* handles of vendors' libraries, for baselines; NULL until one is used */
 } kohl_stream;
 

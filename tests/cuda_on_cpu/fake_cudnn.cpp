@@ -242,7 +242,8 @@ int find_filter(void *, void *x, const void *, void *dy, const void *, void *con
 }
 
 bool may_run(const problem &d, int algorithm, const void *space, size_t bytes) {
-  return fits(d) && algorithm == 1 && space && bytes >= SPACE;
+  /* what the search did not know of: the library may still refuse */
+  return fits(d) && algorithm == 1 && space && bytes >= SPACE && (d.dilation_h == d.dilation_w || d.stride_h == 1);
 }
 
 const float *floats(const void *data) { return static_cast<const float *>(data); }

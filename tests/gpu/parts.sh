@@ -16,7 +16,7 @@ check_sanitizers() { # OPS
       continue
     fi
     for op in $1; do
-      unit "${tool}_$op" 60 "$sanitizer" --tool $tool --error-exitcode 9 "${kernels[@]}" check "$op" --impl '*cuda' \
+      unit "${tool}_$op" 60 "$sanitizer" --tool $tool --target-processes all --error-exitcode 9 "${kernels[@]}" check "$op" --impl '*cuda' \
         --device "$device" --fast --cases 1
     done
   done

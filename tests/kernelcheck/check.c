@@ -63,6 +63,10 @@ static void check_fill(subject *s, const case_layout *layout, case_fill fill, co
     /* what a vendor makes of NaN is its own affair */
     if (refusal || (fill == CASE_SPECIAL && kernel->kind == KOHL_KIND_BASELINE)) continue;
     instance_judge(&instance, kernel, kernel == ref ? NULL : &expected, s->tool->pools, &verdict);
+    if (instance.refusal[0]) {
+      snprintf(s->refusal[i], sizeof s->refusal[i], "%s", instance.refusal);
+      continue;
+    }
     s->runs[i][fill]++;
     count(s->tool, !verdict.failed);
     if (verdict.failed) print_failure(s, i, &instance, &verdict);
@@ -121,10 +125,10 @@ static void check_coverage(subject *s) {
     if (kernel->needs & ~s->tool->ctx->caps) {
       printf("skipped %s %s %s: %s\n", s->op->name, direction, kernel->id,
              kernel->needs & KOHL_CAP_CUDA ? "needs --device cuda" : "not at this CPU level");
-    } else if (s->tool->options->text && !runs[CASE_FLOATS]) {
-      printf("skipped %s %s %s: refuses this problem\n", s->op->name, direction, kernel->id);
     } else if (kernel->kind == KOHL_KIND_BASELINE && !runs[CASE_FLOATS]) {
       printf("skipped %s %s %s: %s\n", s->op->name, direction, kernel->id, s->refusal[i]);
+    } else if (s->tool->options->text && !runs[CASE_FLOATS]) {
+      printf("skipped %s %s %s: refuses this problem\n", s->op->name, direction, kernel->id);
     } else if (!runs[CASE_FLOATS] || (!runs[CASE_SPECIAL] && kernel->kind != KOHL_KIND_BASELINE)) {
       printf("FAILED %s %s %s: no problem was accepted\n", s->op->name, direction, kernel->id);
       count(s->tool, false);

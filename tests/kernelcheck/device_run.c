@@ -44,8 +44,17 @@ static void mirror_back(kohl_context *ctx, const kohl_kernel *kernel, guarded *h
                             m->before + host->bytes + m->after));
 }
 
-void device_run(kohl_context *ctx, const kohl_kernel *kernel, const void *desc, const guarded in[KOHL_ARGS_IN],
-                guarded out[KOHL_ARGS_OUT], guarded *workspace, bool canaries) {
+/* What a baseline's library refused to run, which is then forgotten. */
+static bool refused(kohl_context *ctx, const kohl_kernel *kernel, char *why, size_t why_bytes) {
+  kohl_stream *stream = kohl_device_stream(ctx->device);
+  if (kernel->kind != KOHL_KIND_BASELINE || !stream->failure) return false;
+  snprintf(why, why_bytes, "%s", stream->failed);
+  stream->failure = 0;
+  return true;
+}
+
+bool device_run(kohl_context *ctx, const kohl_kernel *kernel, const void *desc, const guarded in[KOHL_ARGS_IN],
+                guarded out[KOHL_ARGS_OUT], guarded *workspace, bool canaries, char *why, size_t why_bytes) {
   kohl_args args;
   mirror ins[KOHL_ARGS_IN], outs[KOHL_ARGS_OUT], scratch;
   memset(&args, 0, sizeof args);
@@ -60,6 +69,7 @@ void device_run(kohl_context *ctx, const kohl_kernel *kernel, const void *desc, 
   if (!workspace->bytes) args.workspace = NULL;
   need(ctx, kernel, kohl_device_wait(ctx, ctx->device));
   kernel->cuda->launch(desc, &args, kohl_device_stream(ctx->device));
+  bool ran = !refused(ctx, kernel, why, why_bytes);
   need(ctx, kernel, kohl_device_launched(ctx, ctx->device, "check"));
   for (int i = 0; i < KOHL_ARGS_OUT; i++) mirror_back(ctx, kernel, &out[i], &outs[i]);
   mirror_back(ctx, kernel, workspace, &scratch);
@@ -67,4 +77,5 @@ void device_run(kohl_context *ctx, const kohl_kernel *kernel, const void *desc, 
   for (int i = 0; i < KOHL_ARGS_IN; i++) kohl_device_free(ctx->device, ins[i].memory);
   for (int i = 0; i < KOHL_ARGS_OUT; i++) kohl_device_free(ctx->device, outs[i].memory);
   kohl_device_free(ctx->device, scratch.memory);
+  return ran;
 }

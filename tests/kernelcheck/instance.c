@@ -164,8 +164,11 @@ static void run(case_instance *instance, const kohl_kernel *kernel, kohl_threads
   guarded workspace = guarded_make(bytes, 0);
   guarded_poison(&workspace, other_poison);
   args.workspace = bytes ? workspace.data : NULL;
+  instance->refusal[0] = 0;
+  bool ran = true;
   if (kernel->cuda)
-    device_run(instance->ctx, kernel, desc, ins, out->out, &workspace, !other_poison);
+    ran = device_run(instance->ctx, kernel, desc, ins, out->out, &workspace, !other_poison, instance->refusal,
+                     sizeof instance->refusal);
   else
     kernel->code->run(desc, &args, threads);
   watch(&workspace, "workspace", CHECK_workspace, verdict);
@@ -174,7 +177,7 @@ static void run(case_instance *instance, const kohl_kernel *kernel, kohl_threads
     watch(&packed[i], "packed weights", CHECK_canary, verdict);
     guarded_free(&packed[i]);
   }
-  watch_all(instance, out, other_poison ? GUARDED_OTHER_NAN : GUARDED_NAN, over, verdict);
+  if (ran) watch_all(instance, out, other_poison ? GUARDED_OTHER_NAN : GUARDED_NAN, over, verdict);
 }
 
 void instance_run(case_instance *instance, const kohl_kernel *kernel, kohl_threads *threads, bool other_poison,
@@ -237,6 +240,10 @@ void instance_judge(case_instance *instance, const kohl_kernel *kernel, const ou
   verdict->failed = 0;
   instance_truth(instance, kernel->accuracy);
   instance_run(instance, kernel, pools[0], false, &first, verdict);
+  if (instance->refusal[0]) {
+    outcome_free(&first);
+    return;
+  }
   against_truth(instance, &first, verdict);
   if (ref && kernel->accuracy == KOHL_ACCURACY_CHAIN) {
     same_bits(instance, &first, ref, instance->fill == CASE_SPECIAL ? CHECK_special : CHECK_chain, verdict);

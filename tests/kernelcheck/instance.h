@@ -36,7 +36,8 @@ typedef struct case_instance {
   kohl_context *ctx; /* for CUDA's kernels: the context with the device */
   case_layout layout;
   case_fill fill;
-  size_t shift; /* bytes by which tensors lie past an address aligned to 64 */
+  char refusal[160]; /* of the library that a baseline called in the last run; "": none */
+  size_t shift;      /* bytes by which tensors lie past an address aligned to 64 */
   guarded in[KOHL_ARGS_IN];
   void *copy[KOHL_ARGS_IN];         /* what in held when it was made */
   void *initial[KOHL_ARGS_OUT];     /* of outputs that are updated */
@@ -64,8 +65,8 @@ void instance_run(case_instance *instance, const kohl_kernel *kernel, kohl_threa
                   outcome *out, case_verdict *verdict);
 void outcome_free(outcome *out);
 
-/* All checks of one kernel.  ref: the outcome of ref on the same instance, or NULL when this is ref.  pools: 1, 2 and
- * 3 threads. */
+/* All checks of one kernel; none when its library refuses to run (instance->refusal).  ref: the outcome of ref on the
+ * same instance, or NULL when this is ref.  pools: 1, 2 and 3 threads. */
 void instance_judge(case_instance *instance, const kohl_kernel *kernel, const outcome *ref,
                     kohl_threads *const pools[3], case_verdict *verdict);
 

@@ -39,9 +39,15 @@ static const char *const adam_fixed[] = {COUNTS,
                                          "count=31 beta1=0 beta2=0 epsilon=0.001",
                                          NULL};
 static const char *const ema_fixed[] = {COUNTS, "count=20011 decay=0.9", "count=31 decay=0", "count=33 decay=1", NULL};
-static const char *const clip_fixed[] = {
-    COUNTS, "count=4095", "count=4096", "count=4097", "count=20011 max=0.001", "count=33 max=1000", "count=5 max=0.125", "count=1052679 max=2",
-    NULL};
+static const char *const clip_fixed[] = {COUNTS,
+                                         "count=4095",
+                                         "count=4096",
+                                         "count=4097",
+                                         "count=20011 max=0.001",
+                                         "count=33 max=1000",
+                                         "count=5 max=0.125",
+                                         "count=1052679 max=2",
+                                         NULL};
 
 static void draw_count(case_problem *problem, uint64_t *random) {
   problem->v[COUNT] = case_between(random, 0, 1) ? case_between(random, 1, 70) : case_between(random, 1, 30000);
