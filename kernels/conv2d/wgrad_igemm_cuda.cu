@@ -236,9 +236,9 @@ typedef struct wgrad_plan {
 } wgrad_plan;
 
 /* The plan depends on the shape alone (and a smaller batch's never needs more), and is made for an H100: so many
- * multiply-adds of a multiprocessor fit into the microseconds between two launches.  More than 32 blocks of threads a
+ * multiply-adds of a multiprocessor fit into the microseconds between two launches.  More than 16 blocks of threads a
  * multiprocessor make a launch no better. */
-enum { WORKSPACE = 64 << 20, MULTIPROCESSORS = 132, BETWEEN_LAUNCHES = 400000, ENOUGH = 32 * MULTIPROCESSORS };
+enum { WORKSPACE = 64 << 20, MULTIPROCESSORS = 132, BETWEEN_LAUNCHES = 400000, ENOUGH = 16 * MULTIPROCESSORS };
 
 static wgrad_plan plan_of(const kohl_conv2d_desc *d) {
   const size_t k = (size_t)(d->k / d->groups), filter = (size_t)d->r * d->s * (d->c / d->groups);
@@ -246,10 +246,10 @@ static wgrad_plan plan_of(const kohl_conv2d_desc *d) {
   wgrad_plan plan = {igemm_ceil(rows, block_rows), 1, igemm_ceil(d->k * filter + (d->bias ? d->k : 0), 4) * 4};
   const size_t room = WORKSPACE / sizeof(float) / plan.slot;
   double best = INFINITY;
-  for (size_t part = 0; part <= 8; part++) { /* of the room that is used */
+  for (size_t part = 0; part <= 8; part++) { /* of what there is room for and enough */
     for (int tile = 0; tile < WGRAD_TILES; tile++) {
       const size_t enough = igemm_ceil(ENOUGH, gemm_tiles(&shapes[tile], k, filter) * d->groups);
-      const size_t slots = 1 + (room * part / 8 < enough ? room * part / 8 : enough);
+      const size_t slots = 1 + (room < enough ? room : enough) * part / 8;
       double time = gemm_time(&shapes[tile], k, filter, d->groups * slots, MULTIPROCESSORS) * block_rows * d->q;
       time = (time + (slots > 1 ? 2 : 1) * BETWEEN_LAUNCHES) / slots;
       if (slots > 1) time += 0.5 * plan.slot; /* to memory and back at 3.35 TB/s, in multiply-adds of that time */
