@@ -168,7 +168,7 @@ check: install-deps
 # CUDA's kernels as programs of the CPU: plain, with AddressSanitizer, with the detector of races.
 cuda-host:
 	@$(MAKE) --no-print-directory CUDA=host MODE=release build/cuda_on_cpu/kernelcheck build/cuda_on_cpu/kohl build/cuda_on_cpu/cuda_selftest \
-	  build/cuda_on_cpu/gpu/compare_networks
+	  build/cuda_on_cpu/gpu/compare_networks build/cuda_on_cpu/unit/test_device
 	@$(MAKE) --no-print-directory CUDA=host MODE=asan build/cuda_on_cpu_asan/kernelcheck build/cuda_on_cpu_asan/kohl build/cuda_on_cpu_asan/cuda_selftest
 	@$(MAKE) --no-print-directory CUDA=host MODE=tsan build/cuda_on_cpu_tsan/kernelcheck build/cuda_on_cpu_tsan/cuda_selftest
 

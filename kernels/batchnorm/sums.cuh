@@ -16,7 +16,7 @@ extern "C" {
 }
 
 enum {
-  KOHL_BATCHNORM_CHANNELS = 1 << 15, /* 32 MiB for two sums */
+  KOHL_BATCHNORM_CHANNELS = 1 << 11, /* 2 MiB for two sums */
   KOHL_BATCHNORM_BLOCKS = 64,        /* sums.h never makes more */
   KOHL_BATCHNORM_TILE = 64,
   KOHL_BATCHNORM_WARPS = 8,

@@ -9,14 +9,14 @@ enum {
   PARTIALS = 16, /* of a unit, a lane each: two units to a warp */
   BLOCK = 64,
   AHEAD = 16, /* loads that a lane has under way */
-  TILE = 256 /* units' sums */
+  TILE = 256  /* units' sums */
 };
 
 static size_t units_of(const kohl_clip_norm_desc *d) {
   return (static_cast<size_t>(d->count) + KOHL_CLIP_NORM_BLOCK - 1) / KOHL_CLIP_NORM_BLOCK;
 }
 
-/* The units' sums, and the factor behind them. */
+/* The factor, in a double's place, then the units' sums. */
 static size_t workspace_size(const void *desc) {
   return (units_of(static_cast<const kohl_clip_norm_desc *>(desc)) + 1) * sizeof(double);
 }
@@ -50,8 +50,8 @@ static __global__ void __launch_bounds__(BLOCK)
 
 /* The sums one after the other, a tile of them while the next one is under way; then the norm, and what the gradients
  * are to be multiplied by. */
-static __global__ void __launch_bounds__(TILE) join(float max_norm, size_t units, const double *sums, float *out_norm,
-                                                    float *factor) {
+static __global__ void __launch_bounds__(TILE)
+    join(float max_norm, size_t units, const double *sums, float *out_norm, float *factor) {
   KOHL_SHARED(double, tile, [TILE]);
   double sum = 0.0, next = threadIdx.x < units ? sums[threadIdx.x] : 0.0;
   for (size_t first = 0; first < units; first += TILE) {
@@ -85,8 +85,8 @@ static __global__ void __launch_bounds__(KOHL_FLAT_BLOCK) scale(const float *fac
 static void launch(const void *desc, const kohl_args *args, kohl_stream *stream) {
   const kohl_clip_norm_desc *d = static_cast<const kohl_clip_norm_desc *>(desc);
   const size_t units = units_of(d);
-  double *sums = static_cast<double *>(args->workspace);
-  float *factor = reinterpret_cast<float *>(sums + units);
+  float *factor = static_cast<float *>(args->workspace);
+  double *sums = static_cast<double *>(args->workspace) + 1;
   void *const out[] = {args->out[CLIP_NORM_GRAD]};
   const kohl_flat<1> flat = kohl_flat_make(d->count, NULL, out);
   KOHL_LAUNCH(stream, square_units, dim3(kohl_grid(units * PARTIALS, BLOCK)), dim3(BLOCK),

@@ -4,7 +4,6 @@
 #include "kernels/conv2d/igemm_cuda.cuh"
 
 extern "C" {
-#include "kernels/conv2d/conv2d.h"
 #include "kernels/conv2d/dgrad_phase.h"
 }
 
@@ -12,8 +11,9 @@ extern "C" {
 typedef struct dgrad_problem {
   igemm_pixels pixels; /* the pictures are ddst, the pixels those of the phase in dsrc */
   const float *wei;    /* of the last tap that reaches the phase */
-  gemm_steps taps;     /* from there on descending; c is a filter */
-  float *dsrc;         /* the phase's first pixel */
+  int turns[IGEMM_TURNS];
+  gemm_steps<int> taps; /* from there on descending; c is a filter */
+  float *dsrc;          /* the phase's first pixel */
   size_t across, down,
       picture;    /* floats of dsrc from one pixel of the phase to the next, and from picture to picture */
   int k, c;       /* of a group */
@@ -28,36 +28,45 @@ struct load_taps {
   static constexpr int PER_ROW = T::COLUMNS / 4, ROWS_APART = T::THREADS / PER_ROW, COUNT = T::DEPTH / ROWS_APART;
   static_assert(COUNT * ROWS_APART == T::DEPTH, "every thread loads as often");
   const dgrad_problem &d;
-  const float *wei; /* at the thread's first channel */
-  int channels;     /* that exist from there on */
-  gemm_walk tap[COUNT];
+  const igemm_turn &turn;    /* of the loader of pixels */
+  const float *wei;          /* VECTOR: what is fetched next; else where the walk begins */
+  int channels;              /* that exist from the thread's first on */
+  gemm_walk<int> tap[COUNT]; /* not VECTOR */
   float4 held[COUNT];
 
-  __device__ __forceinline__ load_taps(const dgrad_problem &problem, igemm_place tile) : d(problem) {
-    const int c = tile.n + (int)threadIdx.x % PER_ROW * 4;
-    wei = d.wei + (ptrdiff_t)tile.group * d.k * d.taps.c_step + c;
+  __device__ __forceinline__ load_taps(const dgrad_problem &problem, igemm_place tile, const igemm_turn &pixels)
+      : d(problem), turn(pixels), held{} {
+    const int c = tile.n + (int)threadIdx.x % PER_ROW * 4, i = (int)threadIdx.x / PER_ROW;
+    wei = d.wei + ((size_t)tile.group * d.k + (VECTOR ? i : 0)) * d.taps.c_step + c;
     channels = d.c - c;
     KOHL_UNROLL()
     for (int j = 0; j < COUNT; j++) {
       tap[j] = {0, 0, 0, 0};
-      tap[j].move(d.taps, (int)threadIdx.x / PER_ROW + j * ROWS_APART);
+      if (!VECTOR) tap[j].move(d.taps, i + j * ROWS_APART);
     }
   }
 
   __device__ __forceinline__ void fetch() {
     KOHL_UNROLL()
     for (int j = 0; j < COUNT; j++) {
-      held[j] = gemm_four<VECTOR>(wei + tap[j].at, tap[j].r < d.taps.r_end ? channels : 0, -0.0f);
-      tap[j].move(d.taps, T::DEPTH);
+      if constexpr (VECTOR) {
+        held[j] = gemm_four<true>(wei + j * ROWS_APART * d.taps.c_step, channels, -0.0f);
+      } else {
+        held[j] = gemm_four<false>(wei + tap[j].at, tap[j].r < d.taps.r_end ? channels : 0, -0.0f);
+        tap[j].move(d.taps, T::DEPTH);
+      }
     }
+    if (!VECTOR) return;
+    wei += T::DEPTH * d.taps.c_step;
+    if (turn.left == T::DEPTH) wei += d.turns[turn.tap];
   }
 
-  template <int PITCH>
-  __device__ __forceinline__ void put(float (*step)[PITCH]) const {
+  __device__ __forceinline__ int place() const {
+    return (int)threadIdx.x / PER_ROW * T::PITCH_B + (int)threadIdx.x % PER_ROW * 4;
+  }
+  __device__ __forceinline__ void put(float *to) const {
     KOHL_UNROLL()
-    for (int j = 0; j < COUNT; j++) {
-      gemm_put(&step[(int)threadIdx.x / PER_ROW + j * ROWS_APART][(int)threadIdx.x % PER_ROW * 4], held[j]);
-    }
+    for (int j = 0; j < COUNT; j++) gemm_put(to + j * ROWS_APART * T::PITCH_B, held[j]);
   }
 };
 
@@ -97,7 +106,7 @@ static __global__ void __launch_bounds__(Kind::T::THREADS, Kind::T::RESIDENT) ig
   typedef typename Kind::T T;
   const igemm_place tile = igemm_place_of<T>(blockIdx.x, d.tiles_m, d.tiles_n);
   igemm_load_pixels<T, Kind::VECTOR> pixels(d.pixels, tile.m, tile.group);
-  load_taps<T, Kind::VECTOR> taps(d, tile);
+  load_taps<T, Kind::VECTOR> taps(d, tile, pixels.turn);
   gemm_sums<T> sums;
   gemm_nothing nothing;
   gemm_product<T>(&pixels, &taps, (d.steps_deep + T::DEPTH - 1) / T::DEPTH, &sums, &nothing);
@@ -107,76 +116,80 @@ static __global__ void __launch_bounds__(Kind::T::THREADS, Kind::T::RESIDENT) ig
     store<T, 1>(d, sums, tile);
 }
 
-/* A grid has at most 2^31 - 1 blocks, whichever tile is chosen. */
 static const char *accepts(const void *desc) {
   const kohl_conv2d_desc *d = static_cast<const kohl_conv2d_desc *>(desc);
   const char *wrong = kohl_conv2d_gradient_check(d);
-  if (wrong) return wrong;
+  if (!wrong) wrong = igemm_refusal(d, d->q, d->dst_stride[0]);
   const double lines = (d->h + d->stride_h - 1.0) / d->stride_h, columns = (d->w + d->stride_w - 1.0) / d->stride_w;
-  const double tiles = (d->n * lines * columns / 32 + 1) * (d->c / d->groups / 32 + 1.0) * d->groups;
-  return tiles < 0x1p31 ? NULL : "2^31 tiles of 32 x 32 outputs or more";
+  return wrong ? wrong : igemm_too_many(d->n * lines * columns, d->c, d->groups);
 }
 
 static dgrad_problem problem_of(const kohl_conv2d_desc *d, const kohl_args *args, kohl_dgrad_side down,
                                 kohl_dgrad_side across) {
   dgrad_problem problem;
   memset(&problem, 0, sizeof problem);
-  const ptrdiff_t pixel = d->dst_stride[0], c = d->c / d->groups, k = d->k / d->groups, src_pixel = d->src_stride;
-  problem.pixels = {
-      static_cast<const float *>(args->in[CONV2D_DGRAD_DDST]),
-      d->p,
-      d->q,
-      (int)pixel,
-      (size_t)d->n * down.pixels * across.pixels,
-      down.pixels,
-      across.pixels,
-      1,
-      1,
-      down.pad,
-      across.pad,
-      down.dilation,
-      across.dilation,
-      gemm_steps_of((int)k, across.taps, down.taps, 1, across.dilation * pixel, down.dilation * d->q * pixel)};
+  const int pixel = d->dst_stride[0], c = d->c / d->groups, k = d->k / d->groups;
+  const ptrdiff_t src_pixel = d->src_stride;
+  igemm_pixels *pixels = &problem.pixels;
+  pixels->src = static_cast<const float *>(args->in[CONV2D_DGRAD_DDST]);
+  pixels->h = d->p;
+  pixels->w = d->q;
+  pixels->pixel = pixel;
+  pixels->count = (size_t)d->n * down.pixels * across.pixels;
+  pixels->p = down.pixels;
+  pixels->q = across.pixels;
+  pixels->stride_h = pixels->stride_w = 1;
+  pixels->dilation_h = down.dilation;
+  pixels->dilation_w = across.dilation;
+  pixels->pad_top = down.pad;
+  pixels->pad_left = across.pad;
+  pixels->taps = gemm_steps_of(k, across.taps, down.taps, 1, igemm_tap_step(across.taps, across.dilation, pixel),
+                               igemm_tap_step(down.taps, down.dilation, d->q * pixel));
   const int last_r = down.tap + (down.taps - 1) * down.tap_step;
   const int last_s = across.tap + (across.taps - 1) * across.tap_step;
   problem.wei = static_cast<const float *>(args->in[CONV2D_DGRAD_WEI]);
   if (down.taps && across.taps) problem.wei += ((ptrdiff_t)last_r * d->s + last_s) * c;
   problem.taps =
-      gemm_steps_of((int)k, across.taps, down.taps, d->r * d->s * c, -across.tap_step * c, -down.tap_step * d->s * c);
+      gemm_steps_of(k, across.taps, down.taps, d->r * d->s * c, -across.tap_step * c, -down.tap_step * d->s * c);
   problem.dsrc = static_cast<float *>(args->out[CONV2D_DGRAD_DSRC]);
   problem.dsrc += (down.first * (ptrdiff_t)d->w + across.first) * src_pixel;
   problem.across = (size_t)(d->stride_w * src_pixel);
   problem.down = (size_t)(d->stride_h * (d->w * src_pixel));
   problem.picture = (size_t)(d->h * (d->w * src_pixel));
-  problem.k = (int)k;
-  problem.c = (int)c;
-  problem.steps_deep = down.taps * across.taps * (int)k;
+  problem.k = k;
+  problem.c = c;
+  problem.steps_deep = down.taps * across.taps * k;
   problem.wide = c % 4 == 0 && src_pixel % 4 == 0 && igemm_aligned(problem.dsrc);
   return problem;
 }
 
-template <class T>
-static void launch_tile(dgrad_problem problem, int groups, bool vector, kohl_stream *stream) {
-  typedef dgrad_kind<T, true> by_four;
-  typedef dgrad_kind<T, false> by_one;
-  problem.tiles_m = (unsigned)igemm_ceil(problem.pixels.count, T::ROWS);
-  problem.tiles_n = (unsigned)igemm_ceil((size_t)problem.c, T::COLUMNS);
+template <class Kind>
+static void launch_tile(dgrad_problem problem, int groups, kohl_stream *stream) {
+  problem.tiles_m = (unsigned)igemm_ceil(problem.pixels.count, Kind::T::ROWS);
+  problem.tiles_n = (unsigned)igemm_ceil((size_t)problem.c, Kind::T::COLUMNS);
   const dim3 grid(problem.tiles_m * problem.tiles_n * (unsigned)groups);
-  if (vector)
-    KOHL_LAUNCH(stream, igemm<by_four>, grid, dim3(T::THREADS), problem);
-  else
-    KOHL_LAUNCH(stream, igemm<by_one>, grid, dim3(T::THREADS), problem);
+  KOHL_LAUNCH(stream, igemm<Kind>, grid, dim3(Kind::T::THREADS), problem);
 }
 
-static void launch_phase(const dgrad_problem &problem, int groups, kohl_stream *stream) {
-  const bool vector = problem.c % 4 == 0 && problem.k % 4 == 0 && problem.pixels.pixel % 4 == 0 &&
-                      igemm_aligned(problem.pixels.src) && igemm_aligned(problem.wei);
-  switch (igemm_choose(problem.pixels.count, (size_t)problem.c, (size_t)groups, stream->multiprocessors)) {
-    case IGEMM_128X128: launch_tile<gemm_128x128>(problem, groups, vector, stream); break;
-    case IGEMM_128X64: launch_tile<gemm_128x64>(problem, groups, vector, stream); break;
-    case IGEMM_128X32: launch_tile<gemm_128x32>(problem, groups, vector, stream); break;
-    case IGEMM_64X64: launch_tile<gemm_64x64>(problem, groups, vector, stream); break;
-    default: launch_tile<gemm_32x32>(problem, groups, vector, stream);
+static void launch_phase(dgrad_problem problem, int groups, kohl_stream *stream) {
+  const bool vector = igemm_turns_of(problem.pixels.taps, problem.pixels.turns) &&
+                      igemm_turns_of(problem.taps, problem.turns) && problem.c % 4 == 0 &&
+                      problem.pixels.pixel % 4 == 0 && igemm_aligned(problem.pixels.src) && igemm_aligned(problem.wei);
+  switch (igemm_choose(problem.pixels.count, (size_t)problem.c, (size_t)groups, vector, stream->multiprocessors)) {
+    case IGEMM_128X128: launch_tile<dgrad_kind<gemm_128x128, true>>(problem, groups, stream); break;
+    case IGEMM_128X64: launch_tile<dgrad_kind<gemm_128x64, true>>(problem, groups, stream); break;
+    case IGEMM_128X32: launch_tile<dgrad_kind<gemm_128x32, true>>(problem, groups, stream); break;
+    case IGEMM_64X64:
+      if (vector)
+        launch_tile<dgrad_kind<gemm_64x64, true>>(problem, groups, stream);
+      else
+        launch_tile<dgrad_kind<gemm_64x64, false>>(problem, groups, stream);
+      break;
+    default:
+      if (vector)
+        launch_tile<dgrad_kind<gemm_32x32, true>>(problem, groups, stream);
+      else
+        launch_tile<dgrad_kind<gemm_32x32, false>>(problem, groups, stream);
   }
 }
 

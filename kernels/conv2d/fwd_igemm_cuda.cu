@@ -2,10 +2,6 @@
  * docs/cuda-conv2d.md leads here step by step. */
 #include "kernels/conv2d/igemm_cuda.cuh"
 
-extern "C" {
-#include "kernels/conv2d/conv2d.h"
-}
-
 typedef struct fwd_problem {
   igemm_pixels pixels;
   const float *wei, *bia, *add;
@@ -17,12 +13,13 @@ typedef struct fwd_problem {
   bool wide; /* four filters at a time may be stored, and their bias and addend read */
 } fwd_problem;
 
-/* Loads b: filters as they are stored, four floats of one at a time. */
+/* Loads b: filters as they are stored, four floats of one at a time.  VECTOR: a filter is a multiple of DEPTH. */
 template <class T, bool VECTOR>
 struct load_filters {
   static constexpr int PER_ROW = T::DEPTH / 4, ROWS_APART = T::THREADS / PER_ROW, COUNT = T::COLUMNS / ROWS_APART;
   static_assert(COUNT * ROWS_APART == T::COLUMNS, "every thread loads the same number of filters");
-  const float *at[COUNT];
+  const float *at;
+  size_t apart; /* floats between the thread's filters */
   bool exists[COUNT];
   int left; /* floats from here to the filter's end */
   float4 held[COUNT];
@@ -30,28 +27,26 @@ struct load_filters {
   __device__ __forceinline__ load_filters(const float *wei, int filter, int n, int filters) {
     const int i = (int)threadIdx.x % PER_ROW * 4, first = n + (int)threadIdx.x / PER_ROW;
     left = filter - i;
+    at = wei + (size_t)first * filter + i;
+    apart = (size_t)ROWS_APART * filter;
     KOHL_UNROLL()
-    for (int j = 0; j < COUNT; j++) {
-      exists[j] = first + j * ROWS_APART < filters;
-      at[j] = wei + (size_t)(first + j * ROWS_APART) * filter + i;
-    }
+    for (int j = 0; j < COUNT; j++) exists[j] = first + j * ROWS_APART < filters;
   }
 
   __device__ __forceinline__ void fetch() {
     KOHL_UNROLL()
-    for (int j = 0; j < COUNT; j++) {
-      held[j] = gemm_four<VECTOR>(at[j], exists[j] ? left : 0, -0.0f);
-      at[j] += T::DEPTH;
-    }
+    for (int j = 0; j < COUNT; j++)
+      held[j] = gemm_four<VECTOR>(at + j * apart, !exists[j] ? 0 : VECTOR ? 4 : left, -0.0f);
+    at += T::DEPTH;
     left -= T::DEPTH;
   }
 
-  template <int PITCH>
-  __device__ __forceinline__ void put(float (*step)[PITCH]) const {
+  __device__ __forceinline__ int place() const {
+    return (int)threadIdx.x % PER_ROW * 4 * T::PITCH_B + (int)threadIdx.x / PER_ROW;
+  }
+  __device__ __forceinline__ void put(float *to) const {
     KOHL_UNROLL()
-    for (int j = 0; j < COUNT; j++) {
-      gemm_put_turned(step, (int)threadIdx.x % PER_ROW * 4, (int)threadIdx.x / PER_ROW + j * ROWS_APART, held[j]);
-    }
+    for (int j = 0; j < COUNT; j++) gemm_put_turned<T::PITCH_B>(to + j * ROWS_APART, held[j]);
   }
 };
 
@@ -125,14 +120,12 @@ static __global__ void __launch_bounds__(Kind::T::THREADS, Kind::T::RESIDENT) ig
     store<T, 1>(d, sums, tile);
 }
 
-/* A grid has at most 2^31 - 1 blocks, whichever tile is chosen. */
 static const char *accepts(const void *desc) {
   const kohl_conv2d_desc *d = static_cast<const kohl_conv2d_desc *>(desc);
   if (d->pool) return "no fused pool";
   const char *wrong = kohl_conv2d_check(d);
-  if (wrong) return wrong;
-  double tiles = ((double)d->n * d->p * d->q / 32 + 1) * (d->k / d->groups / 32 + 1.0) * d->groups;
-  return tiles < 0x1p31 ? NULL : "2^31 tiles of 32 x 32 outputs or more";
+  if (!wrong) wrong = igemm_refusal(d, d->w, d->src_stride);
+  return wrong ? wrong : igemm_too_many((double)d->n * d->p * d->q, d->k, d->groups);
 }
 
 static bool wide(const kohl_conv2d_desc *d, const fwd_problem &problem) {
@@ -146,21 +139,22 @@ static fwd_problem problem_of(const kohl_conv2d_desc *d, const kohl_args *args) 
   fwd_problem problem;
   memset(&problem, 0, sizeof problem);
   const int c = d->c / d->groups;
-  problem.pixels = {static_cast<const float *>(args->in[CONV2D_SRC]),
-                    d->h,
-                    d->w,
-                    d->src_stride,
-                    (size_t)d->n * d->p * d->q,
-                    d->p,
-                    d->q,
-                    d->stride_h,
-                    d->stride_w,
-                    d->pad_top,
-                    d->pad_left,
-                    d->dilation_h,
-                    d->dilation_w,
-                    gemm_steps_of(c, d->s, d->r, 1, (ptrdiff_t)d->dilation_w * d->src_stride,
-                                  (ptrdiff_t)d->dilation_h * d->w * d->src_stride)};
+  igemm_pixels *pixels = &problem.pixels;
+  pixels->src = static_cast<const float *>(args->in[CONV2D_SRC]);
+  pixels->h = d->h;
+  pixels->w = d->w;
+  pixels->pixel = d->src_stride;
+  pixels->count = (size_t)d->n * d->p * d->q;
+  pixels->p = d->p;
+  pixels->q = d->q;
+  pixels->stride_h = d->stride_h;
+  pixels->stride_w = d->stride_w;
+  pixels->dilation_h = d->dilation_h;
+  pixels->dilation_w = d->dilation_w;
+  pixels->pad_top = d->pad_top;
+  pixels->pad_left = d->pad_left;
+  pixels->taps = gemm_steps_of(c, d->s, d->r, 1, igemm_tap_step(d->s, d->dilation_w, d->src_stride),
+                               igemm_tap_step(d->r, d->dilation_h, d->w * d->src_stride));
   problem.filter = d->r * d->s * c;
   problem.wei = static_cast<const float *>(args->in[CONV2D_WEI]);
   problem.bia = d->bias ? static_cast<const float *>(args->in[CONV2D_BIA]) : NULL;
@@ -179,30 +173,34 @@ static fwd_problem problem_of(const kohl_conv2d_desc *d, const kohl_args *args) 
   return problem;
 }
 
-template <class T>
-static void launch_tile(fwd_problem problem, int groups, bool vector, kohl_stream *stream) {
-  typedef fwd_kind<T, true> by_four;
-  typedef fwd_kind<T, false> by_one;
-  problem.tiles_m = (unsigned)igemm_ceil(problem.pixels.count, T::ROWS);
-  problem.tiles_n = (unsigned)igemm_ceil((size_t)problem.k, T::COLUMNS);
+template <class Kind>
+static void launch_tile(fwd_problem problem, int groups, kohl_stream *stream) {
+  problem.tiles_m = (unsigned)igemm_ceil(problem.pixels.count, Kind::T::ROWS);
+  problem.tiles_n = (unsigned)igemm_ceil((size_t)problem.k, Kind::T::COLUMNS);
   const dim3 grid(problem.tiles_m * problem.tiles_n * (unsigned)groups);
-  if (vector)
-    KOHL_LAUNCH(stream, igemm<by_four>, grid, dim3(T::THREADS), problem);
-  else
-    KOHL_LAUNCH(stream, igemm<by_one>, grid, dim3(T::THREADS), problem);
+  KOHL_LAUNCH(stream, igemm<Kind>, grid, dim3(Kind::T::THREADS), problem);
 }
 
 static void launch(const void *desc, const kohl_args *args, kohl_stream *stream) {
   const kohl_conv2d_desc *d = static_cast<const kohl_conv2d_desc *>(desc);
-  const fwd_problem problem = problem_of(d, args);
-  const bool vector = problem.pixels.taps.c_end % 4 == 0 && d->src_stride % 4 == 0 &&
+  fwd_problem problem = problem_of(d, args);
+  const bool vector = igemm_turns_of(problem.pixels.taps, problem.pixels.turns) && d->src_stride % 4 == 0 &&
                       igemm_aligned(problem.pixels.src) && igemm_aligned(problem.wei);
-  switch (igemm_choose(problem.pixels.count, (size_t)problem.k, (size_t)d->groups, stream->multiprocessors)) {
-    case IGEMM_128X128: launch_tile<gemm_128x128>(problem, d->groups, vector, stream); break;
-    case IGEMM_128X64: launch_tile<gemm_128x64>(problem, d->groups, vector, stream); break;
-    case IGEMM_128X32: launch_tile<gemm_128x32>(problem, d->groups, vector, stream); break;
-    case IGEMM_64X64: launch_tile<gemm_64x64>(problem, d->groups, vector, stream); break;
-    default: launch_tile<gemm_32x32>(problem, d->groups, vector, stream);
+  switch (igemm_choose(problem.pixels.count, (size_t)problem.k, (size_t)d->groups, vector, stream->multiprocessors)) {
+    case IGEMM_128X128: launch_tile<fwd_kind<gemm_128x128, true>>(problem, d->groups, stream); break;
+    case IGEMM_128X64: launch_tile<fwd_kind<gemm_128x64, true>>(problem, d->groups, stream); break;
+    case IGEMM_128X32: launch_tile<fwd_kind<gemm_128x32, true>>(problem, d->groups, stream); break;
+    case IGEMM_64X64:
+      if (vector)
+        launch_tile<fwd_kind<gemm_64x64, true>>(problem, d->groups, stream);
+      else
+        launch_tile<fwd_kind<gemm_64x64, false>>(problem, d->groups, stream);
+      break;
+    default:
+      if (vector)
+        launch_tile<fwd_kind<gemm_32x32, true>>(problem, d->groups, stream);
+      else
+        launch_tile<fwd_kind<gemm_32x32, false>>(problem, d->groups, stream);
   }
 }
 

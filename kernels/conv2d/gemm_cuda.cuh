@@ -18,6 +18,10 @@ struct gemm_tile {
   static constexpr int WARPS_M = WARPS_M_, MI = MI_, NI = NI_, DEPTH = DEPTH_, RESIDENT = RESIDENT_;
   static constexpr int THREADS = 32 * WARPS_M_ * WARPS_N_;
   static constexpr int ROWS = 16 * MI_ * WARPS_M_, COLUMNS = 32 * NI_ * WARPS_N_;
+  /* Floats from one i to the next in shared memory.  Four more than there are: rows still begin at multiples of 16
+   * bytes, and where a warp turns four neighbours of a row into four rows (gemm_put_turned), no two lanes meet in a
+   * bank when DEPTH is 8. */
+  static constexpr int PITCH_A = ROWS + 4, PITCH_B = COLUMNS + 4;
 };
 
 typedef gemm_tile<4, 2, 2, 2, 8, 2> gemm_128x128;
@@ -26,13 +30,6 @@ typedef gemm_tile<2, 2, 2, 2, 8, 3> gemm_64x128;
 typedef gemm_tile<4, 1, 2, 1, 16, 3> gemm_128x32;
 typedef gemm_tile<4, 1, 1, 2, 8, 4> gemm_64x64;
 typedef gemm_tile<2, 1, 1, 1, 16, 8> gemm_32x32;
-
-/* Four floats more than a step's row: rows still begin at multiples of 16 bytes, and where a warp turns four
- * neighbours of a row into four rows (gemm_put_turned), DEPTH = 8 has no two lanes in one bank. */
-template <int WIDTH>
-struct gemm_shared {
-  static constexpr int PITCH = WIDTH + 4;
-};
 
 /* Lanes stand so that neighbours share their part of b, and every other lane its part of a: the pairs of equal
  * addresses let the hardware read 16 bytes a lane for half a warp at once. */
@@ -62,28 +59,27 @@ static __device__ __forceinline__ float4 gemm_four(const float *at, int count, f
                      count > 3 ? at[3] : rest);
 }
 
-/* Four neighbours in i, of one row or column. */
+/* Into shared memory: four neighbours in i of one row or column, or four neighbours in rows or columns. */
 template <int PITCH>
-static __device__ __forceinline__ void gemm_put_turned(float (*step)[PITCH], int i, int place, float4 four) {
-  step[i + 0][place] = four.x;
-  step[i + 1][place] = four.y;
-  step[i + 2][place] = four.z;
-  step[i + 3][place] = four.w;
+static __device__ __forceinline__ void gemm_put_turned(float *to, float4 four) {
+  to[0 * PITCH] = four.x;
+  to[1 * PITCH] = four.y;
+  to[2 * PITCH] = four.z;
+  to[3 * PITCH] = four.w;
 }
-/* Four neighbours in rows or columns. */
 static __device__ __forceinline__ void gemm_put(float *to, float4 four) { *reinterpret_cast<float4 *>(to) = four; }
+static __device__ __forceinline__ float4 gemm_get(const float *at) { return *reinterpret_cast<const float4 *>(at); }
 
-/* One step of the thread's sums. */
-template <class T, int PITCH_A, int PITCH_B>
-static __device__ __forceinline__ void gemm_step(const float (*a)[PITCH_A], const float (*b)[PITCH_B],
-                                                 gemm_sums<T> *sums) {
+/* One step of the thread's sums; a and b: its first row and column. */
+template <class T>
+static __device__ __forceinline__ void gemm_step(const float *a, const float *b, gemm_sums<T> *sums) {
   KOHL_UNROLL()
   for (int i = 0; i < T::DEPTH; i++) {
     float4 rows[T::MI], columns[T::NI];
     KOHL_UNROLL()
-    for (int m = 0; m < T::MI; m++) rows[m] = *reinterpret_cast<const float4 *>(&a[i][gemm_row<T>(m)]);
+    for (int m = 0; m < T::MI; m++) rows[m] = gemm_get(a + i * T::PITCH_A + m * 16);
     KOHL_UNROLL()
-    for (int n = 0; n < T::NI; n++) columns[n] = *reinterpret_cast<const float4 *>(&b[i][gemm_column<T>(n)]);
+    for (int n = 0; n < T::NI; n++) columns[n] = gemm_get(b + i * T::PITCH_B + n * 32);
     KOHL_UNROLL()
     for (int m = 0; m < T::MI; m++) {
       KOHL_UNROLL()
@@ -102,65 +98,73 @@ static __device__ __forceinline__ void gemm_step(const float (*a)[PITCH_A], cons
 
 /* What may be done with each step of a besides: nothing. */
 struct gemm_nothing {
-  template <int DEPTH, int PITCH>
-  __device__ __forceinline__ void step(const float (*)[PITCH]) {}
+  template <class T>
+  __device__ __forceinline__ void step(const float *) {}
 };
 
 /* All sums of the block's tile, in `steps` steps (0 leaves zeros).  Between two products of one block stands a barrier,
- * which is the caller's. */
+ * which is the caller's.
+ *
+ * place() is where, in a step, a loader's thread puts its first float.  Both halves of shared memory have their own
+ * copy of the loop's body, so that every address is a register of the thread plus a constant. */
 template <class T, class A, class B, class Besides>
 static __device__ __forceinline__ void gemm_product(A *a, B *b, int steps, gemm_sums<T> *sums, Besides *besides) {
-  constexpr int PITCH_A = gemm_shared<T::ROWS>::PITCH, PITCH_B = gemm_shared<T::COLUMNS>::PITCH;
-  KOHL_SHARED(float4, a_memory, [2 * T::DEPTH * PITCH_A / 4]);
-  KOHL_SHARED(float4, b_memory, [2 * T::DEPTH * PITCH_B / 4]);
-  float(*a_steps)[PITCH_A] = reinterpret_cast<float(*)[PITCH_A]>(&a_memory[0]);
-  float(*b_steps)[PITCH_B] = reinterpret_cast<float(*)[PITCH_B]>(&b_memory[0]);
+  constexpr int STEP_A = T::DEPTH * T::PITCH_A, STEP_B = T::DEPTH * T::PITCH_B;
+  KOHL_SHARED(float4, memory, [(2 * STEP_A + 2 * STEP_B) / 4]);
+  float *const a_steps = reinterpret_cast<float *>(&memory[0]), *const b_steps = a_steps + 2 * STEP_A;
   KOHL_UNROLL()
   for (int m = 0; m < 4 * T::MI; m++) {
     KOHL_UNROLL()
     for (int n = 0; n < 4 * T::NI; n++) sums->v[m][n] = 0.0f;
   }
   if (steps == 0) return;
+  float *const a_put = a_steps + a->place(), *const b_put = b_steps + b->place();
+  const float *const a_get = a_steps + gemm_row<T>(0), *const b_get = b_steps + gemm_column<T>(0);
+  b->fetch(); /* first: it may ask where a stands */
   a->fetch();
-  b->fetch();
-  a->put(a_steps);
-  b->put(b_steps);
+  a->put(a_put);
+  b->put(b_put);
   __syncthreads();
-  for (int step = 0, half = 0; step < steps; step++) {
-    const bool more = step + 1 < steps;
-    if (more) {
-      a->fetch();
-      b->fetch();
-    }
-    gemm_step<T>(a_steps + half, b_steps + half, sums);
-    besides->template step<T::DEPTH>(a_steps + half);
-    half = T::DEPTH - half;
-    if (more) {
-      a->put(a_steps + half);
-      b->put(b_steps + half);
+  for (int left = steps;; left -= 2) {
+    KOHL_UNROLL()
+    for (int half = 0; half < 2; half++) {
+      const bool more = left > 1 + half;
+      if (more) {
+        b->fetch();
+        a->fetch();
+      }
+      gemm_step<T>(a_get + half * STEP_A, b_get + half * STEP_B, sums);
+      besides->template step<T>(a_steps + half * STEP_A);
+      if (!more) return;
+      a->put(a_put + (1 - half) * STEP_A);
+      b->put(b_put + (1 - half) * STEP_B);
       __syncthreads();
     }
   }
 }
 
 /* Three counters, c fastest, and how many floats a place moves with them: by c_step with each c, by c_turn more where c
- * begins again and s goes on, and by s_turn more where s begins again and r goes on. */
-typedef struct gemm_steps {
+ * begins again and s goes on, and by s_turn more where s begins again and r goes on.  The place is a `long long` where
+ * it may go through a whole batch, an int within a picture or the weights (igemm_refusal). */
+template <class Place>
+struct gemm_steps {
   int c_end, s_end, r_end;
-  ptrdiff_t c_step, c_turn, s_turn;
-} gemm_steps;
+  Place c_step, c_turn, s_turn;
+};
 
 /* From the floats between neighbours in c, s and r. */
-static inline gemm_steps gemm_steps_of(int c, int s, int r, ptrdiff_t c_step, ptrdiff_t s_step, ptrdiff_t r_step) {
+template <class Place>
+static inline gemm_steps<Place> gemm_steps_of(int c, int s, int r, Place c_step, Place s_step, Place r_step) {
   return {c, s, r, c_step, s_step - c * c_step, r_step - s * s_step};
 }
 
+template <class Place>
 struct gemm_walk {
   int c, s, r;
-  ptrdiff_t at;
+  Place at;
 
   /* By `count` of c; true when s or r moved. */
-  __device__ __forceinline__ bool move(const gemm_steps &d, int count) {
+  __device__ __forceinline__ bool move(const gemm_steps<Place> &d, int count) {
     c += count;
     at += count * d.c_step;
     if (c < d.c_end) return false;

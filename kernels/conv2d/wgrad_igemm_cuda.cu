@@ -1,24 +1,23 @@
 /* conv2d weight gradient on CUDA cores: filters x weights, summed over the pixels of a block of output rows
  * (gemm_cuda.cuh), and the blocks' sums added in their order.
  *
- * Where filters x weights alone make tiles enough for a GPU, a block of threads goes through all blocks of rows and
- * adds each one's sums to what it has written before.  Else every block of rows has its own blocks of threads: their
- * sums go to the workspace, as many as it has room for, and are then added to the result (wgrad_join_cuda.cuh). */
+ * A launch works out the sums of as many blocks of rows as fill a GPU and have room in the workspace, and those are
+ * then added to the result (wgrad_join_cuda.cuh).  Where filters x weights alone fill it, or are more than the
+ * workspace holds, a launch has one block of rows and adds its sums to the result by itself. */
 #include "kernels/conv2d/igemm_cuda.cuh"
 #include "kernels/conv2d/wgrad_join_cuda.cuh"
 
-extern "C" {
-#include "kernels/conv2d/conv2d.h"
-}
-
 typedef struct wgrad_problem {
   const float *src, *ddst;
-  float *dwei, *dbia;      /* dbia NULL: none */
-  size_t slot;             /* floats from one block of rows' results to the next one's; 0: all are added to one */
-  size_t rows, block_rows; /* output rows of the batch, and of a block */
-  size_t first_block, stop_block;
-  gemm_steps pixels;       /* of the batch, q fastest, and where their tap (0, 0) without padding is */
-  ptrdiff_t line, picture; /* floats of src from p to p + 1, and from n to n + 1 */
+  float *dwei, *dbia;           /* dbia NULL: none */
+  bool add;                     /* to what is there; else it is overwritten */
+  size_t slot;                  /* floats from one block of rows' result to the next one's */
+  int rows, block_rows;         /* output rows of the batch, and of a block */
+  int first_block, blocks;      /* of rows, in this launch */
+  gemm_steps<long long> pixels; /* of the batch, q fastest, then p */
+  long long line, picture;      /* floats of src from p to p + 1, and from n to n + 1 */
+  long long origin;             /* and to where tap (0, 0) of the first pixel is */
+  int x_span, y_span;           /* columns and rows that all q and p move a tap by */
   int h, w, src_pixel, dst_pixel;
   int stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
   int groups, k, s, c;       /* k, c of a group */
@@ -34,15 +33,15 @@ struct load_gradients {
   static_assert(COUNT * ROWS_APART == T::DEPTH, "every thread loads as often");
   const float *at;
   int pixel, filters; /* floats from pixel to pixel; filters from here on */
-  ptrdiff_t left;     /* pixels from the thread's first one to the end */
+  int left;           /* pixels from the thread's first one to the end */
   float4 held[COUNT];
 
-  __device__ __forceinline__ load_gradients(const wgrad_problem &d, igemm_place tile, size_t row, size_t stop)
+  __device__ __forceinline__ load_gradients(const wgrad_problem &d, igemm_place tile, int row, int rows)
       : pixel(d.dst_pixel) {
     const int i = (int)threadIdx.x / PER_ROW, k = (int)tile.m + (int)threadIdx.x % PER_ROW * 4;
     filters = d.k - k;
-    at = d.ddst + (row * d.pixels.c_end + i) * pixel + ((size_t)tile.group * d.k + k);
-    left = (ptrdiff_t)((stop - row) * d.pixels.c_end) - i;
+    at = d.ddst + ((size_t)row * d.pixels.c_end + i) * pixel + ((size_t)tile.group * d.k + k);
+    left = rows * d.pixels.c_end - i;
   }
 
   __device__ __forceinline__ void fetch() {
@@ -54,12 +53,12 @@ struct load_gradients {
     left -= T::DEPTH;
   }
 
-  template <int PITCH>
-  __device__ __forceinline__ void put(float (*step)[PITCH]) const {
+  __device__ __forceinline__ int place() const {
+    return (int)threadIdx.x / PER_ROW * T::PITCH_A + (int)threadIdx.x % PER_ROW * 4;
+  }
+  __device__ __forceinline__ void put(float *to) const {
     KOHL_UNROLL()
-    for (int j = 0; j < COUNT; j++) {
-      gemm_put(&step[(int)threadIdx.x / PER_ROW + j * ROWS_APART][(int)threadIdx.x % PER_ROW * 4], held[j]);
-    }
+    for (int j = 0; j < COUNT; j++) gemm_put(to + j * ROWS_APART * T::PITCH_A, held[j]);
   }
 };
 
@@ -71,63 +70,78 @@ struct load_sources {
   static constexpr int TAPS = VECTOR ? 1 : 4; /* of a thread's four weights */
   static_assert(COUNT * ROWS_APART == T::DEPTH, "every thread loads as often");
   const wgrad_problem &d;
-  const float *src[TAPS]; /* of the batch's first pixel */
-  int down[TAPS], across[TAPS];
-  gemm_walk pixel[COUNT];
-  ptrdiff_t left;
+  int down[TAPS], across[TAPS], tap[TAPS]; /* not VECTOR: rows, columns and floats from a pixel to its taps */
+  int x_end, y_end;
+  /* Pixels, one for each of the thread's rows of a step; VECTOR: their tap. */
+  const float *at[COUNT];
+  int y[COUNT], x[COUNT], rows[COUNT]; /* rows of the block from here on */
   float4 held[COUNT];
 
-  __device__ __forceinline__ load_sources(const wgrad_problem &problem, igemm_place tile, size_t row, size_t stop)
+  __device__ __forceinline__ load_sources(const wgrad_problem &problem, igemm_place tile, int row, int rows_left)
       : d(problem) {
-    const int i = (int)threadIdx.x / PER_ROW, n = tile.n + (int)threadIdx.x % PER_ROW * 4;
+    const int n = tile.n + (int)threadIdx.x % PER_ROW * 4;
     KOHL_UNROLL()
     for (int u = 0; u < TAPS; u++) {
-      const int tap = (n + u) / d.c, c = n + u - tap * d.c, r = tap / d.s, s = tap - r * d.s;
-      down[u] = n + u < d.filter ? r * d.dilation_h - d.pad_top : INT32_MIN; /* outside with any pixel */
-      across[u] = s * d.dilation_w - d.pad_left;
-      src[u] = d.src + (((ptrdiff_t)(r * d.dilation_h - d.pad_top) * d.w + across[u]) * d.src_pixel +
-                        ((ptrdiff_t)tile.group * d.c + c));
+      const int place = (n + u) / d.c, r = place / d.s, s = place - r * d.s;
+      down[u] = n + u < d.filter ? r * d.dilation_h : INT32_MIN; /* outside with any pixel */
+      across[u] = s * d.dilation_w;
+      tap[u] = (r * d.dilation_h * d.w + s * d.dilation_w) * d.src_pixel + n + u - place * d.c;
     }
-    left = (ptrdiff_t)((stop - row) * d.pixels.c_end) - i;
-    const size_t n_picture = row / d.pixels.s_end;
-    const int p = (int)(row - n_picture * d.pixels.s_end);
+    if (n >= d.filter) rows_left = 0;
+    const int picture = row / d.pixels.s_end, p = row - picture * d.pixels.s_end;
+    x_end = d.x_span - d.pad_left + (VECTOR ? across[0] : 0);
+    y_end = d.y_span - d.pad_top + (VECTOR ? down[0] : 0);
     KOHL_UNROLL()
     for (int j = 0; j < COUNT; j++) {
-      pixel[j] = {0, p, (int)n_picture, p * d.line + (ptrdiff_t)n_picture * d.picture};
-      pixel[j].move(d.pixels, i + j * ROWS_APART);
+      at[j] = d.src + (p * d.line + picture * d.picture + d.origin + tile.group * d.c + (VECTOR ? tap[0] : 0));
+      y[j] = y_end - d.y_span + p * d.stride_h;
+      x[j] = x_end - d.x_span;
+      rows[j] = rows_left;
+      move(j, (int)threadIdx.x / PER_ROW + j * ROWS_APART);
     }
   }
 
-  __device__ __forceinline__ bool is_inside(const gemm_walk &at, int u) const {
-    return (unsigned)(at.s * d.stride_h + down[u]) < (unsigned)d.h &&
-           (unsigned)(at.c * d.stride_w + across[u]) < (unsigned)d.w;
-  }
-  __device__ __forceinline__ float4 look(const gemm_walk &at, bool exists) const {
-    if constexpr (VECTOR) {
-      return gemm_four<true>(src[0] + at.at, exists && is_inside(at, 0) ? 4 : 0, 0.0f);
-    } else {
-      float four[4];
-      KOHL_UNROLL()
-      for (int u = 0; u < 4; u++) four[u] = exists && is_inside(at, u) ? src[u][at.at] : 0.0f;
-      return make_float4(four[0], four[1], four[2], four[3]);
+  __device__ __forceinline__ void move(int j, int pixels) {
+    at[j] += pixels * d.pixels.c_step;
+    x[j] += pixels * d.stride_w;
+    while (x[j] >= x_end) {
+      at[j] += d.pixels.c_turn;
+      x[j] -= d.x_span;
+      y[j] += d.stride_h;
+      rows[j]--;
+      if (y[j] == y_end) {
+        at[j] += d.pixels.s_turn;
+        y[j] -= d.y_span;
+      }
     }
   }
 
   __device__ __forceinline__ void fetch() {
     KOHL_UNROLL()
     for (int j = 0; j < COUNT; j++) {
-      held[j] = look(pixel[j], left > j * ROWS_APART);
-      pixel[j].move(d.pixels, T::DEPTH);
+      if constexpr (VECTOR) {
+        const bool inside = rows[j] > 0 && (unsigned)y[j] < (unsigned)d.h && (unsigned)x[j] < (unsigned)d.w;
+        held[j] = gemm_four<true>(at[j], inside ? 4 : 0, 0.0f);
+      } else {
+        float four[4];
+        KOHL_UNROLL()
+        for (int u = 0; u < 4; u++) {
+          const bool inside =
+              rows[j] > 0 && (unsigned)(y[j] + down[u]) < (unsigned)d.h && (unsigned)(x[j] + across[u]) < (unsigned)d.w;
+          four[u] = inside ? at[j][tap[u]] : 0.0f;
+        }
+        held[j] = make_float4(four[0], four[1], four[2], four[3]);
+      }
+      move(j, T::DEPTH);
     }
-    left -= T::DEPTH;
   }
 
-  template <int PITCH>
-  __device__ __forceinline__ void put(float (*step)[PITCH]) const {
+  __device__ __forceinline__ int place() const {
+    return (int)threadIdx.x / PER_ROW * T::PITCH_B + (int)threadIdx.x % PER_ROW * 4;
+  }
+  __device__ __forceinline__ void put(float *to) const {
     KOHL_UNROLL()
-    for (int j = 0; j < COUNT; j++) {
-      gemm_put(&step[(int)threadIdx.x / PER_ROW + j * ROWS_APART][(int)threadIdx.x % PER_ROW * 4], held[j]);
-    }
+    for (int j = 0; j < COUNT; j++) gemm_put(to + j * ROWS_APART * T::PITCH_B, held[j]);
   }
 };
 
@@ -136,11 +150,11 @@ struct bias_sum {
   bool wanted;
   float sum;
 
-  template <int DEPTH, int PITCH>
-  __device__ __forceinline__ void step(const float (*a)[PITCH]) {
+  template <class T>
+  __device__ __forceinline__ void step(const float *a) {
     if (!wanted) return;
     KOHL_UNROLL()
-    for (int i = 0; i < DEPTH; i++) sum += a[i][threadIdx.x];
+    for (int i = 0; i < T::DEPTH; i++) sum += a[i * T::PITCH_A + threadIdx.x];
   }
 };
 
@@ -182,137 +196,140 @@ template <class Kind>
 static __global__ void __launch_bounds__(Kind::T::THREADS, Kind::T::RESIDENT) igemm(const wgrad_problem d) {
   typedef typename Kind::T T;
   igemm_place tile = igemm_place_of<T>(blockIdx.x, d.tiles_m, d.tiles_n);
-  const size_t index = (size_t)(tile.group / d.groups);
-  tile.group -= (int)index * d.groups;
-  const int k = tile.group * d.k + (int)tile.m + (int)threadIdx.x; /* of the bias */
-  const bool bias = d.dbia && tile.n == 0 && (int)threadIdx.x < T::ROWS && (int)(tile.m + threadIdx.x) < d.k;
-  float *const dwei = d.dwei + index * d.slot, *const dbia = d.dbia ? d.dbia + index * d.slot : NULL;
-  size_t block = d.first_block + index;
-  const size_t stop_block = d.slot ? block + 1 : d.stop_block;
-  for (; block < stop_block; block++) {
-    const size_t row = block * d.block_rows, stop = d.rows - row < d.block_rows ? d.rows : row + d.block_rows;
-    load_gradients<T, Kind::VECTOR> gradients(d, tile, row, stop);
-    load_sources<T, Kind::VECTOR> sources(d, tile, row, stop);
-    gemm_sums<T> sums;
-    bias_sum besides = {bias, 0.0f};
-    const int pixels = (int)((stop - row) * d.pixels.c_end);
-    __syncthreads(); /* nobody reads the block before any more */
-    gemm_product<T>(&gradients, &sources, (pixels + T::DEPTH - 1) / T::DEPTH, &sums, &besides);
-    const bool add = block > 0 && !d.slot;
-    if (d.wide)
-      store<T, 4>(d, sums, tile, dwei, add);
-    else
-      store<T, 1>(d, sums, tile, dwei, add);
-    if (bias) dbia[k] = add ? dbia[k] + besides.sum : besides.sum;
+  const int part = tile.group / d.groups;
+  tile.group -= part * d.groups;
+  const int row = (d.first_block + part) * d.block_rows;
+  const int rows = d.rows - row < d.block_rows ? d.rows - row : d.block_rows;
+  load_gradients<T, Kind::VECTOR> gradients(d, tile, row, rows);
+  load_sources<T, Kind::VECTOR> sources(d, tile, row, rows);
+  gemm_sums<T> sums;
+  bias_sum bias = {d.dbia && tile.n == 0 && (int)threadIdx.x < T::ROWS && (int)(tile.m + threadIdx.x) < d.k, 0.0f};
+  gemm_product<T>(&gradients, &sources, (rows * d.pixels.c_end + T::DEPTH - 1) / T::DEPTH, &sums, &bias);
+  if (d.wide)
+    store<T, 4>(d, sums, tile, d.dwei + part * d.slot, d.add);
+  else
+    store<T, 1>(d, sums, tile, d.dwei + part * d.slot, d.add);
+  if (bias.wanted) {
+    float *const dbia = d.dbia + part * d.slot + (tile.group * d.k + tile.m + threadIdx.x);
+    *dbia = d.add ? *dbia + bias.sum : bias.sum;
   }
 }
-
-/* How a shape is worked on. */
-typedef struct wgrad_plan {
-  int tile;
-  size_t blocks; /* of rows */
-  size_t slots;  /* blocks of rows that have room in the workspace; 0: none is needed */
-  size_t slot;   /* floats of one, a multiple of 4 */
-} wgrad_plan;
 
 enum { WGRAD_128X128, WGRAD_64X128, WGRAD_64X64, WGRAD_32X32, WGRAD_TILES };
 static const gemm_shape shapes[WGRAD_TILES] = {
     {128, 128, 8, 1.0}, {64, 128, 4, 0.97}, {64, 64, 4, 0.8}, {32, 32, 2, 0.5}};
 
-enum { WORKSPACE = 64 << 20, MULTIPROCESSORS = 132 }; /* the plan depends on the shape alone: it is made for an H100 */
+/* Those that load float by float are the smaller ones. */
+static int choose(const wgrad_problem &problem, size_t blocks, bool vector, int multiprocessors) {
+  const int first = vector ? 0 : WGRAD_64X64;
+  return first + gemm_choose(shapes + first, WGRAD_TILES - first, (size_t)problem.k, (size_t)problem.filter,
+                             problem.groups * blocks, multiprocessors);
+}
+
+/* Blocks of rows to a launch. */
+typedef struct wgrad_plan {
+  size_t blocks; /* of rows, altogether */
+  size_t slots;  /* that have room in the workspace; 1: a launch adds its sums to the result, without any workspace */
+  size_t slot;   /* floats of one, a multiple of 4 */
+} wgrad_plan;
+
+/* The plan depends on the shape alone (and a smaller batch's never needs more), and is made for an H100: so many
+ * multiply-adds of a multiprocessor fit into the microseconds between two launches. */
+enum { WORKSPACE = 64 << 20, MULTIPROCESSORS = 132, BETWEEN_LAUNCHES = 400000 };
 
 static wgrad_plan plan_of(const kohl_conv2d_desc *d) {
   const size_t k = (size_t)(d->k / d->groups), filter = (size_t)d->r * d->s * (d->c / d->groups);
   const size_t rows = (size_t)d->n * d->p, block_rows = (size_t)kohl_conv2d_block_rows(d);
-  wgrad_plan plan = {0, igemm_ceil(rows, block_rows), 0, igemm_ceil(d->k * filter + (d->bias ? d->k : 0), 4) * 4};
+  wgrad_plan plan = {igemm_ceil(rows, block_rows), 1, igemm_ceil(d->k * filter + (d->bias ? d->k : 0), 4) * 4};
   const size_t room = WORKSPACE / sizeof(float) / plan.slot;
-  const size_t slots = room < plan.blocks ? room : plan.blocks;
   double best = INFINITY;
-  for (int tile = 0; tile < WGRAD_TILES; tile++) {
-    const double pixels = (double)block_rows * d->q;
-    const double direct = gemm_time(&shapes[tile], k, filter, d->groups, MULTIPROCESSORS) * pixels * plan.blocks;
-    if (direct < best) best = direct, plan.tile = tile, plan.slots = 0;
-    if (slots < 2) continue;
-    const double rounds = (double)igemm_ceil(plan.blocks, slots);
-    double split = gemm_time(&shapes[tile], k, filter, d->groups * slots, MULTIPROCESSORS) * pixels * rounds;
-    split += 0.5 * plan.slot * plan.blocks; /* 8 bytes of each sum to memory and back, in multiply-adds of that time */
-    if (split < best) best = split, plan.tile = tile, plan.slots = slots;
+  for (size_t part = 0; part <= 8; part++) { /* of the room that is used */
+    const size_t slots = room * part / 8 > 1 ? room * part / 8 : 1;
+    for (int tile = 0; tile < WGRAD_TILES; tile++) {
+      double time = gemm_time(&shapes[tile], k, filter, d->groups * slots, MULTIPROCESSORS) * block_rows * d->q;
+      time = (time + (slots > 1 ? 2 : 1) * BETWEEN_LAUNCHES) / slots;
+      if (slots > 1) time += 0.5 * plan.slot; /* to memory and back at 3.35 TB/s, in multiply-adds of that time */
+      if (time < best) best = time, plan.slots = slots;
+    }
   }
+  if (plan.slots > plan.blocks) plan.slots = plan.blocks > 1 ? plan.blocks : 1;
   return plan;
 }
 
 static size_t workspace_size(const void *desc) {
   const wgrad_plan plan = plan_of(static_cast<const kohl_conv2d_desc *>(desc));
-  return plan.slots * plan.slot * sizeof(float);
+  return plan.slots > 1 ? plan.slots * plan.slot * sizeof(float) : 0;
 }
 
-/* A grid has at most 2^31 - 1 blocks, whichever tile is chosen. */
 static const char *accepts(const void *desc) {
   const kohl_conv2d_desc *d = static_cast<const kohl_conv2d_desc *>(desc);
   const char *wrong = kohl_conv2d_gradient_check(d);
-  if (wrong) return wrong;
-  const double filter = (double)d->r * d->s * (d->c / d->groups);
-  if (filter * d->k >= 0x1p31) return "2^31 weights or more";
-  return NULL;
+  return wrong ? wrong : igemm_refusal(d, d->w, d->src_stride);
 }
 
 static wgrad_problem problem_of(const kohl_conv2d_desc *d, const kohl_args *args, const wgrad_plan &plan) {
   wgrad_problem problem;
   memset(&problem, 0, sizeof problem);
-  const ptrdiff_t pixel = d->src_stride;
+  const long long pixel = d->src_stride;
   problem.src = static_cast<const float *>(args->in[CONV2D_WGRAD_SRC]);
   problem.ddst = static_cast<const float *>(args->in[CONV2D_WGRAD_DDST]);
-  problem.dwei = static_cast<float *>(plan.slots ? args->workspace : args->out[CONV2D_WGRAD_DWEI]);
+  problem.dwei = static_cast<float *>(plan.slots > 1 ? args->workspace : args->out[CONV2D_WGRAD_DWEI]);
   problem.dbia = static_cast<float *>(args->out[CONV2D_WGRAD_DBIA]);
   problem.groups = d->groups;
   problem.k = d->k / d->groups;
   problem.s = d->s;
   problem.c = d->c / d->groups;
   problem.filter = d->r * d->s * problem.c;
-  if (plan.slots) problem.dbia = problem.dwei + (size_t)d->k * problem.filter;
+  if (plan.slots > 1) problem.dbia = problem.dwei + (size_t)d->k * problem.filter;
   if (!d->bias) problem.dbia = NULL;
-  problem.slot = plan.slots ? plan.slot : 0;
-  problem.rows = (size_t)d->n * d->p;
-  problem.block_rows = (size_t)kohl_conv2d_block_rows(d);
-  problem.line = d->stride_h * (d->w * pixel);
-  problem.picture = d->h * (d->w * pixel);
-  problem.pixels = gemm_steps_of(d->q, d->p, d->n, d->stride_w * pixel, problem.line, problem.picture);
+  problem.slot = plan.slot;
+  problem.rows = d->n * d->p;
+  problem.block_rows = kohl_conv2d_block_rows(d);
   problem.h = d->h;
   problem.w = d->w;
   problem.src_pixel = d->src_stride;
   problem.dst_pixel = d->dst_stride[0];
   problem.stride_h = d->stride_h;
   problem.stride_w = d->stride_w;
-  problem.dilation_h = d->dilation_h;
-  problem.dilation_w = d->dilation_w;
+  problem.dilation_h = d->r > 1 ? d->dilation_h : 0;
+  problem.dilation_w = d->s > 1 ? d->dilation_w : 0;
   problem.pad_top = d->pad_top;
   problem.pad_left = d->pad_left;
+  problem.x_span = d->q * d->stride_w;
+  problem.y_span = d->p * d->stride_h;
+  problem.line = d->stride_h * (d->w * pixel);
+  problem.picture = d->h * (d->w * pixel);
+  problem.origin = -(d->pad_top * (long long)d->w + d->pad_left) * pixel;
+  problem.pixels = gemm_steps_of(d->q, d->p, d->n, d->stride_w * pixel, problem.line, problem.picture);
   problem.wide = problem.filter % 4 == 0 && igemm_aligned(problem.dwei);
   return problem;
 }
 
-template <class T>
-static void launch_tile(wgrad_problem problem, bool vector, kohl_stream *stream) {
-  typedef wgrad_kind<T, true> by_four;
-  typedef wgrad_kind<T, false> by_one;
-  problem.tiles_m = (unsigned)igemm_ceil((size_t)problem.k, T::ROWS);
-  problem.tiles_n = (unsigned)igemm_ceil((size_t)problem.filter, T::COLUMNS);
-  const size_t parts = problem.slot ? problem.stop_block - problem.first_block : 1;
-  const dim3 grid(problem.tiles_m * problem.tiles_n * (unsigned)(problem.groups * parts));
-  if (vector)
-    KOHL_LAUNCH(stream, igemm<by_four>, grid, dim3(T::THREADS), problem);
-  else
-    KOHL_LAUNCH(stream, igemm<by_one>, grid, dim3(T::THREADS), problem);
+template <class Kind>
+static void launch_tile(wgrad_problem problem, kohl_stream *stream) {
+  problem.tiles_m = (unsigned)igemm_ceil((size_t)problem.k, Kind::T::ROWS);
+  problem.tiles_n = (unsigned)igemm_ceil((size_t)problem.filter, Kind::T::COLUMNS);
+  const dim3 grid(problem.tiles_m * problem.tiles_n * (unsigned)problem.groups * (unsigned)problem.blocks);
+  KOHL_LAUNCH(stream, igemm<Kind>, grid, dim3(Kind::T::THREADS), problem);
 }
 
-static void launch_blocks(const wgrad_problem &problem, int tile, kohl_stream *stream) {
+static void launch_blocks(const wgrad_problem &problem, kohl_stream *stream) {
   const bool vector = problem.k % 4 == 0 && problem.c % 4 == 0 && problem.src_pixel % 4 == 0 &&
                       problem.dst_pixel % 4 == 0 && igemm_aligned(problem.src) && igemm_aligned(problem.ddst);
-  switch (tile) {
-    case WGRAD_128X128: launch_tile<gemm_128x128>(problem, vector, stream); break;
-    case WGRAD_64X128: launch_tile<gemm_64x128>(problem, vector, stream); break;
-    case WGRAD_64X64: launch_tile<gemm_64x64>(problem, vector, stream); break;
-    default: launch_tile<gemm_32x32>(problem, vector, stream);
+  switch (choose(problem, (size_t)problem.blocks, vector, stream->multiprocessors)) {
+    case WGRAD_128X128: launch_tile<wgrad_kind<gemm_128x128, true>>(problem, stream); break;
+    case WGRAD_64X128: launch_tile<wgrad_kind<gemm_64x128, true>>(problem, stream); break;
+    case WGRAD_64X64:
+      if (vector)
+        launch_tile<wgrad_kind<gemm_64x64, true>>(problem, stream);
+      else
+        launch_tile<wgrad_kind<gemm_64x64, false>>(problem, stream);
+      break;
+    default:
+      if (vector)
+        launch_tile<wgrad_kind<gemm_32x32, true>>(problem, stream);
+      else
+        launch_tile<wgrad_kind<gemm_32x32, false>>(problem, stream);
   }
 }
 
@@ -328,14 +345,14 @@ static void launch(const void *desc, const kohl_args *args, kohl_stream *stream)
                      static_cast<float *>(args->out[CONV2D_WGRAD_DWEI]),
                      static_cast<float *>(args->out[CONV2D_WGRAD_DBIA]),
                      true};
-  const size_t most = plan.slots ? plan.slots : plan.blocks;
   if (!plan.blocks) wgrad_join(sums, stream); /* zeros */
-  for (size_t first = 0; first < plan.blocks; first += most) {
-    problem.first_block = first;
-    problem.stop_block = plan.blocks - first < most ? plan.blocks : first + most;
-    launch_blocks(problem, plan.tile, stream);
-    if (!plan.slots) continue;
-    sums.count = problem.stop_block - first;
+  for (size_t first = 0; first < plan.blocks; first += plan.slots) {
+    problem.first_block = (int)first;
+    problem.blocks = (int)(plan.blocks - first < plan.slots ? plan.blocks - first : plan.slots);
+    problem.add = plan.slots == 1 && first > 0;
+    launch_blocks(problem, stream);
+    if (plan.slots == 1) continue;
+    sums.count = (size_t)problem.blocks;
     sums.begin = first == 0;
     wgrad_join(sums, stream);
   }

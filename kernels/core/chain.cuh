@@ -4,7 +4,7 @@
 
 #include "kernels/core/cuda.h"
 
-enum { KOHL_CHAIN_THREADS = 256, KOHL_CHAIN_TILE = 1024 };
+enum { KOHL_CHAIN_THREADS = 256, KOHL_CHAIN_TILE = 256 };
 
 /* The sum of term(0) .. term(count - 1), for the first thread.  All threads of the block call it together. */
 template <class Term>

@@ -93,7 +93,10 @@ extern "C" kohl_status kohl_device_open(kohl_context *ctx, int number, kohl_devi
   }
   if (status == KOHL_OK) status = check(ctx, number, "an event", cudaEventCreate(&device->begin));
   if (status == KOHL_OK) status = check(ctx, number, "an event", cudaEventCreate(&device->end));
-  device->stream.multiprocessors = attribute(cudaDevAttrMultiProcessorCount, number);
+  if (status == KOHL_OK) {
+    int *count = &device->stream.multiprocessors; /* kernels divide by it */
+    status = check(ctx, number, "an attribute", cudaDeviceGetAttribute(count, cudaDevAttrMultiProcessorCount, number));
+  }
   if (status == KOHL_OK)
     *out = device;
   else

@@ -3,7 +3,7 @@
  * channels than fit there; ddst * power waits in dsrc for the thread that put it there. */
 #include "kernels/lrn/lrn.cuh"
 
-enum { THREADS = 256, TILE = 4096, WIDE_BLOCKS = 1024, WIDE_FLOATS = 1 << 24 };
+enum { THREADS = 256, TILE = 1024, WIDE_BLOCKS = 256, WIDE_FLOATS = 1 << 24 };
 
 /* Blocks of threads, each with a row of the workspace, where a pixel has more than TILE channels. */
 static unsigned wide_blocks(int c) {

@@ -152,18 +152,19 @@ static void kohl_pool_forward_launch(kohl_stream *stream, const kohl_pool_shape<
 struct kohl_pool_part {
   int pictures, channels;
 };
-enum { KOHL_POOL_CHOSEN = 1 << 22, KOHL_POOL_WINDOWS = 1 << 24 };
+enum { KOHL_POOL_CHOSEN = 1 << 22, KOHL_POOL_WINDOWS = 1 << 24, KOHL_POOL_PICTURES = 128, KOHL_POOL_CHANNELS = 2048 };
+
+/* As many of `all` as there is room for, at most `most` and at least one. */
+static inline int kohl_pool_most(int all, size_t room, int most) {
+  const int count = all < most ? all : most;
+  return (size_t)count < room ? count : room > 1 ? (int)room : 1;
+}
 
 template <class Axis>
 static kohl_pool_part kohl_pool_part_of(const kohl_pool_shape<Axis> &shape) {
-  const size_t windows = shape.windows(), all = (size_t)shape.c;
-  size_t channels = KOHL_POOL_CHOSEN / windows, pictures = 1;
-  if (channels > all) channels = all;
-  if (channels < all && channels > 32) channels -= channels % 32;
-  if (channels < 1) channels = 1;
-  if (channels == all) pictures = KOHL_POOL_CHOSEN / (windows * channels);
-  if (pictures < 1) pictures = 1;
-  return {pictures < (size_t)shape.n ? (int)pictures : shape.n, (int)channels};
+  const size_t room = KOHL_POOL_CHOSEN / shape.windows();
+  const int channels = kohl_pool_most(shape.c, room > 32 ? room / 32 * 32 : room, KOHL_POOL_CHANNELS);
+  return {kohl_pool_most(shape.n, room / (size_t)channels, KOHL_POOL_PICTURES), channels};
 }
 
 template <class Axis>

@@ -114,10 +114,22 @@ static void warp_truth(const case_layout *out, const kohl_args *args, int output
 
 const case_op case_warp = {"warp", warp_fields, warp_fixed, warp_draw, warp_layout, warp_truth, NULL, NULL};
 
-enum { C_N, C_PIXELS };
-static const case_field colour_fields[] = {{"n", 1, 0, 65536}, {"pixels", 1, 1, 1 << 24}, {NULL, 0, 0, 0}};
-static const char *const colour_fixed[] = {"n=1",           "n=0 pixels=5",    "n=2 pixels=17",
-                                           "n=3 pixels=48", "n=1 pixels=4099", NULL};
+enum { C_N, C_PIXELS, C_BRIGHTNESS, C_CONTRAST, C_SATURATION };
+/* The factors are those of the first picture, all of them drawn where brightness is 0; the others' are drawn. */
+static const case_field colour_fields[] = {{"n", 1, 0, 65536},        {"pixels", 1, 1, 1 << 24},
+                                           {"brightness", 0, 0, 1e3}, {"contrast", 1, 0, 100},
+                                           {"saturation", 1, 0, 100}, {NULL, 0, 0, 0}};
+static const char *const colour_fixed[] = {"n=1",
+                                           "n=0 pixels=5",
+                                           "n=2 pixels=17",
+                                           "n=3 pixels=48",
+                                           "n=3 pixels=4099",
+                                           "n=2 pixels=300 brightness=1",
+                                           "n=2 pixels=300 brightness=400 contrast=0.5",
+                                           "n=2 pixels=300 brightness=100 contrast=3 saturation=2",
+                                           "n=2 pixels=300 brightness=400 saturation=3",
+                                           "n=1 pixels=526400 brightness=100 contrast=0.5 saturation=0.5",
+                                           NULL};
 
 static void colour_draw(case_problem *problem, uint64_t *random) {
   problem->v[C_N] = CASE_PICK(random, 0, 1, 2, 3);
@@ -132,6 +144,11 @@ static const char *colour_layout(const case_problem *problem, kohl_direction dir
   out->in[COLOUR_SRC] = case_tensor_make("src", rows, 3, 0);
   out->in[COLOUR_FACTORS] = case_tensor_make("factors", (size_t)d.n, 3, 0);
   out->in[COLOUR_FACTORS].values = CASE_POSITIVE;
+  if (d.n > 0 && problem->v[C_BRIGHTNESS] > 0.0) {
+    const float factors[] = {(float)problem->v[C_BRIGHTNESS], (float)problem->v[C_CONTRAST],
+                             (float)problem->v[C_SATURATION]};
+    case_tensor_give(&out->in[COLOUR_FACTORS], 0, factors, sizeof factors);
+  }
   out->out[COLOUR_DST] = case_tensor_make("dst", rows, 3, 0);
   out->flops = 23.0 * (double)rows;
   out->bytes = 36.0 * (double)rows; /* src is read twice */
@@ -158,6 +175,22 @@ static double mean_of(const float *src, float brightness, size_t pixels, bool ch
   return sum / (65536.0 * (double)pixels);
 }
 
+/* The mean of the row's picture: what the row before found, unless that was of another picture, or no neighbour. */
+static double picture_mean(const kohl_colour_desc *d, const float *src, size_t row, float brightness, bool chain) {
+  static struct {
+    const float *src;
+    size_t row;
+    double mean;
+  } last;
+  const size_t pixels = (size_t)d->pixels, n = row / pixels;
+  if (last.src != src || last.row + 1 != row || row % pixels == 0) {
+    last.mean = mean_of(src + n * pixels * 3, brightness, pixels, chain);
+    last.src = src;
+  }
+  last.row = row;
+  return last.mean;
+}
+
 /* Roundings, of numbers up to `size`: v one; the mean one, and 2^-16 when a grey's error crosses a multiple of it; grey
  * four; each blend two, after a difference and a factor f that multiplies what was before by up to f + |1 - f|.  The
  * mean is one number for all pixels, so that the rms may come near the limit. */
@@ -166,19 +199,19 @@ static void colour_truth(const case_layout *out, const kohl_args *args, int outp
   size_t n = row / (size_t)d->pixels;
   const float *src = (const float *)args->in[COLOUR_SRC], *f = (const float *)args->in[COLOUR_FACTORS] + n * 3;
   bool chain = !isfinite(f[1]) || !isfinite(f[2]);
-  double mean = mean_of(src + n * (size_t)d->pixels * 3, f[0], (size_t)d->pixels, chain), v[3], size = mean;
+  double v[3], mean = picture_mean(d, src, row, f[0], chain), size = mean;
   (void)output;
   for (int c = 0; c < 3; c++) {
     v[c] = clip((double)src[row * 3 + (size_t)c] * (double)f[0]);
     size = fmax(size, v[c]);
   }
   for (int c = 0; c < 3; c++) {
-    v[c] = clip((double)f[1] * (v[c] - mean) + mean);
+    if (f[1] != 1.0f) v[c] = clip((double)f[1] * (v[c] - mean) + mean); /* else nothing, of a NaN's neighbours too */
     if (chain) v[c] = (float)v[c];
   }
   double grey = grey_of(v, chain), rest = fabs(1.0 - (double)f[1]) * 0x1p-16;
   for (int c = 0; c < 3; c++) {
-    double value = clip((double)f[2] * (v[c] - grey) + grey);
+    double value = f[2] != 1.0f ? clip((double)f[2] * (v[c] - grey) + grey) : v[c];
     double gain = (fabs(f[1]) + fabs(1.0 - (double)f[1])) * (fabs(f[2]) + fabs(1.0 - (double)f[2]));
     double limit = compare_limit(10.0, (1.0 + gain) * size) + rest * gain;
     values[c] = (case_value){value, limit, limit * limit};

@@ -6,7 +6,9 @@
 
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/dense/dense.h"
+#include "kernels/core/math.h"
 #include "kernels/pool/pool.h"
+#include "kernels/softmax/softmax.h"
 #include "tests/kernelcheck/instance.h"
 
 typedef enum bad_mistake {
@@ -170,6 +172,21 @@ static void pool_reduce(const kohl_pool_cells *cells, int c, float *dst) {
 
 static void pool_fwd_run(const void *desc, const kohl_args *args, kohl_threads *threads, bad_mistake mistake) {
   if (mistake == BAD_pool_fwd_divisor) kohl_pool_run(desc, args, threads, pool_reduce);
+}
+
+static const char *softmax_accepts(const void *desc) { return kohl_softmax_check(desc); }
+#define softmax_workspace no_workspace
+
+static void softmax_fwd_run(const void *desc, const kohl_args *args, kohl_threads *threads, bad_mistake mistake) {
+  const kohl_softmax_desc *d = desc;
+  (void)threads;
+  for (size_t i = 0; i < (size_t)d->n * d->pixels; i++) {
+    const float *src = (const float *)args->in[SOFTMAX_SRC] + i * d->src_stride;
+    float *dst = (float *)args->out[SOFTMAX_DST] + i * d->dst_stride, max, sum;
+    kohl_softmax_pixel(src, d->c, dst, &max, &sum);
+    if (mistake != BAD_softmax_fwd_reads_again) continue;
+    for (int c = 0; c < d->c; c++) dst[c] = kohl_expf(src[c] - max) / sum;
+  }
 }
 
 static const char *dense_accepts(const void *desc) { return kohl_dense_check(desc); }

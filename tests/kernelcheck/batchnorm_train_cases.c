@@ -26,6 +26,7 @@ static const char *const fixed[] = {"n=1",
                                     "n=2 pixels=2048 c=3 relu=1",
                                     "n=1 pixels=4097 c=2 momentum=1",
                                     "n=1 pixels=6000 c=9 src_gap=2 relu=1",
+                                    "n=1 pixels=70 c=2052 relu=1",
                                     NULL};
 
 static void draw(case_problem *problem, uint64_t *random) {
@@ -77,6 +78,7 @@ static const char *layout(const case_problem *problem, kohl_direction direction,
     if (affine & 1) out->in[BATCHNORM_TRAIN_DGRAD_GAMMA] = weights;
     out->in[BATCHNORM_TRAIN_DGRAD_SAVED] = case_tensor_make("saved", 2, c, 0);
     out->out[BATCHNORM_TRAIN_DGRAD_DSRC] = case_tensor_make("dsrc", rows, c, d.src_stride);
+    out->may_be[BATCHNORM_TRAIN_DGRAD_DSRC] = 1u << BATCHNORM_TRAIN_DGRAD_DDST;
     out->out[BATCHNORM_TRAIN_DGRAD_DGAMMA] = case_tensor_make("dgamma", 1, c, 0);
     out->out[BATCHNORM_TRAIN_DGRAD_DBETA] = case_tensor_make("dbeta", 1, c, 0);
   }

@@ -71,6 +71,8 @@ typedef struct case_layout {
   bool partial;           /* a gradient that leaves out part of the forward: no slopes to compare */
   bool linear;            /* the output is linear in in[0]: the adjoint identity holds */
   kohl_accuracy accuracy; /* whose bounds truth gives, for sums of products */
+  /* By output, bits 1 << slot of the inputs that it may be, where their strides are equal: as the op's header says. */
+  unsigned may_be[KOHL_ARGS_OUT];
 } case_layout;
 
 /* What one element should be: value, the largest error that the accuracy class allows, and the variance of the error

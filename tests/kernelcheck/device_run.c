@@ -58,8 +58,13 @@ bool device_run(kohl_context *ctx, const kohl_kernel *kernel, const void *desc, 
   kohl_args args;
   mirror ins[KOHL_ARGS_IN], outs[KOHL_ARGS_OUT], scratch;
   memset(&args, 0, sizeof args);
-  for (int i = 0; i < KOHL_ARGS_IN; i++) args.in[i] = mirror_make(ctx, kernel, &in[i], false, &ins[i]);
   for (int i = 0; i < KOHL_ARGS_OUT; i++) args.out[i] = mirror_make(ctx, kernel, &out[i], canaries, &outs[i]);
+  for (int i = 0; i < KOHL_ARGS_IN; i++) {
+    int same = 0;
+    while (same < KOHL_ARGS_OUT && !(out[same].base && out[same].base == in[i].base)) same++;
+    ins[i] = (mirror){NULL, NULL, 0, 0};
+    args.in[i] = same < KOHL_ARGS_OUT ? args.out[same] : mirror_make(ctx, kernel, &in[i], false, &ins[i]);
+  }
   args.workspace = mirror_make(ctx, kernel, workspace, canaries, &scratch);
   if (!workspace->bytes) args.workspace = NULL;
   need(ctx, kernel, kohl_device_wait(ctx, ctx->device));

@@ -24,7 +24,7 @@ static const case_field function_fields[] = {FIELDS("function")}; /* of kohl_act
   "n=1", "n=0 pixels=5 c=3", "n=1 pixels=7 c=7", "n=1 pixels=5 c=8 " option, "n=2 pixels=9 c=15 src_gap=1",           \
       "n=1 pixels=3 c=16 dst_gap=16 " option, "n=1 pixels=11 c=17 src_gap=15 dst_gap=3 " option,                      \
       "n=3 pixels=4 c=31 dst_gap=1", "n=1 pixels=2 c=33 src_gap=31 " option, "n=1 pixels=700 c=37 dst_gap=2 " option, \
-      "n=2 pixels=1 c=8193 " option, "n=2 pixels=8191 c=1"
+      "n=2 pixels=1 c=8193 " option, "n=2 pixels=8191 c=1", "n=1 pixels=66 c=2052 " option
 static const char *const relu_fixed[] = {SHAPES("relu=1"), NULL};
 static const char *const function_fixed[] = {SHAPES("function=1"), "n=2 pixels=9 c=17 src_gap=1 dst_gap=2 function=2",
                                              "n=1 pixels=1 c=1 function=2", NULL};
@@ -79,11 +79,13 @@ static const char *batchnorm_layout(const case_problem *problem, kohl_direction 
     out->in[BATCHNORM_SCALE] = scale;
     out->in[BATCHNORM_SHIFT] = case_tensor_make("shift", 1, d.c, 0);
     out->out[BATCHNORM_DST] = dst;
+    out->may_be[BATCHNORM_DST] = 1u << BATCHNORM_SRC;
   } else if (direction == KOHL_DGRAD) {
     out->in[BATCHNORM_DGRAD_DDST] = ddst;
     out->in[BATCHNORM_DGRAD_SCALE] = scale;
     if (gated) out->in[BATCHNORM_DGRAD_DST] = dst;
     out->out[BATCHNORM_DGRAD_DSRC] = pixels(problem, "dsrc", d.src_stride);
+    out->may_be[BATCHNORM_DGRAD_DSRC] = 1u << BATCHNORM_DGRAD_DDST;
   } else {
     out->in[BATCHNORM_WGRAD_SRC] = src;
     out->in[BATCHNORM_WGRAD_DDST] = ddst;
@@ -149,6 +151,7 @@ static const char *add_layout(const case_problem *problem, kohl_direction direct
   out->in[ADD_A] = pixels(problem, "a", d.a_stride);
   out->in[ADD_B] = pixels(problem, "b", d.b_stride);
   out->out[ADD_DST] = pixels(problem, "dst", d.dst_stride);
+  out->may_be[ADD_DST] = 1u << ADD_A | 1u << ADD_B;
   costs(out, 1.0, 3.0);
   memcpy(out->desc, &d, sizeof d);
   return kohl_add_check(&d);
@@ -193,10 +196,12 @@ static const char *activation_layout(const case_problem *problem, kohl_direction
   if (direction == KOHL_FWD) {
     out->in[ACTIVATION_SRC] = pixels(problem, "src", d.src_stride);
     out->out[ACTIVATION_DST] = pixels(problem, "dst", d.dst_stride);
+    out->may_be[ACTIVATION_DST] = 1u << ACTIVATION_SRC;
   } else if (direction == KOHL_DGRAD) {
     out->in[ACTIVATION_DGRAD_DST] = pixels(problem, "dst", d.dst_stride);
     out->in[ACTIVATION_DGRAD_DDST] = pixels(problem, "ddst", d.dst_stride);
     out->out[ACTIVATION_DGRAD_DSRC] = pixels(problem, "dsrc", d.src_stride);
+    out->may_be[ACTIVATION_DGRAD_DSRC] = 1u << ACTIVATION_DGRAD_DDST;
   } else {
     return "an activation has no weights";
   }

@@ -103,13 +103,15 @@ static void watch(const guarded *memory, const char *name, int check, case_verdi
   fail(verdict, check, &where);
 }
 
-static void watch_all(const case_instance *instance, const outcome *out, uint32_t poison, case_verdict *verdict) {
+/* over: the output that held an input's values before the run, or -1. */
+static void watch_all(const case_instance *instance, const outcome *out, uint32_t poison, int over,
+                      case_verdict *verdict) {
   difference where;
   for (int i = 0; i < KOHL_ARGS_OUT; i++) {
     const case_tensor *tensor = &instance->layout.out[i];
     if (!tensor->name) continue;
     watch(&out->out[i], tensor->name, CHECK_canary, verdict);
-    uint32_t gap = tensor->updated ? 0x7fc00000u : poison; /* case_tensor_fill's NAN */
+    uint32_t gap = tensor->updated || i == over ? 0x7fc00000u : poison; /* case_tensor_fill's NAN */
     if (!compare_gaps(tensor, out->out[i].data, gap, &where)) fail(verdict, CHECK_gap, &where);
     if (!compare_written(tensor, out->out[i].data, poison, &where)) fail(verdict, CHECK_written, &where);
   }
@@ -133,11 +135,13 @@ static guarded pack(const case_instance *instance, const kohl_kernel *kernel, in
   return packed;
 }
 
-void instance_run(case_instance *instance, const kohl_kernel *kernel, kohl_threads *threads, bool other_poison,
-                  outcome *out, case_verdict *verdict) {
+/* in, over: the input that the output `over` is; over -1: none. */
+static void run(case_instance *instance, const kohl_kernel *kernel, kohl_threads *threads, bool other_poison, int in,
+                int over, outcome *out, case_verdict *verdict) {
   const void *desc = instance->layout.desc;
   kohl_args args = instance_args(instance);
-  guarded packed[KOHL_ARGS_IN];
+  guarded packed[KOHL_ARGS_IN], ins[KOHL_ARGS_IN];
+  memcpy(ins, instance->in, sizeof ins);
   for (int i = 0; i < KOHL_ARGS_IN; i++) {
     packed[i] = pack(instance, kernel, i);
     if (packed[i].base) args.in[i] = packed[i].data;
@@ -151,6 +155,11 @@ void instance_run(case_instance *instance, const kohl_kernel *kernel, kohl_threa
     if (tensor->updated) memcpy(out->out[i].data, instance->initial[i], tensor_bytes(tensor));
     args.out[i] = out->out[i].data;
   }
+  if (over >= 0) {
+    memcpy(out->out[over].data, instance->in[in].data, tensor_bytes(&instance->layout.in[in]));
+    ins[in] = out->out[over];
+    args.in[in] = args.out[over];
+  }
   size_t bytes = kohl_kernel_workspace(kernel, desc, kohl_threads_count(threads));
   guarded workspace = guarded_make(bytes, 0);
   guarded_poison(&workspace, other_poison);
@@ -158,7 +167,7 @@ void instance_run(case_instance *instance, const kohl_kernel *kernel, kohl_threa
   instance->refusal[0] = 0;
   bool ran = true;
   if (kernel->cuda)
-    ran = device_run(instance->ctx, kernel, desc, instance->in, out->out, &workspace, !other_poison, instance->refusal,
+    ran = device_run(instance->ctx, kernel, desc, ins, out->out, &workspace, !other_poison, instance->refusal,
                      sizeof instance->refusal);
   else
     kernel->code->run(desc, &args, threads);
@@ -168,7 +177,12 @@ void instance_run(case_instance *instance, const kohl_kernel *kernel, kohl_threa
     watch(&packed[i], "packed weights", CHECK_canary, verdict);
     guarded_free(&packed[i]);
   }
-  if (ran) watch_all(instance, out, other_poison ? GUARDED_OTHER_NAN : GUARDED_NAN, verdict);
+  if (ran) watch_all(instance, out, other_poison ? GUARDED_OTHER_NAN : GUARDED_NAN, over, verdict);
+}
+
+void instance_run(case_instance *instance, const kohl_kernel *kernel, kohl_threads *threads, bool other_poison,
+                  outcome *out, case_verdict *verdict) {
+  run(instance, kernel, threads, other_poison, 0, -1, out, verdict);
 }
 
 void outcome_free(outcome *out) {
@@ -205,6 +219,21 @@ static void against_truth(const case_instance *instance, const outcome *got, cas
   }
 }
 
+/* Every output over every input that it may be, one at a time. */
+static void in_place(case_instance *instance, const kohl_kernel *kernel, kohl_threads *threads, const outcome *apart,
+                     case_verdict *verdict) {
+  const case_layout *layout = &instance->layout;
+  for (int i = 0; i < KOHL_ARGS_OUT; i++) {
+    for (int in = 0; in < KOHL_ARGS_IN; in++) {
+      if (!(layout->may_be[i] >> in & 1) || layout->in[in].stride != layout->out[i].stride) continue;
+      outcome got;
+      run(instance, kernel, threads, false, in, i, &got, verdict);
+      same_bits(instance, &got, apart, CHECK_in_place, verdict);
+      outcome_free(&got);
+    }
+  }
+}
+
 void instance_judge(case_instance *instance, const kohl_kernel *kernel, const outcome *ref,
                     kohl_threads *const pools[3], case_verdict *verdict) {
   outcome first, second;
@@ -225,5 +254,6 @@ void instance_judge(case_instance *instance, const kohl_kernel *kernel, const ou
     same_bits(instance, &second, &first, CHECK_threads, verdict);
     outcome_free(&second);
   }
+  if (instance->fill == CASE_FLOATS) in_place(instance, kernel, pools[1], &first, verdict);
   outcome_free(&first);
 }

@@ -17,6 +17,7 @@
   CHECK(canary, "nothing around an output or the packed weights is written")           \
   CHECK(workspace, "nothing around the workspace is written")                          \
   CHECK(threads, "the same bits with 1, 2 and 3 threads, whatever the workspace held") \
+  CHECK(in_place, "the same bits where an output is the input that it may be")         \
   CHECK(inputs, "inputs are as they were")
 enum {
 #define CHECK(name, text) CHECK_##name,

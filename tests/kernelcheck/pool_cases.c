@@ -54,6 +54,8 @@ static const char *const adaptive_fixed[] = {"n=1 h=1 w=1 c=1",
                                              "n=1 h=3 w=2 c=17 p=7 q=7 dst_gap=15",
                                              "n=1 h=3 w=5 c=31 p=2 q=8 mode=1",
                                              "n=1 h=60 w=55 c=3",
+                                             "n=131 h=3 w=2 c=3 p=2 q=2 mode=1",
+                                             "n=2 h=3 w=2 c=2055 p=2 q=2 mode=1",
                                              NULL};
 
 static void draw_picture(double *v, uint64_t *random) {

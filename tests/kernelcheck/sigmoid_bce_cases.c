@@ -17,6 +17,8 @@ static const char *const fixed[] = {"n=1",
                                     "n=16 k=16 smoothing=0.25 samples=1 by_weights=1",
                                     "n=33 k=400 positives=1 classes=1 samples=1",
                                     "n=5 k=9 samples=1 loss_weight=0.3",
+                                    "n=2 k=4100 classes=1",
+                                    "n=260 k=2 samples=1 by_weights=1",
                                     NULL};
 
 static void draw(case_problem *problem, uint64_t *random) {
@@ -55,6 +57,7 @@ static const char *layout(const case_problem *problem, kohl_direction direction,
   } else {
     out->out[SIGMOID_BCE_DGRAD_DLOGITS] = case_tensor_make("dlogits", n, d.k, 0);
   }
+  out->may_be[SIGMOID_BCE_PROBABILITIES] = 1u << SIGMOID_BCE_LOGITS; /* and dlogits the probabilities */
   out->flops = (fwd ? 70.0 : 6.0) * (double)n * d.k;
   out->bytes = 12.0 * (double)n * d.k;
   memcpy(out->desc, &d, sizeof d);
@@ -101,17 +104,20 @@ static double divisor_of(const kohl_sigmoid_bce_desc *d, const kohl_args *args) 
   return sum == 0.0 ? 1.0 : sum;
 }
 
-/* Targets, products and difference: 8 roundings of what adds up; the weight has n + 5, the same for a whole sample. */
+/* Targets, products and difference: 8 roundings of what adds up; the weight has 5, the same for a whole sample, and n
+ * of a sum of weights, which all elements share: their variance is taken to be the square of the worst case. */
 static case_value gradient(const kohl_sigmoid_bce_desc *d, const kohl_args *args, size_t row, int j, double divisor) {
   size_t at = row * (size_t)d->k + (size_t)j;
   double p = ((const float *)args->in[SIGMOID_BCE_DGRAD_PROBABILITIES])[at], target = target_at(d, args, at);
   double positive = weight_at(args, SIGMOID_BCE_POSITIVE_WEIGHTS, (size_t)j) * target;
   double weight = weight_at(args, SIGMOID_BCE_SAMPLE_WEIGHTS, row) / d->k / divisor;
   weight *= weight_at(args, SIGMOID_BCE_CLASS_WEIGHTS, (size_t)j) * (double)d->loss_weight;
-  double value = weight * ((1.0 - target) * p - positive * (1.0 - p)), steps = d->n + 5.0;
+  double shared = d->divide_by == KOHL_SIGMOID_BCE_BY_BATCH ? 0.0 : d->n;
+  double value = weight * ((1.0 - target) * p - positive * (1.0 - p)), steps = shared + 5.0;
   double size = fabs(weight) * ((1.0 + fabs(target)) * fabs(p) + fabs(positive * (1.0 - p)));
-  return (case_value){value, compare_limit(8.0, size) + compare_limit(steps, fabs(value)),
-                      compare_variance(16.0 * size * size) + COMPARE_U * COMPARE_U * steps * value * value};
+  return (case_value){
+      value, compare_limit(8.0, size) + compare_limit(steps, fabs(value)),
+      compare_variance(16.0 * size * size) + COMPARE_U * COMPARE_U * (5.0 + shared * shared) * value * value};
 }
 
 static void truth(const case_layout *out, const kohl_args *args, int output, size_t row, case_value *values) {

@@ -23,6 +23,8 @@ static const char *const softmax_fixed[] = {"n=1",
                                             "n=3 c=17",
                                             "n=1 c=1000 dst_gap=3",
                                             "n=1 c=31 pixels=300",
+                                            "n=2 c=200",
+                                            "n=2 c=9000",
                                             NULL};
 static const char *const xent_fixed[] = {"n=1",
                                          "n=0 k=5",
@@ -31,6 +33,8 @@ static const char *const xent_fixed[] = {"n=1",
                                          "n=16 k=16 smoothing=0.25 weighted=1 by_weights=1",
                                          "n=3 k=1000 by_weights=1",
                                          "n=5 k=9 weighted=1 loss_weight=0.3",
+                                         "n=2 k=4100 smoothing=0.1",
+                                         "n=260 k=3 weighted=1 by_weights=1",
                                          NULL};
 
 static void softmax_draw(case_problem *problem, uint64_t *random) {
@@ -62,11 +66,13 @@ static const char *softmax_layout(const case_problem *problem, kohl_direction di
   if (direction == KOHL_FWD) {
     out->in[SOFTMAX_SRC] = case_tensor_make("src", rows, c, d.src_stride);
     out->out[SOFTMAX_DST] = dst;
+    out->may_be[SOFTMAX_DST] = 1u << SOFTMAX_SRC;
   } else {
     out->in[SOFTMAX_DGRAD_DST] = out->in[SOFTMAX_DGRAD_DDST] = dst;
     out->in[SOFTMAX_DGRAD_DST].values = CASE_POSITIVE;
     out->in[SOFTMAX_DGRAD_DDST].name = "ddst";
     out->out[SOFTMAX_DGRAD_DSRC] = case_tensor_make("dsrc", rows, c, d.src_stride);
+    out->may_be[SOFTMAX_DGRAD_DSRC] = 1u << SOFTMAX_DGRAD_DDST;
   }
   out->flops = 20.0 * (double)rows * c; /* an exponential is about 15 operations */
   out->bytes = 8.0 * (double)rows * c;
@@ -159,9 +165,11 @@ static const char *xent_layout(const case_problem *problem, kohl_direction direc
   }
   if (fwd) {
     out->out[SOFTMAX_XENT_PROBABILITIES] = case_tensor_make("probabilities", n, d.k, 0);
+    out->may_be[SOFTMAX_XENT_PROBABILITIES] = 1u << SOFTMAX_XENT_LOGITS;
     out->out[SOFTMAX_XENT_LOSS] = case_tensor_make("loss", n, 1, 0);
   } else {
     out->out[SOFTMAX_XENT_DGRAD_DLOGITS] = case_tensor_make("dlogits", n, d.k, 0);
+    out->may_be[SOFTMAX_XENT_DGRAD_DLOGITS] = 1u << SOFTMAX_XENT_DGRAD_PROBABILITIES;
   }
   out->flops = (fwd ? 20.0 : 3.0) * (double)n * d.k;
   out->bytes = 8.0 * (double)n * d.k;
@@ -209,15 +217,17 @@ static double divisor_of(const kohl_softmax_xent_desc *d, const kohl_args *args)
   return sum == 0.0 ? 1.0 : sum;
 }
 
-/* w (p - t) / divisor * loss_weight: t is 2 u off, then a difference, two products and a division; the divisor has n
- * roundings. */
+/* w (p - t) / divisor * loss_weight: t is 2 u off, then a difference, two products and a division.  A sum of weights
+ * has n roundings, which all elements share and which may all go one way (few different weights): its variance is taken
+ * to be the square of the worst case. */
 static void gradient(const kohl_softmax_xent_desc *d, const kohl_args *args, size_t row, case_value *values) {
   const float *p = (const float *)args->in[SOFTMAX_XENT_DGRAD_PROBABILITIES] + row * (size_t)d->k;
   int32_t label = ((const int32_t *)args->in[SOFTMAX_XENT_LABELS])[row];
-  double w = weight_of(args, label) * (double)d->loss_weight, divisor = divisor_of(d, args), roundings = d->n + 6.0;
+  double w = weight_of(args, label) * (double)d->loss_weight, divisor = divisor_of(d, args);
+  const double shared = d->divide_by == KOHL_SOFTMAX_XENT_BY_BATCH ? 0.0 : d->n, roundings = shared + 6.0;
   for (int j = 0; j < d->k; j++) {
     double t = target_of(d, j, label), value = w * (p[j] - t) / divisor, factor = fabs(w / divisor);
-    double squares = factor * factor * 4.0 * t * t + value * value * roundings;
+    double squares = factor * factor * 4.0 * t * t + value * value * (6.0 + 3.0 * shared * shared);
     values[j] = (case_value){value, compare_limit(roundings, factor * (fabs(p[j]) + t)), compare_variance(squares)};
   }
 }

@@ -24,6 +24,7 @@ static const char *const lrn_fixed[] = {"n=1",
                                         "n=2 pixels=9 c=96 alpha=2e-05",
                                         "n=1 pixels=3 c=255 beta=10 alpha=100 bias=100",
                                         "n=1 pixels=6 c=257 beta=0 src_gap=1",
+                                        "n=1 pixels=259 c=1028",
                                         NULL};
 
 static void lrn_draw(case_problem *problem, uint64_t *random) {
@@ -140,6 +141,7 @@ static const char *dropout_layout(const case_problem *problem, kohl_direction di
   out->in[DROPOUT_DRAWS].type = CASE_U64;
   out->in[DROPOUT_DRAWS].values = CASE_LABELS;
   out->out[DROPOUT_DST] = case_tensor_make(fwd ? "dst" : "dsrc", n, d.features, 0);
+  out->may_be[DROPOUT_DST] = 1u << DROPOUT_SRC;
   out->flops = 12.0 * (double)n * d.features;
   out->bytes = 8.0 * (double)n * d.features;
   bool exact = d.rate == 0.0f || d.rate == 0.5f || d.rate == 0.75f; /* the scale is 1, 2 or 4 */

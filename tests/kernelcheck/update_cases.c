@@ -28,7 +28,8 @@ enum {
   LOSSES,
   NORM,
   WEIGHTS_NORM,
-  BAD
+  BAD,
+  SPARE, /* arrays that the rule has not are there all the same, and must stay */
 };
 /* Which number is not one. */
 enum { ALL_GOOD, NORM_NAN, NORM_INFINITE, WEIGHTS_NORM_NAN, WEIGHTS_NORM_INFINITE, FIRST_LOSS_INFINITE, LAST_LOSS_NAN };
@@ -53,6 +54,7 @@ static const case_field fields[] = {{"count", 1, 0, 1 << 28},
                                     {"norm", 1, 0, 3.4e38},
                                     {"weights_norm", 1, 0, 3.4e38},
                                     {"bad", ALL_GOOD, ALL_GOOD, LAST_LOSS_NAN},
+                                    {"spare", 0, 0, 1},
                                     {NULL, 0, 0, 0}};
 
 /* Steps of each rule, with and without an array more; then, rule by rule, what is just allowed and just not: 1e37 is
@@ -80,6 +82,11 @@ static const char *const fixed[] = {"count=1",
                                     "count=17 rule=1 losses=1000 bad=6",
                                     "count=17 rule=2 losses=257 bad=6",
                                     "count=17 rule=3 losses=1 bad=6",
+                                    "count=17 losses=32 bad=6",
+                                    "count=17 losses=768 bad=6",
+                                    "count=33 spare=1",
+                                    "count=34 rule=1 spare=1",
+                                    "count=36 rule=2 spare=1",
                                     "count=9 bad=1",
                                     "count=9 bad=2 max=1",
                                     "count=9 rule=1 momentum=0.5 bad=2",
@@ -90,6 +97,7 @@ static const char *const fixed[] = {"count=1",
                                     "count=9 decay=0 bad=3",
                                     "count=9 norm=9.9999998e17",
                                     "count=9 norm=1.00000005e18",
+                                    "count=9 lr=6e18 norm=1.3e18",
                                     "count=9 norm=3e38 max=2",
                                     "count=9 lr=1e37 norm=1",
                                     "count=9 lr=1e37 norm=1.0000001",
@@ -126,6 +134,7 @@ static void draw(case_problem *problem, uint64_t *random) {
   v[LOSSES] = CASE_PICK(random, 0, 1, 8, 33, 600);
   v[NORM] = CASE_PICK(random, 0, 1, 100);
   v[BAD] = CASE_PICK(random, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6);
+  v[SPARE] = case_between(random, 0, 1);
 }
 
 /* The rule's own case. */
@@ -183,6 +192,14 @@ static void inputs(const case_problem *problem, case_layout *out) {
   if (bad == LAST_LOSS_NAN) case_tensor_give(tensor, (size_t)losses - 1, &nan, sizeof nan);
 }
 
+static bool has_array(const case_problem *problem, int slot) {
+  const double *v = problem->v;
+  const bool adam = v[RULE] >= KOHL_UPDATE_ADAM;
+  if (slot == UPDATE_FIRST) return adam || v[MOMENTUM] > 0.0;
+  if (slot == UPDATE_SECOND) return adam || v[RULE] == KOHL_UPDATE_RMSPROP;
+  return slot == UPDATE_WEIGHTS || v[EMA] > 0.0;
+}
+
 static const char *layout(const case_problem *problem, kohl_direction direction, case_layout *out) {
   static const char *const names[] = {"weights", "first", "second", "average"};
   const double *v = problem->v;
@@ -207,12 +224,12 @@ static const char *layout(const case_problem *problem, kohl_direction direction,
                               v[MAX] > 0.0 ? (float)v[MAX] : INFINITY,
                               v[EMA],
                               case_int(problem, LOSSES)};
-  const bool adam = v[RULE] >= KOHL_UPDATE_ADAM;
-  const bool has[] = {true, adam || v[MOMENTUM] > 0.0, adam || v[RULE] == KOHL_UPDATE_RMSPROP, v[EMA] > 0.0};
+  bool has[UPDATE_AVERAGE + 1];
+  for (int i = 0; i <= UPDATE_AVERAGE; i++) has[i] = has_array(problem, i);
   out->in[UPDATE_GRAD] = case_tensor_make("grad", 1, (int)d.count, 0);
   inputs(problem, out);
   for (int i = UPDATE_WEIGHTS; i <= UPDATE_AVERAGE; i++) {
-    if (!has[i]) continue;
+    if (!has[i] && v[SPARE] == 0.0) continue;
     out->out[i] = case_tensor_make(names[i], 1, (int)d.count, 0);
     out->out[i].updated = true;
     if (i == UPDATE_SECOND) out->out[i].values = CASE_POSITIVE;
@@ -279,7 +296,7 @@ static void truth(const case_layout *out, const kohl_args *args, int output, siz
     return;
   }
   const float *old = args->out[output];
-  if (takes) {
+  if (takes && has_array(out->problem, output)) {
     moved(out, args, output == UPDATE_AVERAGE ? UPDATE_WEIGHTS : output, values);
     if (output == UPDATE_AVERAGE) averaged(d, old, values);
     return;

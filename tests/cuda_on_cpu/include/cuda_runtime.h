@@ -8,7 +8,7 @@
  *   KOHL_CUDA_ORDER=ascending|descending|N  order of a block's threads; N: shuffled by that seed (default ascending)
  *   KOHL_CUDA_MEMORY=BYTES                  of the device (default 8 GiB)
  *   KOHL_CUDA_FAIL=N or N+                  the Nth call fails, or all from the Nth on
- *   KOHL_CUDA_CALLS=FILE                    at exit: the number of calls and the names of those that failed
+ *   KOHL_CUDA_CALLS=FILE                    at exit: the number of calls, that of objects left, and each call's name
  * Whatever a kernel does wrong is one line on standard error, and the process ends with code KOHL_CUDA_REPORTED. */
 #ifndef KOHL_TESTS_CUDA_ON_CPU_CUDA_RUNTIME_H
 #define KOHL_TESTS_CUDA_ON_CPU_CUDA_RUNTIME_H
