@@ -1,12 +1,12 @@
 /* colour: sums of parts of pictures where contrast needs a mean, the means, then a thread to a pixel, whose result goes
  * through shared memory so that a warp writes whole lines. */
-#include "kernels/core/cuda.h"
+#include "kernels/picture/grid.cuh"
 
 extern "C" {
 #include "kernels/colour/colour.h"
 }
 
-static constexpr unsigned BLOCK = 256, WARPS = BLOCK / 32, GRID = 65535;
+static constexpr unsigned BLOCK = 256, WARPS = BLOCK / 32;
 static constexpr size_t PART = 8 * BLOCK; /* pixels that a block adds up */
 
 static size_t parts_of(const kohl_colour_desc *d) { return (static_cast<size_t>(d->pixels) + PART - 1) / PART; }
@@ -102,14 +102,14 @@ static void launch(const void *desc, const kohl_args *args, kohl_stream *stream)
   const kohl_colour_desc *d = static_cast<const kohl_colour_desc *>(desc);
   const float *src = static_cast<const float *>(args->in[COLOUR_SRC]);
   const float *factors = static_cast<const float *>(args->in[COLOUR_FACTORS]);
-  const size_t parts = parts_of(d), n = static_cast<size_t>(d->n);
-  const unsigned pictures = n < GRID ? static_cast<unsigned>(n) : GRID;
+  const size_t parts = parts_of(d), tiles = (static_cast<size_t>(d->pixels) + BLOCK - 1) / BLOCK;
   uint64_t *sums = static_cast<uint64_t *>(args->workspace);
-  float *means = reinterpret_cast<float *>(sums + n * parts);
-  KOHL_LAUNCH(stream, sum_parts, dim3(kohl_grid(parts, 1), pictures), dim3(BLOCK), *d, parts, src, factors, sums);
-  KOHL_LAUNCH(stream, average, dim3(pictures), dim3(BLOCK), *d, parts, factors, sums, means);
-  KOHL_LAUNCH(stream, apply, dim3(kohl_grid(static_cast<size_t>(d->pixels), BLOCK), pictures), dim3(BLOCK), *d, src,
-              factors, means, static_cast<float *>(args->out[COLOUR_DST]));
+  float *means = reinterpret_cast<float *>(sums + static_cast<size_t>(d->n) * parts);
+  const dim3 pictures(kohl_picture_grid(1, d->n, stream).y);
+  KOHL_LAUNCH(stream, sum_parts, kohl_picture_grid(parts, d->n, stream), dim3(BLOCK), *d, parts, src, factors, sums);
+  KOHL_LAUNCH(stream, average, pictures, dim3(BLOCK), *d, parts, factors, sums, means);
+  KOHL_LAUNCH(stream, apply, kohl_picture_grid(tiles, d->n, stream), dim3(BLOCK), *d, src, factors, means,
+              static_cast<float *>(args->out[COLOUR_DST]));
 }
 
 KOHL_CUDA_KERNEL(colour, fwd, cuda, kohl_colour_check, workspace_size, launch)

@@ -9,11 +9,11 @@
 
 typedef struct wgrad_problem {
   const float *src, *ddst;
-  float *dwei, *dbia;           /* dbia NULL: none */
-  bool add;                     /* to what is there; else it is overwritten */
-  size_t slot;                  /* floats from one block of rows' result to the next one's */
-  int rows, block_rows;         /* output rows of the batch, and of a block */
-  int first_block, blocks;      /* of rows, in this launch */
+  float *dwei, *dbia;      /* dbia NULL: none */
+  float *sums;             /* workspace: dwei and dbia of each block of rows but a launch's first, slot floats apart */
+  size_t slot, weights;    /* weights: floats of dwei */
+  int rows, block_rows;    /* output rows of the batch, and of a block */
+  int first_block, blocks; /* of rows, in this launch */
   gemm_steps<long long> pixels; /* of the batch, q fastest, then p */
   long long line, picture;      /* floats of src from p to p + 1, and from n to n + 1 */
   long long origin;             /* and to where tap (0, 0) of the first pixel is */
@@ -205,13 +205,15 @@ static __global__ void __launch_bounds__(Kind::T::THREADS, Kind::T::RESIDENT) ig
   gemm_sums<T> sums;
   bias_sum bias = {d.dbia && tile.n == 0 && (int)threadIdx.x < T::ROWS && (int)(tile.m + threadIdx.x) < d.k, 0.0f};
   gemm_product<T>(&gradients, &sources, (rows * d.pixels.c_end + T::DEPTH - 1) / T::DEPTH, &sums, &bias);
+  float *const slot = part ? d.sums + (part - 1) * d.slot : NULL, *const dwei = part ? slot : d.dwei;
+  const bool add = part == 0 && d.first_block > 0; /* a launch's first block of rows adds to the result */
   if (d.wide)
-    store<T, 4>(d, sums, tile, d.dwei + part * d.slot, d.add);
+    store<T, 4>(d, sums, tile, dwei, add);
   else
-    store<T, 1>(d, sums, tile, d.dwei + part * d.slot, d.add);
+    store<T, 1>(d, sums, tile, dwei, add);
   if (bias.wanted) {
-    float *const dbia = d.dbia + part * d.slot + (tile.group * d.k + tile.m + threadIdx.x);
-    *dbia = d.add ? *dbia + bias.sum : bias.sum;
+    float *const dbia = (part ? slot + d.weights : d.dbia) + (tile.group * d.k + tile.m + threadIdx.x);
+    *dbia = add ? *dbia + bias.sum : bias.sum;
   }
 }
 
@@ -229,13 +231,14 @@ static int choose(const wgrad_problem &problem, size_t blocks, bool vector, int 
 /* Blocks of rows to a launch. */
 typedef struct wgrad_plan {
   size_t blocks; /* of rows, altogether */
-  size_t slots;  /* that have room in the workspace; 1: a launch adds its sums to the result, without any workspace */
-  size_t slot;   /* floats of one, a multiple of 4 */
+  size_t slots;  /* of a launch: the first one's sums are added to the result, the others' go to the workspace before */
+  size_t slot;   /* floats of one in the workspace, a multiple of 4 */
 } wgrad_plan;
 
 /* The plan depends on the shape alone (and a smaller batch's never needs more), and is made for an H100: so many
- * multiply-adds of a multiprocessor fit into the microseconds between two launches. */
-enum { WORKSPACE = 64 << 20, MULTIPROCESSORS = 132, BETWEEN_LAUNCHES = 400000 };
+ * multiply-adds of a multiprocessor fit into the microseconds between two launches.  More than 32 blocks of threads a
+ * multiprocessor make a launch no better. */
+enum { WORKSPACE = 64 << 20, MULTIPROCESSORS = 132, BETWEEN_LAUNCHES = 400000, ENOUGH = 32 * MULTIPROCESSORS };
 
 static wgrad_plan plan_of(const kohl_conv2d_desc *d) {
   const size_t k = (size_t)(d->k / d->groups), filter = (size_t)d->r * d->s * (d->c / d->groups);
@@ -244,8 +247,9 @@ static wgrad_plan plan_of(const kohl_conv2d_desc *d) {
   const size_t room = WORKSPACE / sizeof(float) / plan.slot;
   double best = INFINITY;
   for (size_t part = 0; part <= 8; part++) { /* of the room that is used */
-    const size_t slots = room * part / 8 > 1 ? room * part / 8 : 1;
     for (int tile = 0; tile < WGRAD_TILES; tile++) {
+      const size_t enough = igemm_ceil(ENOUGH, gemm_tiles(&shapes[tile], k, filter) * d->groups);
+      const size_t slots = 1 + (room * part / 8 < enough ? room * part / 8 : enough);
       double time = gemm_time(&shapes[tile], k, filter, d->groups * slots, MULTIPROCESSORS) * block_rows * d->q;
       time = (time + (slots > 1 ? 2 : 1) * BETWEEN_LAUNCHES) / slots;
       if (slots > 1) time += 0.5 * plan.slot; /* to memory and back at 3.35 TB/s, in multiply-adds of that time */
@@ -258,7 +262,7 @@ static wgrad_plan plan_of(const kohl_conv2d_desc *d) {
 
 static size_t workspace_size(const void *desc) {
   const wgrad_plan plan = plan_of(static_cast<const kohl_conv2d_desc *>(desc));
-  return plan.slots > 1 ? plan.slots * plan.slot * sizeof(float) : 0;
+  return (plan.slots - 1) * plan.slot * sizeof(float);
 }
 
 static const char *accepts(const void *desc) {
@@ -273,16 +277,16 @@ static wgrad_problem problem_of(const kohl_conv2d_desc *d, const kohl_args *args
   const long long pixel = d->src_stride;
   problem.src = static_cast<const float *>(args->in[CONV2D_WGRAD_SRC]);
   problem.ddst = static_cast<const float *>(args->in[CONV2D_WGRAD_DDST]);
-  problem.dwei = static_cast<float *>(plan.slots > 1 ? args->workspace : args->out[CONV2D_WGRAD_DWEI]);
-  problem.dbia = static_cast<float *>(args->out[CONV2D_WGRAD_DBIA]);
+  problem.dwei = static_cast<float *>(args->out[CONV2D_WGRAD_DWEI]);
+  problem.sums = static_cast<float *>(args->workspace);
+  problem.dbia = d->bias ? static_cast<float *>(args->out[CONV2D_WGRAD_DBIA]) : NULL;
   problem.groups = d->groups;
   problem.k = d->k / d->groups;
   problem.s = d->s;
   problem.c = d->c / d->groups;
   problem.filter = d->r * d->s * problem.c;
-  if (plan.slots > 1) problem.dbia = problem.dwei + (size_t)d->k * problem.filter;
-  if (!d->bias) problem.dbia = NULL;
   problem.slot = plan.slot;
+  problem.weights = (size_t)d->k * problem.filter;
   problem.rows = d->n * d->p;
   problem.block_rows = kohl_conv2d_block_rows(d);
   problem.h = d->h;
@@ -301,7 +305,7 @@ static wgrad_problem problem_of(const kohl_conv2d_desc *d, const kohl_args *args
   problem.picture = d->h * (d->w * pixel);
   problem.origin = -(d->pad_top * (long long)d->w + d->pad_left) * pixel;
   problem.pixels = gemm_steps_of(d->q, d->p, d->n, d->stride_w * pixel, problem.line, problem.picture);
-  problem.wide = problem.filter % 4 == 0 && igemm_aligned(problem.dwei);
+  problem.wide = problem.filter % 4 == 0 && igemm_aligned(problem.dwei) && igemm_aligned(problem.sums);
   return problem;
 }
 
@@ -337,24 +341,15 @@ static void launch(const void *desc, const kohl_args *args, kohl_stream *stream)
   const kohl_conv2d_desc *d = static_cast<const kohl_conv2d_desc *>(desc);
   const wgrad_plan plan = plan_of(d);
   wgrad_problem problem = problem_of(d, args, plan);
-  wgrad_sums sums = {problem.dwei,
-                     plan.slot,
-                     0,
-                     (size_t)d->k * problem.filter,
-                     (size_t)(d->bias ? d->k : 0),
-                     static_cast<float *>(args->out[CONV2D_WGRAD_DWEI]),
-                     static_cast<float *>(args->out[CONV2D_WGRAD_DBIA]),
-                     true};
-  if (!plan.blocks) wgrad_join(sums, stream); /* zeros */
+  wgrad_sums sums = {problem.sums, plan.slot,    0,           problem.weights, (size_t)(d->bias ? d->k : 0),
+                     problem.dwei, problem.dbia, !plan.blocks};
+  if (sums.zero) wgrad_join(sums, stream);
   for (size_t first = 0; first < plan.blocks; first += plan.slots) {
     problem.first_block = (int)first;
     problem.blocks = (int)(plan.blocks - first < plan.slots ? plan.blocks - first : plan.slots);
-    problem.add = plan.slots == 1 && first > 0;
     launch_blocks(problem, stream);
-    if (plan.slots == 1) continue;
-    sums.count = (size_t)problem.blocks;
-    sums.begin = first == 0;
-    wgrad_join(sums, stream);
+    sums.count = (size_t)problem.blocks - 1;
+    if (sums.count) wgrad_join(sums, stream);
   }
 }
 

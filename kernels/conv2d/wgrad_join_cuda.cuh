@@ -9,7 +9,7 @@ typedef struct wgrad_sums {
   size_t slot, count; /* floats from one block's sums to the next one's; blocks */
   size_t weights, biases;
   float *dwei, *dbia;
-  bool begin; /* the first block's sums are the result so far; else what stands there is */
+  bool zero; /* the result begins as zeros, whatever is there */
 } wgrad_sums;
 
 enum { WGRAD_JOIN_BLOCK = 256, WGRAD_JOIN_WARPS = 16, WGRAD_JOIN_EACH = 8 };
@@ -24,22 +24,20 @@ static __global__ void __launch_bounds__(WGRAD_JOIN_BLOCK) wgrad_join_few(const 
   if (i >= d.weights + d.biases) return;
   float *result = wgrad_result(d, i);
   const float *from = d.from + i;
-  float total = d.begin ? 0.0f : *result;
-  size_t block = 0;
-  if (d.begin && d.count) total = from[block++ * d.slot];
+  float total = d.zero ? 0.0f : *result;
   KOHL_UNROLL(8)
-  for (; block < d.count; block++) total += from[block * d.slot];
+  for (size_t block = 0; block < d.count; block++) total += from[block * d.slot];
   *result = total;
 }
 
-/* 32 weights a block: its warps fetch many blocks' sums at once, and one adds them.  One thread alone would wait for
- * memory with every few sums. */
+/* For many: 32 weights a block, its warps fetch many blocks' sums at once, and one adds them.  One thread alone would
+ * wait for memory with every few sums. */
 static __global__ void __launch_bounds__(32 * WGRAD_JOIN_WARPS) wgrad_join_many(const wgrad_sums d) {
   KOHL_SHARED(float, held, [WGRAD_JOIN_WARPS * WGRAD_JOIN_EACH][32]);
   const size_t i = (size_t)blockIdx.x * 32 + threadIdx.x % 32;
   const unsigned warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   const bool exists = i < d.weights + d.biases, adds = exists && warp == 0;
-  float total = adds && !d.begin ? *wgrad_result(d, i) : 0.0f;
+  float total = adds ? *wgrad_result(d, i) : 0.0f;
   for (size_t first = 0; first < d.count; first += WGRAD_JOIN_WARPS * WGRAD_JOIN_EACH) {
     float next[WGRAD_JOIN_EACH];
     KOHL_UNROLL()
@@ -55,10 +53,8 @@ static __global__ void __launch_bounds__(32 * WGRAD_JOIN_WARPS) wgrad_join_many(
     const size_t left = d.count - first;
     const unsigned rows =
         left < WGRAD_JOIN_WARPS * WGRAD_JOIN_EACH ? (unsigned)left : WGRAD_JOIN_WARPS * WGRAD_JOIN_EACH;
-    unsigned row = 0;
-    if (d.begin && first == 0) total = held[row++][lane];
     KOHL_UNROLL(8)
-    for (; row < rows; row++) total += held[row][lane];
+    for (unsigned row = 0; row < rows; row++) total += held[row][lane];
   }
   if (adds) *wgrad_result(d, i) = total;
 }

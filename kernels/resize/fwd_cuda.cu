@@ -3,13 +3,13 @@
  *
  * So nothing is kept between the passes, however large the pictures are; the price is that a byte of the first pass is
  * made by each output that reads it: twice with bilinear, up to six times with lanczos. */
-#include "kernels/core/cuda.h"
+#include "kernels/picture/grid.cuh"
 
 extern "C" {
 #include "kernels/resize/side.h"
 }
 
-enum { BLOCK = 128, GRID = 65535 };
+static constexpr unsigned BLOCK = 128;
 
 /* Of one side, as kohl_resize_axis; from, count [out], weight [out][taps]. */
 struct table {
@@ -76,43 +76,46 @@ static __device__ int to_byte(int32_t sum) {
   return sum < 0 ? 0 : sum > 255 ? 255 : sum;
 }
 
+/* Output byte i of a row; rows is the first source row that it reads. */
+static __device__ uint8_t resampled(const kohl_resize_desc &d, const table &across, const table &down, int y, int i,
+                                    const uint8_t *rows) {
+  const int x = i / d.c, count = across.count[x];
+  const int32_t *wx = across.weight + static_cast<size_t>(x) * across.taps;
+  const int32_t *wy = down.weight + static_cast<size_t>(y) * down.taps;
+  const uint8_t *row = rows + static_cast<size_t>(across.from[x]) * d.c + (i - x * d.c);
+  int32_t sum = 1 << (KOHL_RESIZE_BITS - 1);
+  for (int v = 0; v < down.count[y]; v++, row += d.src_row) {
+    int32_t first = 1 << (KOHL_RESIZE_BITS - 1);
+    for (int u = 0; u < count; u++) first += row[u * d.c] * wx[u];
+    sum += to_byte(first) * wy[v];
+  }
+  return static_cast<uint8_t>(to_byte(sum));
+}
+
+/* A unit is a block's part of an output row, parts to a row. */
 static __global__ void __launch_bounds__(BLOCK)
-    resample(kohl_resize_desc d, table across, table down, const uint8_t *src, uint8_t *dst) {
-  const int bytes = d.q * d.c, half = 1 << (KOHL_RESIZE_BITS - 1), step = static_cast<int>(gridDim.x) * BLOCK;
-  for (size_t n = blockIdx.z; n < static_cast<size_t>(d.n); n += gridDim.z) {
-    for (int y = static_cast<int>(blockIdx.y); y < d.p; y += static_cast<int>(gridDim.y)) {
-      const int32_t *wy = down.weight + static_cast<size_t>(y) * down.taps;
+    resample(kohl_resize_desc d, unsigned parts, table across, table down, const uint8_t *src, uint8_t *dst) {
+  const unsigned units = d.p * parts; /* at most 2^15 2^10 */
+  for (size_t n = blockIdx.y; n < static_cast<size_t>(d.n); n += gridDim.y) {
+    for (unsigned unit = blockIdx.x; unit < units; unit += gridDim.x) {
+      const int y = static_cast<int>(unit / parts), i = static_cast<int>(unit % parts * BLOCK + threadIdx.x);
       const uint8_t *rows = src + (n * d.h + down.from[y]) * d.src_row;
-      uint8_t *out = dst + (n * d.p + y) * d.dst_row;
-      for (int i = static_cast<int>(blockIdx.x) * BLOCK + static_cast<int>(threadIdx.x); i < bytes; i += step) {
-        const int x = i / d.c, count = across.count[x];
-        const int32_t *wx = across.weight + static_cast<size_t>(x) * across.taps;
-        const uint8_t *row = rows + static_cast<size_t>(across.from[x]) * d.c + (i - x * d.c);
-        int32_t sum = half;
-        for (int v = 0; v < down.count[y]; v++, row += d.src_row) {
-          int32_t first = half;
-          for (int u = 0; u < count; u++) first += row[u * d.c] * wx[u];
-          sum += to_byte(first) * wy[v];
-        }
-        out[i] = static_cast<uint8_t>(to_byte(sum));
-      }
+      if (i < d.q * d.c) dst[(n * d.p + y) * d.dst_row + i] = resampled(d, across, down, y, i, rows);
     }
   }
 }
-
-static unsigned at_most(int count) { return static_cast<unsigned>(count < GRID ? count : GRID); }
 
 static void launch(const void *desc, const kohl_args *args, kohl_stream *stream) {
   const kohl_resize_desc *d = static_cast<const kohl_resize_desc *>(desc);
   const kohl_resize_side columns = kohl_resize_across(d), rows = kohl_resize_down(d);
   int32_t *memory = static_cast<int32_t *>(args->workspace);
   const table across = table_at(&columns, memory), down = table_at(&rows, memory + table_ints(&columns));
-  const dim3 grid(kohl_grid(static_cast<size_t>(d->q) * static_cast<size_t>(d->c), BLOCK), at_most(d->p),
-                  at_most(d->n));
+  const unsigned parts = kohl_grid(static_cast<size_t>(d->q) * static_cast<size_t>(d->c), BLOCK);
+  const dim3 grid = kohl_picture_grid(static_cast<size_t>(d->p) * parts, d->n, stream);
   if (d->n == 0) return;
   KOHL_LAUNCH(stream, tables, dim3(kohl_grid(static_cast<size_t>(d->q + d->p), BLOCK)), dim3(BLOCK), *d, across, down);
-  KOHL_LAUNCH(stream, resample, grid, dim3(BLOCK), *d, across, down, static_cast<const uint8_t *>(args->in[RESIZE_SRC]),
-              static_cast<uint8_t *>(args->out[RESIZE_DST]));
+  KOHL_LAUNCH(stream, resample, grid, dim3(BLOCK), *d, parts, across, down,
+              static_cast<const uint8_t *>(args->in[RESIZE_SRC]), static_cast<uint8_t *>(args->out[RESIZE_DST]));
 }
 
 static const char *accepts(const void *desc) { return kohl_resize_check(static_cast<const kohl_resize_desc *>(desc)); }

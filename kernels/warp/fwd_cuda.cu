@@ -1,11 +1,11 @@
 /* warp: a thread to a pixel; results go through shared memory, so that a warp writes whole lines. */
-#include "kernels/core/cuda.h"
+#include "kernels/picture/grid.cuh"
 
 extern "C" {
 #include "kernels/warp/warp.h"
 }
 
-static constexpr unsigned BLOCK = 256, GRID = 65535;
+static constexpr unsigned BLOCK = 256;
 
 static __global__ void __launch_bounds__(BLOCK)
     warp(kohl_warp_desc d, const uint8_t *src, const uint64_t *matrix, float *dst) {
@@ -29,10 +29,10 @@ static __global__ void __launch_bounds__(BLOCK)
 
 static void launch(const void *desc, const kohl_args *args, kohl_stream *stream) {
   const kohl_warp_desc *d = static_cast<const kohl_warp_desc *>(desc);
-  const unsigned n = static_cast<unsigned>(d->n), pictures = n < GRID ? n : GRID;
-  const dim3 grid(kohl_grid(static_cast<size_t>(d->p) * static_cast<size_t>(d->q), BLOCK), pictures);
-  KOHL_LAUNCH(stream, warp, grid, dim3(BLOCK), *d, static_cast<const uint8_t *>(args->in[WARP_SRC]),
-              static_cast<const uint64_t *>(args->in[WARP_MATRIX]), static_cast<float *>(args->out[WARP_DST]));
+  const size_t pixels = static_cast<size_t>(d->p) * static_cast<size_t>(d->q);
+  KOHL_LAUNCH(stream, warp, kohl_picture_grid((pixels + BLOCK - 1) / BLOCK, d->n, stream), dim3(BLOCK), *d,
+              static_cast<const uint8_t *>(args->in[WARP_SRC]), static_cast<const uint64_t *>(args->in[WARP_MATRIX]),
+              static_cast<float *>(args->out[WARP_DST]));
 }
 
 static const char *accepts(const void *desc) { return kohl_warp_check(static_cast<const kohl_warp_desc *>(desc)); }

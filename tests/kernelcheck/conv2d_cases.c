@@ -87,7 +87,22 @@ static const char *const fixed[] = {
     "n=0 h=8 w=8 c=3 k=64 r=3 s=3 pad=1 bias=1", "n=300 h=1 w=1 c=3 k=16 bias=1",
     "n=1 h=2 w=700 c=2 k=192 r=1 s=9 bias=1",
     /* more than wgrad packs at once */
-    "n=2 h=300 w=140 c=2 k=3 r=3 s=1 pad=1 pad_left=0 bias=1", NULL};
+    "n=2 h=300 w=140 c=2 k=3 r=3 s=1 pad=1 pad_left=0 bias=1",
+    /* CUDA's tiles of 128 x 128 pixels x channels, 128 x 64, 128 x 32, 64 x 64 and 32 x 32, full and with tails, in fwd
+     * and in dgrad; four channels at a time where they are multiples of 16 */
+    "n=1 h=16 w=16 c=16 k=128 r=2 s=2 pad=1 pad_bottom=0 pad_right=0 bias=1 relu=1",
+    "n=1 h=16 w=16 c=128 k=16 r=2 s=2 pad=1 pad_bottom=0 pad_right=0 bias=1",
+    "n=1 h=15 w=17 c=16 k=126 r=1 s=3 pad=0 pad_left=1 bias=1", "n=3 h=9 w=9 c=124 k=16 r=3 s=1 pad=1 pad_left=0",
+    "n=1 h=12 w=11 c=16 k=44 r=3 s=1 pad=1 pad_left=0 bias=1 add=1 relu=1",
+    "n=1 h=12 w=11 c=44 k=16 r=3 s=1 pad=1 pad_left=0", "n=1 h=10 w=13 c=48 k=127 relu=1", "n=1 h=10 w=13 c=124 k=48",
+    "n=1 h=3 w=11 c=32 k=36 r=1 s=3 pad_left=1 add=1 bias=1", "n=5 h=3 w=2 c=16 k=16 r=3 s=3 pad=2 dilation=2",
+    "n=1 h=9 w=15 c=16 k=31 r=6 s=6 pad=3 bias=1", "n=2 h=5 w=7 c=32 k=96 r=3 s=3 pad=1 groups=2 bias=1 src_gap=4",
+    "n=2 h=5 w=5 c=16 k=60 dsts=2 dst_gap=4 bias=1 relu=1", "n=2 h=11 w=10 c=16 k=32 r=3 s=3 stride=2 pad=1 bias=1",
+    /* the same of wgrad, filters x weights: 128 x 128, 64 x 128 */
+    "n=1 h=7 w=7 c=64 k=128 r=2 s=2 bias=1", "n=1 h=7 w=8 c=36 k=60 r=2 s=2 bias=1",
+    "n=2 h=18 w=18 c=28 k=124 r=2 s=2 bias=1", "n=3 h=12 w=12 c=40 k=64 r=2 s=2 groups=2 bias=1",
+    /* more blocks of rows than a launch of wgrad has */
+    "n=17 h=256 w=130 c=1 k=1 bias=1", NULL};
 
 static void draw(case_problem *problem, uint64_t *random) {
   double *v = problem->v;
@@ -153,7 +168,7 @@ static void desc_make(const case_problem *problem, kohl_conv2d_desc *d) {
   d->src_stride = d->c + case_int(problem, SRC_GAP);
   d->bias = problem->v[BIAS] != 0;
   d->add = problem->v[ADD] != 0;
-  d->add_stride = d->add ? d->k + 3 : 0;
+  d->add_stride = d->add ? d->k + (d->k % 4 ? 3 : 4) : 0;
   d->activation = problem->v[RELU] != 0 ? KOHL_ACTIVATION_RELU : KOHL_ACTIVATION_NONE;
   split(problem, d);
 }

@@ -12,19 +12,17 @@ static const case_field fields[] = {{"n", 1, 0, 65536},      {"c", 1, 1, 1 << 20
                                     {"relu", 0, 0, 1},       {NULL, 0, 0, 0}};
 
 /* Register blocks in use are 14 rows x 32 features and 6 x 16. */
-static const char *const fixed[] = {"n=1 c=1 k=1",
-                                    "n=0 c=7 k=9 bias=1",
-                                    "n=13 c=31 k=31 bias=1 relu=1",
-                                    "n=14 c=32 k=32 bias=1",
-                                    "n=15 c=33 k=33 relu=1",
-                                    "n=5 c=15 k=15",
-                                    "n=6 c=16 k=16",
-                                    "n=7 c=17 k=17 src_gap=3 dst_gap=5 bias=1",
-                                    "n=29 c=67 k=5 src_gap=16 bias=1 relu=1",
-                                    "n=1 c=3001 k=67 bias=1",
-                                    "n=2 c=5 k=3001 dst_gap=1",
-                                    "n=2903 c=3 k=37 bias=1",
-                                    NULL};
+static const char *const fixed[] = {
+    "n=1 c=1 k=1", "n=0 c=7 k=9 bias=1", "n=13 c=31 k=31 bias=1 relu=1", "n=14 c=32 k=32 bias=1",
+    "n=15 c=33 k=33 relu=1", "n=5 c=15 k=15", "n=6 c=16 k=16", "n=7 c=17 k=17 src_gap=3 dst_gap=5 bias=1",
+    "n=29 c=67 k=5 src_gap=16 bias=1 relu=1", "n=1 c=3001 k=67 bias=1", "n=2 c=5 k=3001 dst_gap=1",
+    "n=2903 c=3 k=37 bias=1",
+    /* CUDA: 4, 8, 16 and 32 rows x 32 features, 128 or 256 inputs at a time */
+    "n=4 c=256 k=32 bias=1", "n=5 c=257 k=33", "n=3 c=516 k=31 src_gap=4 relu=1", "n=8 c=512 k=65",
+    "n=16 c=256 k=64 bias=1 relu=1", "n=9 c=132 k=33 dst_gap=3", "n=32 c=128 k=32", "n=33 c=260 k=40 bias=1",
+    "n=64 c=129 k=31",
+    /* 65 and more rows as conv2d's */
+    "n=65 c=48 k=70 bias=1", "n=200 c=32 k=128 bias=1 relu=1", "n=129 c=128 k=48", NULL};
 
 static void draw(case_problem *problem, uint64_t *random) {
   double *v = problem->v;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/clip_norm/clip_norm.h"
 #include "kernels/core/context.h"
 #include "kernels/core/philox.h"
 #include "train/update.h"
@@ -120,6 +121,18 @@ START_TEST(step_numbers_are_the_callers) {
 }
 END_TEST
 
+/* The norm as clip_norm gives it, of an array that stays as it is. */
+static float norm_of(float *x, size_t count) {
+  const kohl_op *op = kohl_op_find("clip_norm");
+  const kohl_clip_norm_desc d = {1, (int64_t)count, INFINITY};
+  double sums[8];
+  float norm;
+  ck_assert_uint_le(kohl_clip_norm_workspace(&d, 1), sizeof sums);
+  kohl_args args = {.out = {x, &norm}, .workspace = sums};
+  op->kernels[op->count - 1].code->run(&d, &args, NULL);
+  return norm;
+}
+
 /* Weights and state as they are, in one array. */
 static void copy_all(const kohl_update *update, const float *params, size_t count, float *out) {
   kohl_checkpoint_array arrays[KOHL_UPDATE_ARRAYS];
@@ -177,6 +190,50 @@ START_TEST(the_decay_counts) {
 }
 END_TEST
 
+/* The op update, for devices, takes the steps that kohl_update_step takes, and leaves out the same ones. */
+START_TEST(the_op_makes_the_same_steps) {
+  enum { N = 1013 };
+  const kohl_op *op = kohl_op_find("update");
+  const kohl_kernel *ref = &op->kernels[op->count - 1];
+  kohl_context *ctx = context(2, NULL, NULL);
+  const kohl_update_options o = full(_i);
+  const bool adam = _i >= KOHL_UPDATE_ADAM;
+  const kohl_update_desc d = {1,       N,       o.rule,          o.momentum, o.nesterov,     o.lr_inside, o.rho, false,
+                              o.beta1, o.beta2, o.epsilon_plain, o.epsilon,  o.weight_decay, 2.0f,        o.ema, 2};
+  float params[N], gradients[N], op_params[N], state[3][N] = {{0}};
+  kohl_update *update;
+  draw(params, N, 0);
+  memcpy(op_params, params, sizeof params);
+  memcpy(state[2], params, sizeof params);
+  ck_assert_int_eq(kohl_update_create(ctx, &o, params, N, &update), KOHL_OK);
+  for (int t = 1; t <= 6; t++) {
+    float losses[] = {1.0f, t == 3 ? NAN : 2.0f}, norm, weights_norm;
+    const kohl_update_now now = {0.01 * t, t};
+    int32_t taken = -1;
+    draw(gradients, N, (uint32_t)t);
+    if (t == 4) gradients[N - 1] = INFINITY;
+    norm = norm_of(gradients, N);
+    weights_norm = norm_of(op_params, N);
+    if (t != 3) ck_assert_int_eq(kohl_update_step(update, t, now.lr, params, gradients), t != 4); /* and clips */
+    kohl_args args = {.in = {gradients, &now, &norm, &weights_norm, losses},
+                      .out = {op_params, state[0], _i == KOHL_UPDATE_SGD ? NULL : state[1], state[2], &taken}};
+    ck_assert_ptr_null(ref->code->accepts(&d));
+    ref->code->run(&d, &args, NULL);
+    ck_assert_int_eq(taken, t != 3 && t != 4);
+  }
+  kohl_checkpoint_array arrays[KOHL_UPDATE_ARRAYS];
+  const size_t n = kohl_update_arrays(update, arrays);
+  ck_assert_int_eq(memcmp(params, op_params, sizeof params), 0);
+  ck_assert_uint_eq(n, _i == KOHL_UPDATE_SGD ? 2 : 3);
+  ck_assert_int_eq(memcmp(arrays[0].values, state[0], sizeof params), 0);
+  if (n == 3) ck_assert_int_eq(memcmp(arrays[1].values, state[1], sizeof params), 0);
+  ck_assert_int_eq(memcmp(arrays[n - 1].values, state[2], sizeof params), 0);
+  ck_assert_str_eq(arrays[0].name, adam ? "first_moment" : "momentum");
+  kohl_update_destroy(update);
+  kohl_context_destroy(ctx);
+}
+END_TEST
+
 START_TEST(memory_is_taken_before_the_first_step) {
   static const char *const names[RULES][KOHL_UPDATE_ARRAYS] = {{"momentum", "average"},
                                                                {"momentum", "square", "average"},
@@ -218,6 +275,7 @@ int main(void) {
   tcase_add_test(tests, step_numbers_are_the_callers);
   tcase_add_loop_test(tests, a_bad_step_changes_nothing, 0, RULES);
   tcase_add_loop_test(tests, the_decay_counts, 0, RULES);
+  tcase_add_loop_test(tests, the_op_makes_the_same_steps, 0, RULES);
   tcase_add_loop_test(tests, memory_is_taken_before_the_first_step, 0, RULES);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
