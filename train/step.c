@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kernels/core/alloc.h"
+#include "train/bound.h"
 #include "train/run.h"
 #include "train/targets.h"
 
@@ -180,6 +181,10 @@ static void update(kohl_run *run, found *f, double *lr) {
   /* the session's memory, which nothing reads after the step: clipping may change it */
   float *gradients = kohl_session_gradients(run->session, &count);
   if (run->sum) kohl_accumulate_finish(run->sum, gradients);
+  const kohl_train_hooks *hooks = run->options->hooks;
+  if (!run->sum && !(hooks && hooks->on_gradients)) { /* they are as the backward pass left them */
+    kohl_update_bound(run->update, kohl_gradient_bound(run->session, f->pictures, run->update));
+  }
   *lr = kohl_schedule_rate(run->phase, &run->place.schedule, run->place.phase_step, (int64_t)kohl_run_steps(run));
   if (kohl_update_step(run->update, run->place.phase_step + 1, *lr, params, gradients)) return;
   f->wrong = "gradient is not finite or too large for the rate";

@@ -28,6 +28,7 @@ struct kohl_update {
   float *state[STATES]; /* owned; NULL where the options need none */
   const kohl_kernel *rule, *clip, *ema;
   void *workspace; /* of clip, owned */
+  double bound;    /* of the next step's gradients; 0: not known */
 };
 
 static bool needs(const kohl_update_options *o, int state) {
@@ -140,17 +141,20 @@ void kohl_update_destroy(kohl_update *update) {
 }
 
 /* The Euclidean norm of x, which is then scaled down to max_norm. */
-static double norm_of(const kohl_update *update, float *x, float max_norm) {
+static double norm_of(const kohl_update *update, float *x, size_t count, float max_norm) {
   float norm = 0.0f;
-  kohl_clip_norm_desc desc = clip_desc(update);
+  kohl_clip_norm_desc desc = {1, (int64_t)count, max_norm};
   kohl_args args;
   memset(&args, 0, sizeof args);
-  desc.max_norm = max_norm;
   args.out[CLIP_NORM_GRAD] = x;
   args.out[CLIP_NORM_NORM] = &norm;
   args.workspace = update->workspace;
   update->clip->code->run(&desc, &args, update->ctx->threads);
   return (double)norm;
+}
+
+double kohl_update_norm(const kohl_update *update, const float *x, size_t count) {
+  return norm_of(update, (float *)x, count, INFINITY); /* which only reads */
 }
 
 /* Clips, and says whether the step can be taken.  A norm bounds every element: g <= 1e18 has a square that is a number,
@@ -162,17 +166,22 @@ static bool prepare(const kohl_update *update, double lr, float *params, float *
   const kohl_update_options *o = &update->options;
   const bool adamw = o->rule == KOHL_UPDATE_ADAMW;
   const float max_norm = clip_desc(update).max_norm;
-  double norm = norm_of(update, gradients, max_norm), limit = 1e37 / lr;
-  if (!(norm < INFINITY)) return false;
-  if (norm > (double)max_norm) norm = (double)max_norm;
+  double limit = 1e37 / lr;
   if (needs(o, MOMENTUM)) limit *= 1.0 - o->momentum;
   if (limit > 1e18) limit = 1e18;
-  double shrink = o->weight_decay != 0.0 ? o->weight_decay * norm_of(update, params, INFINITY) : 0.0;
+  const bool bounded = update->bound > 0.0 && update->bound <= limit && o->clip_norm <= 0.0 && o->weight_decay == 0.0;
+  if (bounded) return true;
+  double norm = norm_of(update, gradients, update->count, max_norm);
+  if (!(norm < INFINITY)) return false;
+  if (norm > (double)max_norm) norm = (double)max_norm;
+  double shrink = o->weight_decay != 0.0 ? o->weight_decay * norm_of(update, params, update->count, INFINITY) : 0.0;
   return adamw ? norm <= limit && lr * shrink <= 1e37 : norm + shrink <= limit; /* false for NaN */
 }
 
 bool kohl_update_step(kohl_update *update, int64_t step, double lr, float *params, float *gradients) {
-  if (!prepare(update, lr, params, gradients)) return false;
+  const bool good = prepare(update, lr, params, gradients);
+  update->bound = 0.0;
+  if (!good) return false;
   rule_desc desc;
   kohl_args args;
   memset(&args, 0, sizeof args);
@@ -197,6 +206,8 @@ bool kohl_update_step(kohl_update *update, int64_t step, double lr, float *param
   update->ema->code->run(&ema, &args, update->ctx->threads);
   return true;
 }
+
+void kohl_update_bound(kohl_update *update, double norm) { update->bound = norm; }
 
 void kohl_update_swap(kohl_update *update, float *params) {
   float *average = update->state[AVERAGE];
