@@ -3,6 +3,7 @@
  * A bad picture keeps its place in the order, so that the draws of the others do not move; its batch is smaller. */
 #include <math.h>
 #include "kernels/core/alloc.h"
+#include "train/bound.h"
 #include "train/run.h"
 #include "train/targets.h"
 
@@ -205,6 +206,9 @@ static kohl_status update(kohl_run *run, double lr, found *f) {
   if (status == KOHL_OK && kohl_update_on_device(run->update)) {
     status = update_on_device(run, &taken);
   } else if (status == KOHL_OK) {
+    const kohl_train_hooks *hooks = run->options->hooks;
+    if (!run->sum && !(hooks && hooks->on_gradients)) /* they are as the backward pass left them */
+      kohl_update_bound(run->update, kohl_gradient_bound(run->session, f->pictures, run->update));
     /* gradients: the session's memory, which nothing reads after the step: clipping may change it */
     taken = kohl_update_step(run->update, run->place.phase_step + 1, lr, kohl_session_at(run->session, plan->params),
                              kohl_session_at(run->session, plan->gradients));

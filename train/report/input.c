@@ -43,9 +43,8 @@ static kohl_status count_marks(kohl_report_input *input) {
       one->predicted += p->chosen[i];
       one->right += p->marks[i] & p->chosen[i];
     }
-    kohl_class_metrics_finish(one, (int64_t)p->count, 1);
-    m->macro_f1 += one->f1 / (double)classes;
   }
+  m->macro_f1 = kohl_class_sums_make(m->per_class, p->classes, p->count, 1).f1 / (double)classes;
   m->accuracy = (double)right / (double)p->count; /* the reader refuses a file without rows */
   return KOHL_OK;
 }
