@@ -151,7 +151,7 @@ typedef struct kohl_recipe {
   } loss;
   struct {
     kohl_recipe_real bad_pictures;
-    kohl_recipe_int cache_bytes, picture_bytes;
+    kohl_recipe_int cache_bytes, picture_bytes, resident_bytes;
   } limits;
   kohl_recipe_phase phase;                      /* what a phase has that does not say a key itself */
   kohl_recipe_phase phases[KOHL_RECIPE_PHASES]; /* complete: what is trained */
