@@ -30,7 +30,6 @@ struct kohl_resident {
   const kohl_augmenting *augmenting; /* NULL: pictures stay as they are */
   bool pictures;                     /* else ROWS */
   size_t count, row_bytes, batch;    /* rows that stay, bytes of one */
-  size_t *place, *list;              /* PICTURES, owned: the row of a picture of the run's list; of a row, the sample */
   kohl_gather_desc gather;
   kohl_warp_desc warp;
   kohl_colour_desc colour;
@@ -54,20 +53,6 @@ static const void *desc_of(const kohl_resident *r, int part) {
   return descs[part];
 }
 
-/* The pictures that are drawn at all, in the order of the run's list. */
-static kohl_status list_pictures(const kohl_run *run, kohl_resident *r) {
-  kohl_status status = kohl_alloc(r->ctx, run->train_count, sizeof *r->place, "resident pictures", &r->place);
-  if (status == KOHL_OK) status = kohl_alloc(r->ctx, run->train_count, sizeof *r->list, "resident pictures", &r->list);
-  if (status != KOHL_OK) return status;
-  for (size_t d = 0; d < run->draws.count; d++) r->place[run->row[d]] = 1;
-  for (size_t i = 0; i < run->train_count; i++) {
-    if (!r->place[i]) continue;
-    r->place[i] = r->count;
-    r->list[r->count++] = run->list[i];
-  }
-  return KOHL_OK;
-}
-
 /* How pictures of a preprocessing become an input. */
 static void set_pictures(const kohl_run *run, kohl_resident *r) {
   const kohl_augmenting *augmenting = run->feed.augmenting;
@@ -84,17 +69,15 @@ static void set_pictures(const kohl_run *run, kohl_resident *r) {
   r->colour = (kohl_colour_desc){n, r->normalise.pixels};
 }
 
-static kohl_status describe(const kohl_run *run, kohl_resident *r) {
-  kohl_status status = KOHL_OK;
+static void describe(const kohl_run *run, kohl_resident *r) {
   if (r->pictures) {
-    status = list_pictures(run, r);
+    r->count = run->train_count;
     set_pictures(run, r);
   } else {
     r->count = run->feed.train.count;
     r->row_bytes = run->feed.train.floats * sizeof(float);
   }
   r->gather = (kohl_gather_desc){(int)r->batch, (int64_t)r->count, (int64_t)r->row_bytes};
-  return status;
 }
 
 static bool needs(const kohl_resident *r, int part) {
@@ -112,13 +95,14 @@ static bool choose(kohl_resident *r) {
   return true;
 }
 
-/* What is taken of the device, and how much: bytes 0 is not needed.  False: more than can be addressed. */
+/* What is taken of the device, and how much; bytes 0: it is not needed. */
 typedef struct piece {
   char **memory;
   size_t bytes;
 } piece;
 enum { PIECES = 5 };
 
+/* False: more than can be addressed. */
 static bool list_pieces(kohl_resident *r, piece pieces[PIECES], size_t *sum) {
   size_t rows, workspace = 0;
   if (!kohl_mul_size(r->count, r->row_bytes, &rows)) return false;
@@ -194,7 +178,7 @@ static kohl_status make_loader(const kohl_run *run, kohl_resident *r, kohl_sampl
   options.bad_limit = 1.0; /* they were counted before */
   if (run->pictures && kohl_cache_fits(run->pictures, samples->count, &pre.fit)) options.cache = run->pictures;
   kohl_status status = kohl_loader_create(r->ctx, samples, &pre, &options, loader);
-  return status == KOHL_OK ? kohl_loader_begin(*loader, r->list, r->count, 0) : status;
+  return status == KOHL_OK ? kohl_loader_begin(*loader, run->list, r->count, 0) : status;
 }
 
 /* A batch of the loader is one piece of memory, and stays until it is asked for the next one. */
@@ -265,11 +249,9 @@ kohl_status kohl_resident_open(kohl_run *run, kohl_resident **out) {
   r->session = run->session;
   r->pictures = !run->feed.rows;
   r->batch = (size_t)run->recipe.batch;
-  status = describe(run, r);
-  if (status == KOHL_OK) status = settle(run, r, &taken);
+  describe(run, r);
+  status = settle(run, r, &taken);
   if (status == KOHL_OK && taken) status = load(run, r);
-  kohl_free(ctx, r->list);
-  r->list = NULL;
   if (status != KOHL_OK || !taken) {
     kohl_resident_close(r);
     return status;
@@ -286,8 +268,6 @@ void kohl_resident_close(kohl_resident *r) {
   char *const memory[PIECES] = {r->rows, r->picked, r->warped, r->workspace, r->sent};
   for (int i = 0; i < PIECES; i++) kohl_device_free(r->device, memory[i]);
   kohl_device_free_host(r->device, r->pinned);
-  kohl_free(r->ctx, r->place);
-  kohl_free(r->ctx, r->list);
   kohl_free(r->ctx, r);
 }
 
@@ -295,7 +275,7 @@ void kohl_resident_pick_row(kohl_resident *r, int i, size_t at) { numbers_in(r, 
 
 void kohl_resident_pick_picture(kohl_resident *r, int i, const kohl_run *run, size_t position) {
   const numbers to = numbers_in(r, r->pinned);
-  to.index[i] = (int32_t)r->place[run->row[run->order[position]]];
+  to.index[i] = (int32_t)run->row[run->order[position]];
   if (r->augmenting)
     kohl_augmenting_numbers(r->augmenting, position, to.matrix + 6 * (size_t)i, to.factors + 3 * (size_t)i);
 }
