@@ -163,7 +163,7 @@ typedef struct kohl_recipe {
   } features;
   struct {
     kohl_recipe_real bad_pictures;
-    kohl_recipe_int cache_bytes, picture_bytes;
+    kohl_recipe_int cache_bytes, picture_bytes, resident_bytes;
   } limits;
   kohl_recipe_head head;                        /* what a head has that does not say a key itself */
   kohl_recipe_head heads[KOHL_RECIPE_HEADS];    /* complete: what is trained */

@@ -10,7 +10,7 @@
 static kohl_status digest_recipe(kohl_run *run) {
   char *text;
   kohl_recipe recipe = run->recipe; /* texts are shared, numbers are not */
-  recipe.data.workers = recipe.phase.epochs = recipe.limits.picture_bytes = 0;
+  recipe.data.workers = recipe.phase.epochs = recipe.limits.picture_bytes = recipe.limits.resident_bytes = 0;
   for (int i = 0; i < recipe.phase_count; i++) recipe.phases[i].epochs = 0;
   kohl_status status = kohl_recipe_print(run->ctx, &recipe, &text);
   if (status != KOHL_OK) return status;
