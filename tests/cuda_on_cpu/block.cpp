@@ -39,7 +39,12 @@ thread threads[MAX_THREADS];
 unsigned count, ended, fresh_warp, next_fresh; /* next_fresh: in lane_order */
 unsigned warp_order[MAX_THREADS / LANES], lane_order[LANES], warp_phases[MAX_THREADS / LANES];
 fiber scheduler;
-std::vector<fiber *> idle;
+/* Fibers that have nothing to do. */
+struct fibers : std::vector<fiber *> {
+  ~fibers() {
+    for (fiber *each : *this) fiber_destroy(each);
+  }
+} idle;
 fiber *running;
 
 void stand_at(unsigned index) {

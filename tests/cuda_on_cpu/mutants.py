@@ -19,6 +19,7 @@ import glob
 import os
 import random
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -29,7 +30,7 @@ EQUIVALENT = os.path.join(ROOT, "tests/cuda_on_cpu/equivalent_mutants.txt")
 RECORD = os.path.join(ROOT, "bench/results/cuda_mutants.csv")
 REQUIRED = 0.95
 NOBODY = "nobody"
-LIMIT = 120  # seconds of one run; the right kernels take a few
+LIMIT = 60  # seconds of the processor for one run; the right kernels take a few
 # lane, MODE of its build, order of threads
 LANES = [("plain", "release", "ascending"), ("descending", "release", "descending"),
          ("races", "tsan", "ascending"), ("asan", "asan", "ascending")]
@@ -165,24 +166,27 @@ class Runner:
                        ["-o", stem], cwd=ROOT, check=True, capture_output=True)
         return stem
 
-    def right(self, program, unit, order, limit):
+    def right(self, program, unit, order):
+        """Whether a run reports nothing; it ends with the first failure."""
         op, name = unit.split("/")[1:]
-        impl = name[:-len(".cu")].split("_", 1)[1]
-        command = [program, "check", op, "--device", "cuda", "--impl", impl, "--fast", "--cases", "8"]
+        direction, impl = name[:-len(".cu")].split("_", 1)
+        command = [program, "check", op, "--device", "cuda", "--impl", impl, "--direction", direction, "--fast", "--cases", "8"]
         environment = dict(os.environ, KOHL_CUDA_ORDER=order, ASAN_OPTIONS="detect_leaks=0")
-        try:
-            done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL,
-                                  stderr=subprocess.DEVNULL, timeout=limit)
-        except subprocess.TimeoutExpired:
-            return False
-        return done.returncode == 0
+        limit = lambda: resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT + 1))
+        with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                              text=True, errors="replace", preexec_fn=limit) as process:
+            for line in process.stdout:
+                if line.startswith("FAILED"):
+                    process.kill()
+                    return False
+        return process.returncode == 0
 
     def baseline(self, unit):
         """Nothing may be reported of the right kernels."""
         with tempfile.TemporaryDirectory() as folder:
             for lane, mode, order in LANES:
                 program = self.compile(None, unit, mode, folder)
-                if not program or not self.right(program, unit, order, LIMIT):
+                if not program or not self.right(program, unit, order):
                     sys.exit("mutants: %s without any mutation is reported (%s)" % (unit, lane))
 
     def judge(self, mutant):
@@ -199,7 +203,7 @@ class Runner:
                         programs[unit, mode] = self.compile(mutant, unit, mode, folder)
                     if not programs[unit, mode]:
                         return None
-                    if not self.right(programs[unit, mode], unit, order, LIMIT):
+                    if not self.right(programs[unit, mode], unit, order):
                         return lane
         return NOBODY
 
@@ -221,7 +225,9 @@ def run(mutants, jobs, seconds):
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         if seconds == float("inf"):
             list(pool.map(runner.baseline, sorted({u for m in mutants for u in runner.users.get(m.path, [m.path])})))
-        for mutant, lane in pool.map(one, mutants):
+        for done, (mutant, lane) in enumerate(pool.map(one, mutants), 1):
+            if done % 20 == 0:
+                print("mutants: %d of %d" % (done, len(mutants)), file=sys.stderr, flush=True)
             if lane == NOBODY:
                 print("# survived: %s:%d: %s: %s" % (mutant.path, mutant.line, mutant.name, mutant.source), flush=True)
             if lane and lane != "late":

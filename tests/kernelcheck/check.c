@@ -145,7 +145,10 @@ static void check_coverage(subject *s) {
 static void check_direction(check_tool *tool, const kohl_op *op, const case_op *cases, kohl_direction direction) {
   static subject s;
   bool any = false;
-  for (size_t i = 0; i < op->count; i++) any = any || op->kernels[i].direction == direction;
+  if (tool->options->direction && strcmp(tool->options->direction, kohl_direction_name(direction)) != 0) return;
+  for (size_t i = 0; i < op->count; i++) {
+    any = any || (op->kernels[i].direction == direction && tool_wants(tool, &op->kernels[i]));
+  }
   if (!any) return;
   memset(&s, 0, sizeof s);
   s = (subject){.tool = tool, .op = op, .cases = cases, .direction = direction};

@@ -19,8 +19,8 @@
 
 static const char help[] =
     "usage: kernelcheck list  [OP] [--impl GLOB] [--cpu LEVEL]\n"
-    "       kernelcheck check [OP] [--impl GLOB] [--fast] [--seed N] [--cases N] [--case TEXT] [--cpu LEVEL]\n"
-    "                         [--device D]\n"
+    "       kernelcheck check [OP] [--impl GLOB] [--direction W] [--fast] [--seed N] [--cases N] [--case TEXT]\n"
+    "                         [--cpu LEVEL] [--device D]\n"
     "       kernelcheck grad  [OP] [--seed N] [--case TEXT] [--cpu LEVEL]\n"
     "       kernelcheck bench [OP] [--impl GLOB] [--shapes NAME] [--case TEXT] [--threads N] [--csv] [--commit TEXT]\n"
     "                         [--batch N] [--fast] [--seed N] [--cpu LEVEL] [--device D]\n"
@@ -32,6 +32,7 @@ static const char help[] =
     "  bench        times every kernel beside ref and the machine's peak\n"
     "\n"
     "  --impl GLOB  only kernels whose id matches, as 'igemm_*'\n"
+    "  --direction W  check: fwd, dgrad or wgrad alone\n"
     "  --fast       fewer and smaller random problems; bench: shorter\n"
     "  --seed N     of random problems and data (default 1)\n"
     "  --cases N    random problems for each op and direction (default 250, with --fast 24)\n"
@@ -99,13 +100,9 @@ static int read_option(tool_options *options, const char *word, const char *valu
   const struct {
     const char *word;
     const char **text;
-  } texts[] = {{"--impl", &options->impl},
-               {"--shapes", &options->shapes},
-               {"--cpu", &options->cpu},
-               {"--device", &options->device},
-               {"--case", &options->text},
-               {"--commit", &options->commit},
-               {"--vendor-path", &options->vendor_path}};
+  } texts[] = {{"--impl", &options->impl},     {"--shapes", &options->shapes},          {"--cpu", &options->cpu},
+               {"--device", &options->device}, {"--direction", &options->direction},    {"--case", &options->text},
+               {"--commit", &options->commit}, {"--vendor-path", &options->vendor_path}};
   if (!strcmp(word, "--fast")) return options->fast = true, 1;
   if (!strcmp(word, "--csv")) return options->csv = true, 1;
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -140,6 +137,10 @@ static int read_options(int argc, char **argv, tool_options *options) {
   }
   if (!options->command) return usage("%s is missing", "a command");
   if (options->op && !kohl_op_find(options->op)) return usage("there is no op %s", options->op);
+  if (options->direction && strcmp(options->direction, "fwd") && strcmp(options->direction, "dgrad") &&
+      strcmp(options->direction, "wgrad")) {
+    return usage("there is no direction %s", options->direction);
+  }
   if (options->text && !options->op) return usage("%s needs an op", "--case");
   if (!options->cases) options->cases = options->fast ? 24 : 250;
   return EXIT_RIGHT;

@@ -12,6 +12,7 @@ enum { EXIT_RIGHT = 0, EXIT_USAGE = 1, EXIT_WRONG = 2 };
 typedef struct tool_options {
   const char *command, *op; /* op: NULL for all */
   const char *impl;         /* a glob over kernel ids */
+  const char *direction;    /* check: by name; NULL: all */
   const char *shapes;       /* bench: one of bench/shapes/, without folder and .txt; NULL: all */
   const char *cpu, *device, *text, *commit;
   const char *vendor_path; /* where cuDNN and cuBLAS are; NULL: where the loader looks */
