@@ -1,9 +1,9 @@
 /* conv2d weight gradient on CUDA cores: filters x weights, summed over the pixels of a block of output rows
  * (gemm_cuda.cuh), and the blocks' sums added in their order.
  *
- * A launch works out the sums of as many blocks of rows as fill a GPU and have room in the workspace, and those are
- * then added to the result (wgrad_join_cuda.cuh).  Where filters x weights alone fill it, or are more than the
- * workspace holds, a launch has one block of rows and adds its sums to the result by itself. */
+ * A launch works out the sums of as many blocks of rows as fill a GPU and have room in the workspace.  It adds the
+ * first one's to the result by itself, and a second launch adds those in the workspace (wgrad_join_cuda.cuh).  Where
+ * filters x weights alone fill a GPU, or are more than the workspace holds, the first one is all that a launch has. */
 #include "kernels/conv2d/igemm_cuda.cuh"
 #include "kernels/conv2d/wgrad_join_cuda.cuh"
 
@@ -62,6 +62,9 @@ struct load_gradients {
   }
 };
 
+/* So far up that it is outside from any row, -2^30 < row <= 2^30. */
+enum { OUTSIDE = -(1 << 30) - 1 };
+
 /* Loads b: src at each weight's tap of a pixel, four channels at a time.  A tap outside the picture is +0, and so is
  * what lies beyond the block of rows. */
 template <class T, bool VECTOR>
@@ -83,7 +86,7 @@ struct load_sources {
     KOHL_UNROLL()
     for (int u = 0; u < TAPS; u++) {
       const int place = (n + u) / d.c, r = place / d.s, s = place - r * d.s;
-      down[u] = n + u < d.filter ? r * d.dilation_h : INT32_MIN; /* outside with any pixel */
+      down[u] = VECTOR || n + u < d.filter ? r * d.dilation_h : OUTSIDE;
       across[u] = s * d.dilation_w;
       tap[u] = (r * d.dilation_h * d.w + s * d.dilation_w) * d.src_pixel + n + u - place * d.c;
     }
