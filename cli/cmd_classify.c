@@ -16,19 +16,42 @@ typedef struct classify_view {
   int *order; /* of the best classes: topk of them, with many labels room for all */
   int topk, label_width;
   bool raw;
-  bool many;         /* labels have thresholds: the output says which are given */
+  bool many;         /* labels of a head have thresholds: the output says which are given */
   bool all_given;    /* those beyond topk are shown too, where they are given */
   kohl_status worst; /* of single pictures */
 } classify_view;
+
+/* One head's part of a result. */
+typedef struct answer {
+  const char *head; /* its name; NULL for a model with one */
+  char *const *labels;
+  size_t label_count;
+  const float *probabilities, *logits;
+  const bool *chosen; /* NULL for one label */
+  int classes;
+} answer;
+
+static answer answer_of(const classify_view *v, const kohl_classified *r, size_t h) {
+  const kohl_model_head head = kohl_model_head_at(v->model, h);
+  answer a = {
+      v->model->more_count ? head.layer : NULL, head.labels, head.label_count, r->probabilities, r->logits, r->chosen,
+      kohl_classifier_classes(v->classifier)};
+  if (h == 0) return a;
+  a.probabilities = r->more[h - 1].probabilities;
+  a.logits = r->more[h - 1].logits;
+  a.chosen = r->more[h - 1].chosen;
+  a.classes = (int)head.label_count;
+  return a;
+}
 
 /* A class by its label, or "class 17" for a model without labels. */
 typedef struct label_text {
   char text[KOHL_NAME_TEXT + 16];
 } label_text;
-static label_text label_of(const kohl_model *model, int i) {
+static label_text label_of(const answer *a, int i) {
   label_text out;
-  if ((size_t)i < model->label_count) {
-    snprintf(out.text, sizeof out.text, "%s", model->labels[i]);
+  if ((size_t)i < a->label_count) {
+    snprintf(out.text, sizeof out.text, "%s", a->labels[i]);
   } else {
     snprintf(out.text, sizeof out.text, "class %d", i);
   }
@@ -45,27 +68,59 @@ static void print_float(float value) {
   fputs(text, stdout);
 }
 
-static kohl_status print_object(classify_view *v, const kohl_classified *r, int best) {
-  kohl_json_writer writer, *w = &writer;
-  kohl_json_write_begin(w, v->c->ctx);
-  kohl_json_write_object_begin(w);
-  cli_json_text(w, "file", r->path);
+/* Fills order with the classes to be shown, best first; returns how many. */
+static int order_classes(classify_view *v, const answer *a) {
+  if (!a->classes || !a->chosen || !v->all_given) {
+    return a->classes ? kohl_top_k(a->probabilities, a->classes, v->topk, v->order) : 0;
+  }
+  int kept = 0;
+  kohl_top_k(a->probabilities, a->classes, a->classes, v->order);
+  for (int i = 0; i < a->classes; i++) {
+    if (i < v->topk || a->chosen[v->order[i]]) v->order[kept++] = v->order[i];
+  }
+  return kept;
+}
+
+/* The members "predictions" and "logits" of one head. */
+static void print_answer(classify_view *v, const answer *a, kohl_json_writer *w) {
+  const int best = order_classes(v, a);
   kohl_json_write_key(w, "predictions");
   kohl_json_write_array_begin(w);
   for (int i = 0; i < best; i++) {
     kohl_json_write_object_begin(w);
-    cli_json_text(w, "label", label_of(v->model, v->order[i]).text);
+    cli_json_text(w, "label", label_of(a, v->order[i]).text);
     kohl_json_write_key(w, "probability");
-    kohl_json_write_float(w, r->probabilities[v->order[i]]);
-    if (r->chosen) {
+    kohl_json_write_float(w, a->probabilities[v->order[i]]);
+    if (a->chosen) {
       kohl_json_write_key(w, "chosen");
-      kohl_json_write_bool(w, r->chosen[v->order[i]]);
+      kohl_json_write_bool(w, a->chosen[v->order[i]]);
     }
     kohl_json_write_object_end(w);
   }
   kohl_json_write_array_end(w);
-  int classes = kohl_classifier_classes(v->classifier);
-  if (v->raw && classes) cli_json_floats(w, "logits", r->logits, (size_t)classes);
+  if (v->raw && a->classes) cli_json_floats(w, "logits", a->logits, (size_t)a->classes);
+}
+
+static kohl_status print_object(classify_view *v, const kohl_classified *r) {
+  kohl_json_writer writer, *w = &writer;
+  answer first = answer_of(v, r, 0);
+  kohl_json_write_begin(w, v->c->ctx);
+  kohl_json_write_object_begin(w);
+  cli_json_text(w, "file", r->path);
+  if (first.head) cli_json_text(w, "head", first.head);
+  print_answer(v, &first, w);
+  if (first.head) {
+    kohl_json_write_key(w, "heads");
+    kohl_json_write_object_begin(w);
+    for (size_t h = 1; h < kohl_model_heads(v->model); h++) {
+      const answer a = answer_of(v, r, h);
+      kohl_json_write_key(w, a.head);
+      kohl_json_write_object_begin(w);
+      print_answer(v, &a, w);
+      kohl_json_write_object_end(w);
+    }
+    kohl_json_write_object_end(w);
+  }
   if (r->features) {
     kohl_shape shape = kohl_classifier_features_shape(v->classifier);
     cli_json_shape(w, "features_shape", shape);
@@ -81,52 +136,41 @@ static kohl_status print_object(classify_view *v, const kohl_classified *r, int 
   return status;
 }
 
-static void print_rows(classify_view *v, const kohl_classified *r, int best) {
+static void print_rows(classify_view *v, const char *path, const answer *a) {
   const char *format = cli_get(v->c, CLI_OPTION_format)->text;
   char separator = *format == 'c' ? ',' : '\t';
+  const int best = order_classes(v, a);
   for (int i = 0; i < best; i++) {
-    cli_print_field(r->path, format, stdout);
+    cli_print_field(path, format, stdout);
+    if (a->head) printf("%c%s", separator, a->head);
     printf("%c%d%c", separator, i + 1, separator);
-    cli_print_field(label_of(v->model, v->order[i]).text, format, stdout);
+    cli_print_field(label_of(a, v->order[i]).text, format, stdout);
     putchar(separator);
-    print_float(r->probabilities[v->order[i]]);
+    print_float(a->probabilities[v->order[i]]);
     if (v->raw) {
       putchar(separator);
-      print_float(r->logits[v->order[i]]);
+      print_float(a->logits[v->order[i]]);
     }
-    if (r->chosen) printf("%c%d", separator, r->chosen[v->order[i]]);
+    if (a->chosen) printf("%c%d", separator, a->chosen[v->order[i]]);
+    if (!a->chosen && v->many) putchar(separator); /* the column is another head's */
     putchar('\n');
   }
 }
 
-static void print_block(classify_view *v, const kohl_classified *r, int best) {
-  cli_print_safe(r->path, strlen(r->path), stdout);
-  putchar('\n');
+static void print_block(classify_view *v, const answer *a) {
+  const int best = order_classes(v, a);
+  if (a->head) printf("  %s\n", a->head);
   for (int i = 0; i < best; i++) {
-    label_text label = label_of(v->model, v->order[i]);
-    bool chosen = r->chosen && r->chosen[v->order[i]];
-    printf("%c %6.2f %%  ", chosen ? '*' : ' ', 100.0 * (double)r->probabilities[v->order[i]]);
+    label_text label = label_of(a, v->order[i]);
+    bool chosen = a->chosen && a->chosen[v->order[i]];
+    printf("%s%c %6.2f %%  ", a->head ? "  " : "", chosen ? '*' : ' ', 100.0 * (double)a->probabilities[v->order[i]]);
     cli_print_safe(label.text, strlen(label.text), stdout);
     if (v->raw) {
       int blanks = v->label_width - (int)cli_text_width(label.text);
-      printf("%*s  %10.4f", blanks > 0 ? blanks : 0, "", (double)r->logits[v->order[i]]);
+      printf("%*s  %10.4f", blanks > 0 ? blanks : 0, "", (double)a->logits[v->order[i]]);
     }
     putchar('\n');
   }
-}
-
-/* Fills order with the classes to be shown, best first; returns how many. */
-static int order_classes(classify_view *v, const kohl_classified *r) {
-  int classes = kohl_classifier_classes(v->classifier);
-  if (!classes || !r->chosen || !v->all_given) {
-    return classes ? kohl_top_k(r->probabilities, classes, v->topk, v->order) : 0;
-  }
-  int kept = 0;
-  kohl_top_k(r->probabilities, classes, classes, v->order);
-  for (int i = 0; i < classes; i++) {
-    if (i < v->topk || r->chosen[v->order[i]]) v->order[kept++] = v->order[i];
-  }
-  return kept;
 }
 
 static kohl_status print_result(void *user, const kohl_classified *r) {
@@ -136,14 +180,18 @@ static kohl_status print_result(void *user, const kohl_classified *r) {
     if (v->worst == KOHL_OK) v->worst = r->status;
     return KOHL_OK;
   }
-  int best = order_classes(v, r);
   kohl_status status = KOHL_OK;
+  const bool table = cli_format_is(v->c, "table");
   if (cli_format_is(v->c, "json")) {
-    status = print_object(v, r, best);
-  } else if (cli_format_is(v->c, "table")) {
-    print_block(v, r, best);
-  } else {
-    print_rows(v, r, best);
+    status = print_object(v, r);
+  } else if (table) {
+    cli_print_safe(r->path, strlen(r->path), stdout);
+    putchar('\n');
+  }
+  for (size_t h = 0; h < kohl_model_heads(v->model) && !cli_format_is(v->c, "json"); h++) {
+    const answer a = answer_of(v, r, h);
+    if (table) print_block(v, &a);
+    if (!table) print_rows(v, r->path, &a);
   }
   cli_flush(v->c, 0);
   return v->c->output_ended ? KOHL_INTERRUPTED : status;
@@ -194,18 +242,27 @@ static int classify_files(cli *c, classify_view *v, const char *const *files, si
   kohl_status status = kohl_classifier_create(c->ctx, v->model, &options, &v->classifier);
   if (status != KOHL_OK) return cli_fail_library(c, status);
   int classes = kohl_classifier_classes(v->classifier);
+  for (size_t h = 0; h < kohl_model_heads(v->model); h++) {
+    const kohl_model_head head = kohl_model_head_at(v->model, h);
+    if ((int)head.label_count > classes) classes = (int)head.label_count;
+    v->many = v->many || head.task == KOHL_TASK_MANY_LABELS;
+    for (size_t i = 0; i < head.label_count; i++) {
+      int width = (int)cli_text_width(head.labels[i]);
+      if (width > v->label_width) v->label_width = width < 40 ? width : 40;
+    }
+  }
   if (v->topk > classes) v->topk = classes;
   status =
       kohl_alloc(c->ctx, (size_t)(v->many ? classes : v->topk) + 1, sizeof *v->order, "the best classes", &v->order);
   if (status != KOHL_OK) return cli_fail_library(c, status);
-  for (size_t i = 0; i < v->model->label_count; i++) {
-    int width = (int)cli_text_width(v->model->labels[i]);
-    if (width > v->label_width) v->label_width = width < 40 ? width : 40;
-  }
   const char *format = cli_get(c, CLI_OPTION_format)->text;
   char s = *format == 'c' ? ',' : '\t';
   if (strlen(format) == 3)
-    printf("file%crank%clabel%cprobability%s%s\n", s, s, s,
+    printf("file%s%crank%clabel%cprobability%s%s\n",
+           !v->model->more_count ? ""
+           : s == ','            ? ",head"
+                                 : "\thead",
+           s, s, s,
            !v->raw    ? ""
            : s == ',' ? ",logit"
                       : "\tlogit",
@@ -241,7 +298,6 @@ int cmd_classify(cli *c) {
   }
   if (code == 0) code = list_files(c, &files, &count, &lines);
   view.model = model;
-  view.many = model && model->task == KOHL_TASK_MANY_LABELS;
   view.all_given = !cli_get(c, CLI_OPTION_topk)->set;
   if (code == 0) code = classify_files(c, &view, files, count);
   kohl_classifier_destroy(view.classifier);

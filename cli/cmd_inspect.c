@@ -31,32 +31,33 @@ static int print_layers(cli *c, const kohl_model *model) {
   return cli_print_table(c, table);
 }
 
-static void print_labels(const kohl_model *model) {
-  printf("task           %s\n", task_text(model->task));
-  if (!model->label_count) return;
-  printf("labels         %zu: ", model->label_count);
-  size_t shown = model->label_count <= LABELS_SHOWN + 1 ? model->label_count : LABELS_SHOWN;
+static void print_labels(const kohl_model_head *head, bool named) {
+  if (named) printf("head           %s\n", head->layer);
+  printf("task           %s\n", task_text(head->task));
+  if (!head->label_count) return;
+  printf("labels         %zu: ", head->label_count);
+  size_t shown = head->label_count <= LABELS_SHOWN + 1 ? head->label_count : LABELS_SHOWN;
   for (size_t i = 0; i < shown; i++) {
     if (i) printf(", ");
-    cli_print_safe(model->labels[i], strlen(model->labels[i]), stdout);
+    cli_print_safe(head->labels[i], strlen(head->labels[i]), stdout);
   }
-  if (shown < model->label_count) printf(", ...");
+  if (shown < head->label_count) printf(", ...");
   putchar('\n');
 }
 
 /* The thresholds with the labels, or the one number that all have. */
-static void print_thresholds(const kohl_model *model) {
-  if (model->task != KOHL_TASK_MANY_LABELS) return;
-  size_t count = model->label_count, shown = count <= LABELS_SHOWN + 1 ? count : LABELS_SHOWN;
+static void print_thresholds(const kohl_model_head *head) {
+  if (head->task != KOHL_TASK_MANY_LABELS) return;
+  size_t count = head->label_count, shown = count <= LABELS_SHOWN + 1 ? count : LABELS_SHOWN;
   printf("thresholds     ");
-  if (!model->thresholds) {
+  if (!head->thresholds) {
     printf("0.5 for every label\n");
     return;
   }
   for (size_t i = 0; i < shown; i++) {
     if (i) printf(", ");
-    cli_print_safe(model->labels[i], strlen(model->labels[i]), stdout);
-    printf(" %.6g", (double)model->thresholds[i]);
+    cli_print_safe(head->labels[i], strlen(head->labels[i]), stdout);
+    printf(" %.6g", (double)head->thresholds[i]);
   }
   printf("%s\n", shown < count ? ", ..." : "");
 }
@@ -109,8 +110,11 @@ static void print_summary(cli *c, const char *path, const kohl_model *model) {
          (double)parameters * sizeof(float) / 1e6);
   printf(", %s trainable\n", trainable == parameters ? "all" : cli_count(trainable).text);
   if (graph->base_output >= 0) printf("head           begins after %s\n", graph->nodes[graph->base_output].name);
-  print_labels(model);
-  print_thresholds(model);
+  for (size_t h = 0; h == 0 || h < kohl_model_heads(model); h++) {
+    const kohl_model_head head = kohl_model_head_at(model, h);
+    print_labels(&head, model->more_count > 0);
+    print_thresholds(&head);
+  }
   print_preprocessing(&model->preprocessing);
   print_provenance(c, model);
   putchar('\n');

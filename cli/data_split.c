@@ -159,7 +159,7 @@ int data_split(cli *c, char **operands, int count) {
   int code = data_open_split(c, operands[0], &division);
   const kohl_samples *samples = &division.samples;
   if (code == 0) {
-    kohl_status status = kohl_samples_write_csv(c->ctx, samples, KOHL_SPLIT_UNSET, operands[1]);
+    kohl_status status = kohl_samples_write_csv(c->ctx, samples, KOHL_SPLIT_UNSET, NULL, operands[1]);
     if (status == KOHL_OK) {
       status = kohl_alloc(c->ctx, KOHL_SPLITS * (samples->class_count + 1), sizeof *n, "counts", &n);
     }

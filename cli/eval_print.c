@@ -119,11 +119,12 @@ static int print_classes(cli *c, const kohl_evaluation *e) {
     snprintf(f, sizeof f, "|>fbeta");
   }
   snprintf(columns, sizeof columns,
-           "class|>precision|>recall|>f1%s|>specificity|>roc_auc|>average_precision|>support|>predicted%s",
-           fbeta ? f : "", e->many ? "|>threshold" : "");
+           "%sclass|>precision|>recall|>f1%s|>specificity|>roc_auc|>average_precision|>support|>predicted%s",
+           e->head && !table ? "head|" : "", fbeta ? f : "", e->many ? "|>threshold" : "");
   cli_table *t = cli_table_new(columns);
   for (int i = 0; i < e->predictions.classes; i++) {
     const kohl_class_metrics *k = &per_class[i];
+    if (e->head && !table) cli_table_cell(t, e->head);
     cli_table_cell(t, e->predictions.labels[i]);
     cell(t, table, k->precision, true);
     cell(t, table, k->recall, true);
@@ -163,6 +164,7 @@ static void print_confusions(const kohl_evaluation *e) {
 int cli_eval_print(cli *c, const kohl_evaluation *evaluation) {
   const bool table = cli_format_is(c, "table");
   if (table) {
+    if (evaluation->head) printf("%-*s%s\n", LABEL, "head", evaluation->head);
     print_pictures(evaluation);
     if (evaluation->many) {
       print_many(evaluation);
@@ -173,5 +175,9 @@ int cli_eval_print(cli *c, const kohl_evaluation *evaluation) {
   }
   int code = print_classes(c, evaluation);
   if (code == 0 && table && evaluation->metrics.n) print_confusions(evaluation);
+  for (size_t h = 0; h < evaluation->more_count && code == 0; h++) {
+    putchar('\n');
+    code = cli_eval_print(c, &evaluation->more[h]);
+  }
   return cli_flush(c, code);
 }

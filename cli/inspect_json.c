@@ -60,27 +60,46 @@ static void write_layers(kohl_json_writer *w, const kohl_graph *graph) {
   kohl_json_write_array_end(w);
 }
 
+/* "labels", and "thresholds" of many. */
+static void write_labels(kohl_json_writer *w, const kohl_model_head *head) {
+  kohl_json_write_key(w, "labels");
+  kohl_json_write_array_begin(w);
+  for (size_t i = 0; i < head->label_count; i++) kohl_json_write_string(w, head->labels[i]);
+  kohl_json_write_array_end(w);
+  if (head->task != KOHL_TASK_MANY_LABELS) return;
+  kohl_json_write_key(w, "thresholds");
+  kohl_json_write_array_begin(w);
+  for (size_t i = 0; i < head->label_count; i++)
+    kohl_json_write_float(w, head->thresholds ? head->thresholds[i] : 0.5f);
+  kohl_json_write_array_end(w);
+}
+
 int cli_inspect_json(cli *c, const char *path, const kohl_model *model) {
-  static const char *const tasks[] = {"none", "one_label", "many_labels"};
   const kohl_graph *graph = model->graph;
   kohl_json_writer w;
   kohl_json_write_begin(&w, c->ctx);
   kohl_json_write_object_begin(&w);
   cli_json_text(&w, "file", path);
   cli_json_text(&w, "arch", graph->arch);
-  cli_json_text(&w, "task", tasks[model->task]);
+  cli_json_text(&w, "task", kohl_model_task_name(model->task));
   cli_json_count(&w, "tensors", model->weight_count);
   cli_json_count(&w, "parameters", cli_graph_parameters(graph));
   if (graph->base_output >= 0) cli_json_text(&w, "base_output", graph->nodes[graph->base_output].name);
-  kohl_json_write_key(&w, "labels");
-  kohl_json_write_array_begin(&w);
-  for (size_t i = 0; i < model->label_count; i++) kohl_json_write_string(&w, model->labels[i]);
-  kohl_json_write_array_end(&w);
-  if (model->task == KOHL_TASK_MANY_LABELS) {
-    kohl_json_write_key(&w, "thresholds");
-    kohl_json_write_array_begin(&w);
-    for (size_t i = 0; i < model->label_count; i++) kohl_json_write_float(&w, kohl_model_threshold(model, i));
-    kohl_json_write_array_end(&w);
+  const kohl_model_head first = kohl_model_head_at(model, 0);
+  write_labels(&w, &first);
+  if (model->more_count) {
+    cli_json_text(&w, "head", first.layer);
+    kohl_json_write_key(&w, "heads");
+    kohl_json_write_object_begin(&w);
+    for (size_t h = 1; h < kohl_model_heads(model); h++) {
+      const kohl_model_head head = kohl_model_head_at(model, h);
+      kohl_json_write_key(&w, head.layer);
+      kohl_json_write_object_begin(&w);
+      cli_json_text(&w, "task", kohl_model_task_name(head.task));
+      write_labels(&w, &head);
+      kohl_json_write_object_end(&w);
+    }
+    kohl_json_write_object_end(&w);
   }
   kohl_json_write_key(&w, "preprocessing");
   kohl_preprocessing_write_json(&model->preprocessing, &w);

@@ -5,9 +5,8 @@
 
 #include "kernels/colour/colour.h"
 #include "kernels/warp/affine.h"
-#include "kernels/warp/warp.h"
 
-static kohl_warp_desc warp_of(const kohl_augmentation *a, const kohl_augment_picture *picture) {
+kohl_warp_desc kohl_augment_warp(const kohl_augmentation *a, const kohl_augment_picture *picture) {
   return (kohl_warp_desc){.n = 1,
                           .h = picture->h,
                           .w = picture->w,
@@ -68,26 +67,33 @@ static kohl_status run(kohl_context *ctx, const kohl_op *op, const void *desc, c
   return KOHL_OK;
 }
 
-static bool finite_colours(const kohl_augment_params *params) {
-  return isfinite(params->brightness) && isfinite(params->contrast) && isfinite(params->saturation);
+bool kohl_augment_numbers(const kohl_augment_params *params, const kohl_augment_picture *picture, int64_t matrix[6],
+                          float factors[3]) {
+  factors[0] = params->brightness;
+  factors[1] = params->contrast;
+  factors[2] = params->saturation;
+  for (int i = 0; i < 3; i++) {
+    if (!isfinite(factors[i])) return false;
+  }
+  return matrix_of(params, picture, matrix);
 }
 
 kohl_status kohl_augment_apply(kohl_context *ctx, const kohl_augmentation *a, const kohl_augment_params *params,
                                const kohl_augment_picture *picture, void *workspace) {
   int64_t matrix[6];
+  float factors[3];
   if (picture->p < 1 || picture->q < 1 || picture->h < picture->p || picture->w < picture->q) {
     return kohl_fail(ctx, KOHL_USAGE, "augmentation: a picture of %d x %d pixels, expected at least %d x %d",
                      picture->w, picture->h, picture->q, picture->p);
   }
-  kohl_warp_desc warp = warp_of(a, picture);
+  kohl_warp_desc warp = kohl_augment_warp(a, picture);
   const char *wrong = kohl_warp_check(&warp);
   if (wrong) return kohl_fail(ctx, KOHL_USAGE, "augmentation: %s", wrong);
-  if (!finite_colours(params) || !matrix_of(params, picture, matrix)) {
+  if (!kohl_augment_numbers(params, picture, matrix, factors)) {
     return kohl_fail(ctx, KOHL_USAGE, "augmentation: a parameter is not finite or too large");
   }
   kohl_args args = {.in = {picture->src, matrix}, .out = {picture->dst}, .workspace = workspace};
   kohl_status status = run(ctx, &kohl_warp_op, &warp, &args);
-  const float factors[3] = {params->brightness, params->contrast, params->saturation};
   if (status != KOHL_OK || (factors[0] == 1.0f && factors[1] == 1.0f && factors[2] == 1.0f)) return status;
   kohl_colour_desc colour = {1, picture->p * picture->q};
   args = (kohl_args){.in = {picture->dst, factors}, .out = {picture->dst}, .workspace = workspace};

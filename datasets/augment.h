@@ -8,6 +8,7 @@
 
 #include "datasets/augment_draw.h"
 #include "kernels/core/context.h"
+#include "kernels/warp/warp.h"
 
 /* One picture and its result, both the caller's; src is only read, they do not overlap. */
 typedef struct kohl_augment_picture {
@@ -16,6 +17,14 @@ typedef struct kohl_augment_picture {
   float *dst;         /* [p][q][3], grey levels 0 to 255 */
   int p, q;
 } kohl_augment_picture;
+
+/* The warping of one such picture; only its sizes are read. */
+kohl_warp_desc kohl_augment_warp(const kohl_augmentation *a, const kohl_augment_picture *picture);
+
+/* What the kernels warp and colour are told about it under params: its matrix and its brightness, contrast and
+ * saturation.  Only sizes of the picture are read.  False: params are not finite or absurdly large. */
+bool kohl_augment_numbers(const kohl_augment_params *params, const kohl_augment_picture *picture, int64_t matrix[6],
+                          float factors[3]);
 
 /* Bytes of workspace for results of p x q pixels, sides to 32,768, enough for every kernel, on the context's threads.
  */

@@ -4,7 +4,6 @@
 #include <math.h>
 
 #include "kernels/core/alloc.h"
-#include "kernels/normalise/normalise.h"
 
 const char *kohl_preprocessing_check(const kohl_preprocessing *pre) {
   const char *wrong = kohl_fit_check(&pre->fit);
@@ -20,8 +19,8 @@ const char *kohl_preprocessing_check(const kohl_preprocessing *pre) {
 
 size_t kohl_prepare_floats(const kohl_preprocessing *pre) { return (size_t)pre->fit.h * (size_t)pre->fit.w * 3; }
 
-kohl_status kohl_prepare_fitted(kohl_context *ctx, const kohl_preprocessing *pre, const uint8_t *rgb, float *dst) {
-  kohl_normalise_desc d = {.n = 1,
+kohl_normalise_desc kohl_prepare_normalise(const kohl_preprocessing *pre, int n) {
+  kohl_normalise_desc d = {.n = n,
                            .pixels = pre->fit.w * pre->fit.h,
                            .scale = pre->scale,
                            .bgr = pre->order == KOHL_CHANNELS_BGR,
@@ -30,6 +29,11 @@ kohl_status kohl_prepare_fitted(kohl_context *ctx, const kohl_preprocessing *pre
     d.mean[c] = pre->mean[c];
     d.inv_std[c] = (float)(1.0 / (double)pre->std[c]);
   }
+  return d;
+}
+
+kohl_status kohl_prepare_fitted(kohl_context *ctx, const kohl_preprocessing *pre, const uint8_t *rgb, float *dst) {
+  const kohl_normalise_desc d = kohl_prepare_normalise(pre, 1);
   const kohl_kernel *kernel = kohl_kernel_choose(ctx, &kohl_normalise_op, KOHL_FWD, &d);
   if (!kernel) return KOHL_USAGE;
   kohl_args args = {.in = {rgb}, .out = {dst}};

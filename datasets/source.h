@@ -84,6 +84,8 @@ typedef struct kohl_source_options {
   const char *const *classes; /* class_count names that samples must belong to, in this order; NULL: whatever comes */
   size_t class_count;
   const char *split_column;   /* NULL: found by its name */
+  const char *label_column;   /* of a CSV, which must have it; NULL: found by its name */
+  const char *label_or;       /* a label column that is taken where none has one of those names; may be NULL */
   bool several_labels;        /* of a CSV: the label columns hold 1 to 64 labels */
   char separator;             /* between them; 0: ';' */
   const char *const *columns; /* column_count further columns of a CSV to keep, which it must have */
@@ -110,8 +112,10 @@ kohl_status kohl_samples_from_list(kohl_context *ctx, kohl_csv *csv, const kohl_
 
 /* Writes the samples of one split (KOHL_SPLIT_UNSET: all) as a CSV with columns path (absolute), label (several with
  * ';' between them), weight and group where the list has them and, where all samples are written and have one, split.
+ * columns: names under which the further columns of the list are written as well, or NULL.
  * kohl_samples_open reads it again, but for records of files, whose paths say FILE#NUMBER for people. */
-kohl_status kohl_samples_write_csv(kohl_context *ctx, const kohl_samples *samples, kohl_split split, const char *path);
+kohl_status kohl_samples_write_csv(kohl_context *ctx, const kohl_samples *samples, kohl_split split,
+                                   const char *const *columns, const char *path);
 
 /* The same of all samples (but for the bad ones, with good_only) and, behind them, of count more rows: each has the
  * columns of a sample but a path of its own. */

@@ -58,15 +58,18 @@ static kohl_status find_split_column(kohl_context *ctx, const kohl_csv *csv, con
 }
 
 /* The label column, or all of its name. */
-static kohl_status find_labels(kohl_context *ctx, const kohl_csv *csv, bool several, columns *c) {
-  static const char *const names[] = {"label", "class", "category"};
+static kohl_status find_labels(kohl_context *ctx, const kohl_csv *csv, const kohl_source_options *o, columns *c) {
+  const char *names[] = {"label", "class", "category", o && o->label_or ? o->label_or : "label"};
+  const bool several = o && o->several_labels;
+  const int count = o && o->label_column ? 1 : 4;
+  if (count == 1) names[0] = o->label_column;
   c->labels = 0;
   if (!several) {
-    kohl_status status = find_column(ctx, csv, names, 3, &c->label[0]);
+    kohl_status status = find_column(ctx, csv, names, (size_t)count, &c->label[0]);
     c->labels = c->label[0] != NONE;
     return status;
   }
-  for (int n = 0; n < 3 && !c->labels; n++) {
+  for (int n = 0; n < count && !c->labels; n++) {
     for (size_t i = 0; i < kohl_csv_fields(csv); i++) {
       if (strcasecmp(kohl_csv_field(csv, i), names[n]) != 0) continue;
       if (c->labels == LABELS) {
@@ -103,7 +106,7 @@ static kohl_status read_header(kohl_samples_builder *b, kohl_csv *csv, columns *
   if (status != KOHL_OK) return status;
   if (!more) return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: empty file, expected a header row", kohl_csv_name(csv));
   status = find_column(ctx, csv, paths, 4, &c->path);
-  if (status == KOHL_OK) status = find_labels(ctx, csv, options && options->several_labels, c);
+  if (status == KOHL_OK) status = find_labels(ctx, csv, options, c);
   if (status == KOHL_OK) status = find_split_column(ctx, csv, options ? options->split_column : NULL, &c->split);
   if (status == KOHL_OK) status = find_column(ctx, csv, weights, 2, &c->weight);
   if (status == KOHL_OK) status = find_column(ctx, csv, &group, 1, &c->group);
@@ -112,6 +115,10 @@ static kohl_status read_header(kohl_samples_builder *b, kohl_csv *csv, columns *
   if (c->path == NONE) {
     return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: line %zu: no column named path, file, filename or image",
                      kohl_csv_name(csv), kohl_csv_line(csv));
+  }
+  if (c->labels == 0 && options && options->label_column) {
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: line %zu: no column named '%s'", kohl_csv_name(csv), kohl_csv_line(csv),
+                     options->label_column);
   }
   if (c->labels == 0) {
     return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: line %zu: no column named label, class or category", kohl_csv_name(csv),

@@ -8,6 +8,7 @@
 
 #include "datasets/source.h"
 #include "kernels/core/alloc.h"
+#include "kernels/core/place.h"
 
 /* Which columns the file gets. */
 typedef struct {
@@ -15,6 +16,7 @@ typedef struct {
   const char *path;
   FILE *file;
   bool splits;
+  const char *const *columns; /* names of the list's further columns, or NULL */
 } writer;
 
 static void write_text(FILE *file, const char *text) {
@@ -61,6 +63,11 @@ static kohl_status write_row(kohl_context *ctx, const writer *w, size_t i, const
       putc(',', w->file);
       write_field(w->file, kohl_sample_group(w->samples, i));
     }
+    for (size_t c = 0; w->columns && c < w->samples->column_count; c++) {
+      const char *value = kohl_sample_value(w->samples, i, c);
+      putc(',', w->file);
+      write_field(w->file, value ? value : "");
+    }
     if (w->splits) fprintf(w->file, ",%s", kohl_split_name((kohl_split)w->samples->sample[i].split));
     putc('\n', w->file);
   } else {
@@ -79,12 +86,14 @@ static kohl_status write_sample(kohl_context *ctx, const writer *w, size_t i) {
 static kohl_status begin(kohl_context *ctx, writer *w) {
   w->file = fopen(w->path, "we");
   if (!w->file) {
-    const bool full = errno == ENOSPC || errno == EDQUOT;
-    return kohl_fail(ctx, full ? KOHL_NO_RESOURCE : KOHL_BAD_INPUT, "%s: cannot be written: %s", w->path,
-                     strerror(errno));
+    return kohl_fail(ctx, kohl_write_status(errno), "%s: cannot be written: %s", w->path, strerror(errno));
   }
-  fprintf(w->file, "path,label%s%s%s\n", w->samples->weight ? ",weight" : "", w->samples->group ? ",group" : "",
-          w->splits ? ",split" : "");
+  fprintf(w->file, "path,label%s%s", w->samples->weight ? ",weight" : "", w->samples->group ? ",group" : "");
+  for (size_t c = 0; w->columns && c < w->samples->column_count; c++) {
+    putc(',', w->file);
+    write_field(w->file, w->columns[c]);
+  }
+  fprintf(w->file, "%s\n", w->splits ? ",split" : "");
   return KOHL_OK;
 }
 
@@ -105,9 +114,10 @@ static kohl_status end(kohl_context *ctx, const writer *w, kohl_status status) {
   return status;
 }
 
-kohl_status kohl_samples_write_csv(kohl_context *ctx, const kohl_samples *samples, kohl_split split, const char *path) {
+kohl_status kohl_samples_write_csv(kohl_context *ctx, const kohl_samples *samples, kohl_split split,
+                                   const char *const *columns, const char *path) {
   bool splits = split == KOHL_SPLIT_UNSET && samples->count && !kohl_samples_count(samples, KOHL_SPLIT_UNSET);
-  writer w = {samples, path, NULL, splits};
+  writer w = {samples, path, NULL, splits, columns};
   kohl_status status = begin(ctx, &w);
   if (status != KOHL_OK) return status;
   for (size_t i = 0; status == KOHL_OK && i < samples->count; i++) {
@@ -118,7 +128,7 @@ kohl_status kohl_samples_write_csv(kohl_context *ctx, const kohl_samples *sample
 
 kohl_status kohl_samples_write_rows(kohl_context *ctx, const kohl_samples *samples, bool good_only,
                                     const kohl_sample_row *more, size_t count, const char *path) {
-  writer w = {samples, path, NULL, samples->count && !kohl_samples_count(samples, KOHL_SPLIT_UNSET)};
+  writer w = {samples, path, NULL, samples->count && !kohl_samples_count(samples, KOHL_SPLIT_UNSET), NULL};
   kohl_status status = begin(ctx, &w);
   if (status != KOHL_OK) return status;
   for (size_t i = 0; status == KOHL_OK && i < samples->count; i++) {

@@ -14,6 +14,14 @@ typedef struct outcome {
   char error[KOHL_ERROR_TEXT];
 } outcome;
 
+/* A further head: its nodes and rows. */
+typedef struct further {
+  const kohl_model_head *head;
+  int logits_node;
+  float *probabilities, *logits; /* batch rows each */
+  bool *chosen;                  /* of one picture; NULL but for many labels */
+} further;
+
 struct kohl_classifier {
   kohl_context *ctx;
   const kohl_model *model;
@@ -24,6 +32,9 @@ struct kohl_classifier {
   float *probabilities, *logits, *features; /* batch rows each; NULL when not asked for */
   bool *chosen;                             /* of one picture; NULL but for many labels */
   outcome *outcomes;
+  further more[KOHL_MODEL_HEADS];
+  kohl_classified_head results[KOHL_MODEL_HEADS]; /* of one picture */
+  size_t more_count;
 };
 
 kohl_classifier_options kohl_classifier_options_default(void) {
@@ -57,15 +68,36 @@ static kohl_status find_nodes(kohl_classifier *k, const char *features) {
   return features ? kohl_graph_need(k->ctx, graph, "--features", features, &k->features_node) : KOHL_OK;
 }
 
+/* Rows of the further heads, whose nodes become taps. */
+static kohl_status allocate_more(kohl_classifier *k, int *taps, size_t *tap_count) {
+  const kohl_model *model = k->model;
+  kohl_status status = KOHL_OK;
+  for (size_t h = 0; h < model->more_count && status == KOHL_OK; h++) {
+    further *f = &k->more[k->more_count++];
+    const size_t rows = (size_t)k->batch, classes = model->more_heads[h].label_count;
+    f->head = &model->more_heads[h];
+    f->logits_node = model->graph->nodes[f->head->node].inputs[0];
+    taps[(*tap_count)++] = f->head->node;
+    taps[(*tap_count)++] = f->logits_node;
+    status = kohl_alloc(k->ctx, rows * classes, sizeof(float), "the probabilities", &f->probabilities);
+    if (status == KOHL_OK) status = kohl_alloc(k->ctx, rows * classes, sizeof(float), "the logits", &f->logits);
+    if (status == KOHL_OK && f->head->task == KOHL_TASK_MANY_LABELS) {
+      status = kohl_alloc(k->ctx, classes, sizeof *f->chosen, "the chosen labels", &f->chosen);
+    }
+  }
+  return status;
+}
+
 /* The session and the rows that results are copied to. */
 static kohl_status allocate(kohl_classifier *k) {
-  int taps[2];
+  int taps[2 * KOHL_MODEL_HEADS + 2];
   kohl_plan_options options = kohl_plan_options_default();
   options.batch = k->batch;
   options.taps = taps;
   if (k->logits_node >= 0) taps[options.tap_count++] = k->logits_node;
   if (k->features_node >= 0 && k->features_node != k->logits_node) taps[options.tap_count++] = k->features_node;
-  kohl_status status = kohl_session_create(k->ctx, k->model, &options, &k->session);
+  kohl_status status = allocate_more(k, taps, &options.tap_count);
+  if (status == KOHL_OK) status = kohl_session_create(k->ctx, k->model, &options, &k->session);
   size_t rows = (size_t)k->batch, classes = (size_t)k->classes;
   if (status == KOHL_OK) status = kohl_alloc(k->ctx, rows, sizeof *k->outcomes, "the pictures' results", &k->outcomes);
   if (status == KOHL_OK && classes) {
@@ -118,6 +150,11 @@ void kohl_classifier_destroy(kohl_classifier *classifier) {
   kohl_free(ctx, classifier->features);
   kohl_free(ctx, classifier->chosen);
   kohl_free(ctx, classifier->outcomes);
+  for (size_t h = 0; h < classifier->more_count; h++) {
+    kohl_free(ctx, classifier->more[h].probabilities);
+    kohl_free(ctx, classifier->more[h].logits);
+    kohl_free(ctx, classifier->more[h].chosen);
+  }
   kohl_free(ctx, classifier);
 }
 
@@ -159,7 +196,27 @@ static kohl_status fetch(kohl_classifier *k, int n) {
   if (k->classes) status = kohl_session_output(k->session, k->last, n, k->probabilities);
   if (status == KOHL_OK && k->classes) status = kohl_session_output(k->session, k->logits_node, n, k->logits);
   if (status == KOHL_OK && k->features) status = kohl_session_output(k->session, k->features_node, n, k->features);
+  for (size_t h = 0; h < k->more_count && status == KOHL_OK; h++) {
+    status = kohl_session_output(k->session, k->more[h].head->node, n, k->more[h].probabilities);
+    if (status == KOHL_OK) status = kohl_session_output(k->session, k->more[h].logits_node, n, k->more[h].logits);
+  }
   return status;
+}
+
+/* The further heads' results for one row; false: one is not finite. */
+static bool fill_more(kohl_classifier *k, size_t row) {
+  bool finite = true;
+  for (size_t h = 0; h < k->more_count; h++) {
+    const further *f = &k->more[h];
+    const size_t classes = f->head->label_count;
+    const float *probabilities = f->probabilities + row * classes, *logits = f->logits + row * classes;
+    for (size_t c = 0; f->chosen && c < classes; c++) {
+      f->chosen[c] = probabilities[c] >= (f->head->thresholds ? f->head->thresholds[c] : 0.5f);
+    }
+    k->results[h] = (kohl_classified_head){probabilities, logits, f->chosen};
+    finite = finite && all_finite(probabilities, classes) && all_finite(logits, classes);
+  }
+  return finite;
 }
 
 /* Hands out one row. */
@@ -179,7 +236,8 @@ static kohl_status deliver(kohl_classifier *k, const char *path, size_t index, s
   if (o->status == KOHL_OK && k->features) result.features = k->features + row * k->feature_floats;
   bool finite = o->status != KOHL_OK ||
                 ((!classes || (all_finite(result.probabilities, classes) && all_finite(result.logits, classes))) &&
-                 (!result.features || all_finite(result.features, k->feature_floats)));
+                 (!result.features || all_finite(result.features, k->feature_floats)) && fill_more(k, row));
+  if (o->status == KOHL_OK) result.more = k->results;
   if (!finite) {
     result = (kohl_classified){.index = index, .path = path, .status = KOHL_NOT_FINITE, .error = ""};
     snprintf(o->error, sizeof o->error, "%s: the network's output is NaN or infinite, expected finite numbers", path);

@@ -1,7 +1,8 @@
 /* Classifying picture files: decode and prepare as the model file says, run, hand out the results one by one.
  *
- * Not evaluation against known labels (train/evaluate.h).  The logits are the input of the last softmax or sigmoid.
- * A classifier belongs to one thread at a time; the pictures of a batch are decoded by the context's threads. */
+ * Not evaluation against known labels (train/evaluate.h).  Of several heads (nn/model.h) every one answers.  The logits
+ * are the input of the last softmax or sigmoid. A classifier belongs to one thread at a time; the pictures of a batch
+ * are decoded by the context's threads. */
 #ifndef KOHL_INFER_CLASSIFY_H
 #define KOHL_INFER_CLASSIFY_H
 
@@ -28,6 +29,12 @@ int kohl_classifier_classes(const kohl_classifier *classifier);
 /* The features' shape; all 0 without features. */
 kohl_shape kohl_classifier_features_shape(const kohl_classifier *classifier);
 
+/* What a further head says. */
+typedef struct kohl_classified_head {
+  const float *probabilities, *logits; /* [its labels] */
+  const bool *chosen;                  /* of many labels, else NULL */
+} kohl_classified_head;
+
 /* The result for one file.  The arrays are the classifier's, valid during the sink's call. */
 typedef struct kohl_classified {
   size_t index; /* in the list of paths */
@@ -38,6 +45,7 @@ typedef struct kohl_classified {
   const float *logits;        /* [classes] */
   const bool *chosen;         /* [classes]: labels at or above their thresholds; NULL but for a model of many labels */
   const float *features;      /* [h][w][c], NULL without a features layer */
+  const kohl_classified_head *more; /* [model->more_count]: of the heads behind the first */
 } kohl_classified;
 
 /* Called once per path, in order.  Anything but KOHL_OK ends the run with that status. */

@@ -160,12 +160,24 @@ static kohl_status copy_node(kohl_context *ctx, kohl_graph *to, const kohl_node 
   return status;
 }
 
-/* needed[i]: node i lies on a way to `last`; the walk stops at `stop` (-1: nowhere). */
-static void mark_needed(const kohl_graph *graph, int last, int stop, int *needed) {
+/* needed[i]: node i lies on a way to `last`. */
+static void mark_needed(const kohl_graph *graph, int last, int *needed) {
   for (size_t i = 0; i < graph->count; i++) needed[i] = 0;
   needed[last] = 1;
   for (int i = last; i >= 0; i--) {
-    if (!needed[i] || i == stop) continue;
+    if (!needed[i]) continue;
+    for (int j = 0; j < graph->nodes[i].input_count; j++) needed[graph->nodes[i].inputs[j]] = 1;
+  }
+}
+
+/* needed[i]: node i lies on a way from `from` to an output, of which there may be several. */
+static void mark_rest(const kohl_graph *graph, int from, int *needed) {
+  for (size_t i = 0; i < graph->count; i++) {
+    needed[i] = (int)i == from;
+    for (int j = 0; j < graph->nodes[i].input_count; j++) needed[i] |= needed[graph->nodes[i].inputs[j]];
+  }
+  for (int i = (int)graph->count - 1; i > from; i--) {
+    if (!needed[i]) continue;
     for (int j = 0; j < graph->nodes[i].input_count; j++) needed[graph->nodes[i].inputs[j]] = 1;
   }
 }
@@ -181,7 +193,8 @@ static kohl_status copy_part(kohl_context *ctx, const kohl_graph *graph, int fro
   if (!map) map = own;
   if (status == KOHL_OK) status = kohl_graph_create(ctx, graph->arch, &part);
   if (status != KOHL_OK) goto end;
-  mark_needed(graph, last, from, needed);
+  if (from < 0) mark_needed(graph, last, needed);
+  if (from >= 0) mark_rest(graph, from, needed);
   for (size_t i = 0; i < graph->count; i++) map[i] = -1;
   for (int i = 0; i <= last && status == KOHL_OK; i++) {
     const kohl_node *node = &graph->nodes[i];

@@ -109,7 +109,7 @@ int kohl_node_weights(const kohl_graph *graph, const kohl_node *node, kohl_weigh
  * old node its new index or -1; it has graph->count ints.  base_output is kept when it is inside. */
 kohl_status kohl_graph_cut(kohl_context *ctx, const kohl_graph *graph, int last, int *map, kohl_graph **out);
 
-/* A new graph of what comes after node `from` on the way to the last node, with an input of from's shape in its place
+/* A new graph of what comes after node `from`, whatever outputs it leads to, with an input of from's shape in its place
  * (named like it).  KOHL_USAGE when another path leads around `from`.  map as in kohl_graph_cut. */
 kohl_status kohl_graph_rest(kohl_context *ctx, const kohl_graph *graph, int from, int *map, kohl_graph **out);
 

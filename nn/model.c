@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernels/core/alloc.h"
+#include "nn/model_heads.h"
 
 static kohl_status add_weights(kohl_context *ctx, kohl_model *model) {
   const kohl_graph *graph = model->graph;
@@ -59,6 +60,7 @@ void kohl_model_destroy(kohl_context *ctx, kohl_model *model) {
   kohl_free(ctx, model->weights);
   kohl_free(ctx, model->labels);
   kohl_free(ctx, model->thresholds);
+  kohl_model_heads_free(ctx, model->more_heads, model->more_count);
   kohl_free(ctx, model->provenance);
   kohl_free(ctx, model->path);
   kohl_graph_destroy(ctx, model->graph);

@@ -1,9 +1,11 @@
 /* A model: graph, weights, class labels, task and preprocessing, in one .safetensors file.
  *
- * The file's metadata key `kohl` holds a JSON object {"format", "graph", "labels", "thresholds", "task",
- * "preprocessing", "provenance"}; the tensors are named "<node>.<suffix>" (nn/graph.h), f32, filters krsc, dense
- * [out,in]. Opening maps the file and reads the header; a tensor's CRC32C is checked when it is first packed. An opened
- * model is immutable and may be shared between threads; one that is being built belongs to its builder. */
+ * The file's metadata key `kohl` holds a JSON object {"format", "graph", "labels", "thresholds", "task", "heads",
+ * "preprocessing", "provenance"}; labels, thresholds and task are those of the last node, and "heads", which a network
+ * with one head has not, is a list of the others: {"layer", "labels", "thresholds", "task"}.  The tensors are named
+ * "<node>.<suffix>" (nn/graph.h), f32, filters krsc, dense [out,in]. Opening maps the file and reads the header; a
+ * tensor's CRC32C is checked when it is first packed. An opened model is immutable and may be shared between threads;
+ * one that is being built belongs to its builder. */
 #ifndef KOHL_NN_MODEL_H
 #define KOHL_NN_MODEL_H
 
@@ -26,6 +28,18 @@ typedef struct kohl_weight {
   long file_index;   /* of the tensor in the file, -1 when owned */
 } kohl_weight;
 
+/* A question that the network answers: a softmax or sigmoid with the names of its outputs.  It is called like its
+ * layer.  Of the first head, that of the last node, these are the model's own members. */
+typedef struct kohl_model_head {
+  char *layer;
+  int node;
+  kohl_model_task task;
+  char **labels;                       /* label_count of them */
+  size_t label_count, threshold_count; /* threshold_count: label_count, or 0 */
+  float *thresholds;                   /* as the model's */
+} kohl_model_head;
+enum { KOHL_MODEL_HEADS = 16 }; /* with the first one, at most */
+
 struct kohl_model {
   char *path; /* for error texts; "" when built in memory */
   kohl_graph *graph;
@@ -35,6 +49,8 @@ struct kohl_model {
   size_t label_count;
   float *thresholds; /* label_count numbers of 0 to 1 with KOHL_TASK_MANY_LABELS, or NULL: ask kohl_model_threshold */
   kohl_model_task task;
+  kohl_model_head *more_heads; /* those behind the first, in order; owned */
+  size_t more_count;
   kohl_preprocessing preprocessing;
   char *provenance; /* a JSON object as text: source, digest, recipe, metrics; "{}" when unknown */
   kohl_safetensors *file;
@@ -69,6 +85,19 @@ float kohl_model_threshold(const kohl_model *model, size_t i);
 /* Replaces the thresholds by a copy; NULL and 0: all are 0.5 again.  KOHL_BAD_INPUT: the task is not many labels, there
  * is not one for each label, one is outside 0 to 1. */
 kohl_status kohl_model_set_thresholds(kohl_context *ctx, kohl_model *model, const float *thresholds, size_t count);
+
+/* How many heads there are (0 for a base), and head number h of them, whose pointers are the model's. */
+size_t kohl_model_heads(const kohl_model *model);
+kohl_model_head kohl_model_head_at(const kohl_model *model, size_t h);
+
+/* Adds a head behind those that are there: a node, not the last one, with copies of its labels, as many as it has
+ * outputs.  KOHL_BAD_INPUT names the layer and what is wrong with it. */
+kohl_status kohl_model_add_head(kohl_context *ctx, kohl_model *model, const char *layer, kohl_model_task task,
+                                const char *const *labels, size_t count);
+
+/* A new model of the first head alone: weights copied, labels, thresholds, task, preprocessing, provenance and path set.
+ */
+kohl_status kohl_model_first_head(kohl_context *ctx, const kohl_model *model, kohl_model **out);
 
 /* Replaces the provenance text, which must be a JSON object. */
 kohl_status kohl_model_set_provenance(kohl_context *ctx, kohl_model *model, const char *json);

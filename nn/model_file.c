@@ -4,22 +4,16 @@
 
 #include "kernels/core/alloc.h"
 #include "nn/model.h"
+#include "nn/model_heads.h"
 #include "nn/preprocessing_json.h"
 
-enum { FORMAT = 1, LABELS_MOST = 1 << 20 };
-
-static const char *const task_words[] = {"none", "one_label", "many_labels"};
-
-const char *kohl_model_task_name(kohl_model_task task) { return task_words[task]; }
+enum { FORMAT = 1 };
 
 /* Everything that the metadata says, before the weights are looked at. */
 typedef struct {
   kohl_graph *graph;
-  char **labels;
-  size_t label_count, label_capacity;
-  float *thresholds;
-  size_t threshold_count, threshold_capacity;
-  kohl_model_task task;
+  kohl_model_head first, *more;
+  size_t more_count;
   kohl_preprocessing preprocessing;
   char *provenance;
   bool has_format, has_preprocessing;
@@ -27,55 +21,9 @@ typedef struct {
 
 static void draft_free(kohl_context *ctx, draft *d) {
   kohl_graph_destroy(ctx, d->graph);
-  for (size_t i = 0; i < d->label_count; i++) kohl_free(ctx, d->labels[i]);
-  kohl_free(ctx, d->labels);
-  kohl_free(ctx, d->thresholds);
+  kohl_model_head_free(ctx, &d->first);
+  kohl_model_heads_free(ctx, d->more, d->more_count);
   kohl_free(ctx, d->provenance);
-}
-
-static kohl_status read_labels(kohl_context *ctx, kohl_json *json, draft *d) {
-  kohl_status status = kohl_json_expect(json, KOHL_JSON_ARRAY_BEGIN);
-  while (status == KOHL_OK && kohl_json_next(json) == KOHL_JSON_STRING) {
-    if (d->label_count == LABELS_MOST) return kohl_json_fail(json, "more than %d labels", LABELS_MOST);
-    status = kohl_grow(ctx, &d->labels, &d->label_capacity, d->label_count + 1, sizeof *d->labels, "labels");
-    if (status == KOHL_OK) status = kohl_json_copy_text(json, &d->labels[d->label_count]);
-    if (status == KOHL_OK) d->label_count++;
-  }
-  if (status == KOHL_OK) status = json->status;
-  if (status == KOHL_OK && json->event != KOHL_JSON_ARRAY_END) status = kohl_json_fail(json, "expected a label");
-  return status;
-}
-
-/* An empty array, as no array, is 0.5 for all. */
-static kohl_status read_thresholds(kohl_context *ctx, kohl_json *json, draft *d) {
-  if (d->thresholds) return kohl_json_fail(json, "a second list of thresholds");
-  kohl_status status = kohl_json_expect(json, KOHL_JSON_ARRAY_BEGIN);
-  while (status == KOHL_OK && kohl_json_next(json) == KOHL_JSON_NUMBER_VALUE) {
-    double value = 0;
-    if (d->threshold_count == LABELS_MOST) return kohl_json_fail(json, "more than %d thresholds", LABELS_MOST);
-    status = kohl_json_get_double(json, &value);
-    if (status == KOHL_OK && !(value >= 0 && value <= 1)) {
-      return kohl_json_fail(json, "threshold %zu: value %g, expected 0 to 1", d->threshold_count, value);
-    }
-    if (status == KOHL_OK) {
-      status = kohl_grow(ctx, &d->thresholds, &d->threshold_capacity, d->threshold_count + 1, sizeof *d->thresholds,
-                         "thresholds");
-    }
-    if (status == KOHL_OK) d->thresholds[d->threshold_count++] = (float)value;
-  }
-  if (status == KOHL_OK) status = json->status;
-  if (status == KOHL_OK && json->event != KOHL_JSON_ARRAY_END) status = kohl_json_fail(json, "expected a threshold");
-  return status;
-}
-
-static kohl_status read_task(kohl_json *json, draft *d) {
-  kohl_status status = kohl_json_expect(json, KOHL_JSON_STRING);
-  for (int i = 0; i < 3 && status == KOHL_OK; i++) {
-    if (kohl_json_is(json, task_words[i])) return d->task = (kohl_model_task)i, KOHL_OK;
-  }
-  return status == KOHL_OK
-             ? kohl_json_fail(json, "task '%s' is not known", kohl_quote(json->text, json->text_length).text)
-             : status;
 }
 
 /* Keeps the text of an object that is checked for form only. */
@@ -103,17 +51,23 @@ static kohl_status read_member(kohl_context *ctx, kohl_json *json, draft *d) {
   }
   if (kohl_json_is(json, "graph"))
     return d->graph ? kohl_json_fail(json, "a second graph") : kohl_graph_read_json(ctx, json, &d->graph);
-  if (kohl_json_is(json, "labels")) return read_labels(ctx, json, d);
-  if (kohl_json_is(json, "thresholds")) return read_thresholds(ctx, json, d);
-  if (kohl_json_is(json, "task")) return read_task(json, d);
+  if (kohl_json_is(json, "heads")) {
+    return d->more ? kohl_json_fail(json, "a second list of heads")
+                   : kohl_model_heads_read(ctx, json, &d->more, &d->more_count);
+  }
   if (kohl_json_is(json, "preprocessing"))
     return d->has_preprocessing = true, kohl_preprocessing_read_json(json, &d->preprocessing);
   if (kohl_json_is(json, "provenance")) return read_provenance(ctx, json, d);
+  bool known = false;
+  if (!kohl_json_is(json, "layer")) { /* the first head's is the last node */
+    kohl_status status = kohl_model_head_read(ctx, json, &d->first, &known);
+    if (known) return status;
+  }
   return kohl_json_fail(json, "unknown field '%s'", kohl_quote(json->text, json->text_length).text);
 }
 
 /* The input must be what the preprocessing makes, and there must be one label per output. */
-static kohl_status check_draft(kohl_context *ctx, const draft *d) {
+static kohl_status check_draft(kohl_context *ctx, draft *d) {
   if (!d->has_format || !d->graph || !d->has_preprocessing) {
     return kohl_fail(ctx, KOHL_BAD_INPUT, "field '%s' is missing",
                      !d->has_format ? "format"
@@ -121,20 +75,21 @@ static kohl_status check_draft(kohl_context *ctx, const draft *d) {
                                     : "preprocessing");
   }
   kohl_shape in = d->graph->nodes[0].shape, out = d->graph->nodes[d->graph->count - 1].shape;
-  if (d->task != KOHL_TASK_NONE && (in.c != 3 || in.h != d->preprocessing.fit.h || in.w != d->preprocessing.fit.w)) {
+  if (d->first.task != KOHL_TASK_NONE &&
+      (in.c != 3 || in.h != d->preprocessing.fit.h || in.w != d->preprocessing.fit.w)) {
     return kohl_fail(ctx, KOHL_BAD_INPUT, "preprocessing makes %dx%dx3 pictures, the network's input is %dx%dx%d",
                      d->preprocessing.fit.h, d->preprocessing.fit.w, in.h, in.w, in.c);
   }
-  if (d->label_count && (d->label_count != (size_t)out.c || out.h * out.w != 1)) {
-    return kohl_fail(ctx, KOHL_BAD_INPUT, "%zu labels, but the last layer '%s' gives %dx%dx%d values", d->label_count,
-                     d->graph->nodes[d->graph->count - 1].name, out.h, out.w, out.c);
+  if (d->first.label_count && (d->first.label_count != (size_t)out.c || out.h * out.w != 1)) {
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "%zu labels, but the last layer '%s' gives %dx%dx%d values",
+                     d->first.label_count, d->graph->nodes[d->graph->count - 1].name, out.h, out.w, out.c);
   }
-  if (d->threshold_count && (d->threshold_count != d->label_count || d->task != KOHL_TASK_MANY_LABELS)) {
-    return kohl_fail(ctx, KOHL_BAD_INPUT,
-                     "%zu thresholds, %zu labels, task '%s', expected one for each label of 'many_labels'",
-                     d->threshold_count, d->label_count, kohl_model_task_name(d->task));
+  kohl_status status = kohl_model_head_check_thresholds(ctx, &d->first);
+  if (status != KOHL_OK) return status;
+  if (d->more_count && d->first.task == KOHL_TASK_NONE) {
+    return kohl_fail(ctx, KOHL_BAD_INPUT, "%zu further heads with task 'none', expected a first one", d->more_count);
   }
-  return KOHL_OK;
+  return kohl_model_heads_check(ctx, d->graph, d->more, d->more_count);
 }
 
 static kohl_status read_metadata(kohl_context *ctx, const kohl_safetensors_text *text, draft *d) {
@@ -194,15 +149,15 @@ static kohl_status open_model(kohl_context *ctx, kohl_safetensors **file, draft 
   if (status != KOHL_OK) return status;
   model->file = *file;
   *file = NULL;
-  model->labels = d->labels;
-  model->label_count = d->label_count;
-  d->labels = NULL;
-  d->label_count = 0;
-  if (d->threshold_count) {
-    model->thresholds = d->thresholds;
-    d->thresholds = NULL;
-  }
-  model->task = d->task;
+  model->labels = d->first.labels;
+  model->label_count = d->first.label_count;
+  model->thresholds = d->first.thresholds;
+  model->task = d->first.task;
+  model->more_heads = d->more;
+  model->more_count = d->more_count;
+  memset(&d->first, 0, sizeof d->first);
+  d->more = NULL;
+  d->more_count = 0;
   model->preprocessing = d->preprocessing;
   if (d->provenance) {
     kohl_free(ctx, model->provenance);
@@ -256,18 +211,7 @@ static kohl_status write_metadata(kohl_context *ctx, const kohl_model *model, ko
   kohl_json_write_int64(&json, FORMAT);
   kohl_json_write_key(&json, "graph");
   kohl_graph_write_json(model->graph, &json);
-  kohl_json_write_key(&json, "labels");
-  kohl_json_write_array_begin(&json);
-  for (size_t i = 0; i < model->label_count; i++) kohl_json_write_string(&json, model->labels[i]);
-  kohl_json_write_array_end(&json);
-  if (model->thresholds) {
-    kohl_json_write_key(&json, "thresholds");
-    kohl_json_write_array_begin(&json);
-    for (size_t i = 0; i < model->label_count; i++) kohl_json_write_float(&json, model->thresholds[i]);
-    kohl_json_write_array_end(&json);
-  }
-  kohl_json_write_key(&json, "task");
-  kohl_json_write_string(&json, kohl_model_task_name(model->task));
+  kohl_model_heads_write(model, &json);
   kohl_json_write_key(&json, "preprocessing");
   kohl_preprocessing_write_json(&model->preprocessing, &json);
   kohl_json_write_key(&json, "provenance");

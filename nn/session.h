@@ -23,6 +23,10 @@ struct kohl_session {
   double *seconds;                    /* per step, of the last run when timed; else NULL */
   float *state_before; /* training: running statistics before the last kohl_session_backward; NULL without any */
   float *state_kept;   /* the same, of the last kohl_session_keep_state */
+  /* Device: puts on the stream what fills the input, at kohl_session_at(session, plan->input), in the place of what the
+   * caller wrote; set before the first run.  NULL: none. */
+  kohl_status (*fill)(void *user, int n);
+  void *fill_user;
   kohl_status (*tail)(void *user, int n); /* device: puts more work behind every kohl_session_backward; NULL: none */
   void *tail_user;
   int64_t step_number; /* training: counts kohl_session_backward, for messages */

@@ -1,8 +1,8 @@
 /* Runs on a device: what the caller sees of the arena, and whole runs recorded as graphs.
  *
- * A run is one graph: inputs to the device, the steps, what the caller has hung behind them, outputs back.  It is
- * recorded for the number of samples, the epoch (the key of dropout) and how far it goes, and replayed while these
- * stay. */
+ * A run is one graph: inputs to the device (or what the caller has put in their place), the steps, what the caller has
+ * hung behind them, outputs back.  It is recorded for the number of samples, the epoch (the key of dropout) and how far
+ * it goes, and replayed while these stay. */
 #include <string.h>
 
 #include "kernels/core/alloc.h"
@@ -116,9 +116,9 @@ static size_t used_bytes(const kohl_plan *plan, int root, int n) {
 static kohl_status send_inputs(kohl_session *session, int n) {
   const kohl_plan *plan = session->plan;
   int inputs[2 + 5 * KOHL_HEADS], count = inputs_of(plan, inputs);
-  kohl_status status = KOHL_OK;
+  kohl_status status = session->fill ? session->fill(session->fill_user, n) : KOHL_OK;
   for (int i = 0; i < count && status == KOHL_OK; i++) {
-    if (inputs[i] < 0) continue;
+    if (inputs[i] < 0 || (inputs[i] == plan->input && session->fill)) continue;
     int root = kohl_buffer_root(plan, inputs[i]);
     status = kohl_device_upload(session->ctx, session->device, kohl_session_at(session, root),
                                 session->mirror->pinned + session->mirror->at[root], used_bytes(plan, root, n));

@@ -2,9 +2,9 @@
 #include "train/augmenting.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "kernels/core/alloc.h"
-#include "kernels/normalise/normalise.h"
 
 struct kohl_augmenting {
   kohl_context *ctx;
@@ -27,18 +27,27 @@ static bool changes_nothing(const kohl_augmentation *a) {
   return none && !a->horizontal_flip && !a->vertical_flip && a->crop == 0;
 }
 
+static kohl_augment_picture picture_of(const kohl_augmenting *augmenting, const uint8_t *rgb, float *grey) {
+  const kohl_fit *fit = &augmenting->fitted.fit;
+  return (kohl_augment_picture){rgb, fit->h, fit->w, grey, augmenting->h, augmenting->w};
+}
+
 /* One picture under given numbers; workspace as kohl_augment says. */
 static kohl_status make(const kohl_augmenting *augmenting, kohl_context *ctx, const kohl_augment_params *params,
                         const uint8_t *rgb, float *dst, void *workspace) {
   float *grey = workspace;
   char *other = (char *)workspace + augmenting->picture_bytes;
-  const kohl_fit *fit = &augmenting->fitted.fit;
-  const kohl_augment_picture picture = {rgb, fit->h, fit->w, grey, augmenting->h, augmenting->w};
+  const kohl_augment_picture picture = picture_of(augmenting, rgb, grey);
   kohl_status status = kohl_augment_apply(ctx, &augmenting->augmentation, params, &picture, other);
   if (status != KOHL_OK) return status;
   kohl_args args = {.in = {grey}, .out = {dst}, .workspace = other};
   augmenting->kernel->code->run(&augmenting->normalise, &args, NULL);
   return KOHL_OK;
+}
+
+static void draw_params(const kohl_augmenting *augmenting, uint64_t draw, kohl_augment_params *params) {
+  if (augmenting->order) draw = augmenting->order[draw];
+  kohl_augment_draw(&augmenting->augmentation, augmenting->seed, augmenting->epoch, draw, params);
 }
 
 /* Only what does not depend on the draw can fail, which create has found out; were it otherwise, NaN stops the run
@@ -47,8 +56,7 @@ static void augment(void *user, uint64_t draw, const uint8_t *rgb, float *dst, v
   const kohl_augmenting *augmenting = user;
   kohl_context ctx = augmenting->worker;
   kohl_augment_params params;
-  if (augmenting->order) draw = augmenting->order[draw];
-  kohl_augment_draw(&augmenting->augmentation, augmenting->seed, augmenting->epoch, draw, &params);
+  draw_params(augmenting, draw, &params);
   if (make(augmenting, &ctx, &params, rgb, dst, workspace) == KOHL_OK) return;
   for (size_t i = 0, n = 3 * (size_t)augmenting->h * (size_t)augmenting->w; i < n; i++) dst[i] = NAN;
 }
@@ -75,16 +83,8 @@ static kohl_status set_fit(kohl_augmenting *augmenting, const kohl_preprocessing
 static kohl_status set_kernel(kohl_augmenting *augmenting, const kohl_preprocessing *pre) {
   kohl_context *ctx = &augmenting->worker;
   kohl_normalise_desc *d = &augmenting->normalise;
-  *d = (kohl_normalise_desc){.n = 1,
-                             .pixels = pre->fit.w * pre->fit.h,
-                             .scale = pre->scale,
-                             .bgr = pre->order == KOHL_CHANNELS_BGR,
-                             .dst_stride = 3,
-                             .floats = true};
-  for (int c = 0; c < 3; c++) {
-    d->mean[c] = pre->mean[c];
-    d->inv_std[c] = (float)(1.0 / (double)pre->std[c]);
-  }
+  *d = kohl_prepare_normalise(pre, 1);
+  d->floats = true;
   augmenting->kernel = kohl_kernel_choose(augmenting->ctx, &kohl_normalise_op, KOHL_FWD, d);
   if (!augmenting->kernel) return KOHL_USAGE;
   const kohl_kernel_code *code = augmenting->kernel->code;
@@ -160,6 +160,24 @@ void kohl_augmenting_hook(kohl_augmenting *augmenting, kohl_loader_options *opti
   options->augment_bytes = augmenting->picture_bytes + augmenting->other_bytes;
   options->row_h = augmenting->h;
   options->row_w = augmenting->w;
+}
+
+bool kohl_augmenting_changes(const kohl_augmenting *augmenting) { return !changes_nothing(&augmenting->augmentation); }
+
+kohl_warp_desc kohl_augmenting_warp(const kohl_augmenting *augmenting) {
+  const kohl_augment_picture picture = picture_of(augmenting, NULL, NULL);
+  return kohl_augment_warp(&augmenting->augmentation, &picture);
+}
+
+kohl_normalise_desc kohl_augmenting_normalise(const kohl_augmenting *augmenting) { return augmenting->normalise; }
+
+void kohl_augmenting_numbers(const kohl_augmenting *augmenting, uint64_t draw, int64_t matrix[6], float factors[3]) {
+  const kohl_augment_picture picture = picture_of(augmenting, NULL, NULL);
+  kohl_augment_params params;
+  draw_params(augmenting, draw, &params);
+  if (kohl_augment_numbers(&params, &picture, matrix, factors)) return;
+  memset(matrix, 0, 6 * sizeof *matrix);
+  for (int i = 0; i < 3; i++) factors[i] = NAN;
 }
 
 void kohl_augmenting_begin(kohl_augmenting *augmenting, uint32_t epoch, const size_t *order) {

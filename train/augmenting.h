@@ -26,6 +26,14 @@ kohl_preprocessing kohl_augmenting_fitted(const kohl_augmenting *augmenting);
  * hook: rows are what kohl_prepare gives, as they are with a hook that draws nothing. */
 void kohl_augmenting_hook(kohl_augmenting *augmenting, kohl_loader_options *options);
 
+/* The same for kernels that take a batch: whether there is anything to change; how one picture is warped and, behind
+ * that and its colours, normalised; what warp and colour are told about a draw of the loader's list (NaN, which makes
+ * the picture NaN as the hook would, where the numbers cannot be). */
+bool kohl_augmenting_changes(const kohl_augmenting *augmenting);
+kohl_warp_desc kohl_augmenting_warp(const kohl_augmenting *augmenting);
+kohl_normalise_desc kohl_augmenting_normalise(const kohl_augmenting *augmenting);
+void kohl_augmenting_numbers(const kohl_augmenting *augmenting, uint64_t draw, int64_t matrix[6], float factors[3]);
+
 /* The epoch of the pictures that come from now on; only before kohl_loader_begin.  order: the loader's list is an
  * epoch's list in another order, its position p being the epoch's order[p], which keys the numbers; borrowed until the
  * epoch is over.  NULL: they are the same. */

@@ -165,7 +165,7 @@ static kohl_status find_temperature(kohl_context *ctx, kohl_model *model, const 
   float *room = NULL;
   kohl_status status = find_scale(ctx, model, &node);
   if (status == KOHL_OK) status = make_logits_model(ctx, model, &logits);
-  if (status == KOHL_OK) status = kohl_predict(ctx, logits, data, &options->evaluate, &p, &out->bad);
+  if (status == KOHL_OK) status = kohl_predict(ctx, logits, data, &options->evaluate, 0, 1, &p, &out->bad);
   out->n = p.count;
   if (status == KOHL_OK) {
     status = kohl_temperature_find(ctx, p.probabilities, p.truth, p.marks, p.count, p.classes, &out->temperature);
@@ -208,7 +208,7 @@ static kohl_status find_thresholds(kohl_context *ctx, kohl_model *model, const c
   kohl_predictions p = {0};
   float *chosen = NULL;
   out->beta = options->evaluate.beta == 0 ? 2 : options->evaluate.beta;
-  kohl_status status = kohl_predict(ctx, model, data, &options->evaluate, &p, &out->bad);
+  kohl_status status = kohl_predict(ctx, model, data, &options->evaluate, 0, 1, &p, &out->bad);
   out->n = p.count;
   if (status == KOHL_OK && p.count == 0) {
     status = kohl_fail(ctx, KOHL_BAD_INPUT, "%s: no picture could be read, expected at least one", data);

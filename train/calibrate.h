@@ -2,7 +2,8 @@
  *
  * Temperature scaling (Guo et al. 2017): the logits are divided by the one number T > 0 with which the log loss on
  * pictures that the model has not learned from is lowest.  What is most probable stays so.  The division is done to the
- * weights of the last layer that has any, so that the model file needs no word for it.  Nothing is trained here. */
+ * weights of the last layer that has any, so that the model file needs no word for it.  Nothing is trained here.  Of
+ * several heads it is the first that is calibrated. */
 #ifndef KOHL_TRAIN_CALIBRATE_H
 #define KOHL_TRAIN_CALIBRATE_H
 

@@ -34,10 +34,10 @@ static const struct {
     WHOLE_FIELD(step),
     WHOLE_FIELD(phase_step),
     WHOLE_FIELD(at),
-    WHOLE_FIELD(right),
-    WHOLE_FIELD(seen),
-    REAL_FIELD(loss),
-    REAL_FIELD(divisor),
+    {"right", WHOLE, offsetof(kohl_checkpoint, place.head[0].right)},
+    {"seen", WHOLE, offsetof(kohl_checkpoint, place.head[0].seen)},
+    {"loss", REAL, offsetof(kohl_checkpoint, place.head[0].loss)},
+    {"divisor", REAL, offsetof(kohl_checkpoint, place.head[0].divisor)},
     WHOLE_FIELD(bad_steps),
     WHOLE_FIELD(ended),
     WHOLE_FIELD(best_epoch),
@@ -63,6 +63,7 @@ kohl_train_place kohl_train_place_begin(void) {
   kohl_train_place place;
   memset(&place, 0, sizeof place);
   place.best = -DBL_MAX;
+  place.head_count = 1;
   place.schedule = kohl_schedule_begin();
   return place;
 }
@@ -86,11 +87,43 @@ static void write_field(const kohl_checkpoint *c, int i, kohl_json_writer *json)
   }
 }
 
+/* What an element of "heads" holds, in this order; the list is there with several heads only. */
+static const struct {
+  kind kind;
+  size_t offset;
+} head_fields[] = {{REAL, offsetof(kohl_train_head, loss)},          {REAL, offsetof(kohl_train_head, divisor)},
+                   {WHOLE, offsetof(kohl_train_head, right)},        {WHOLE, offsetof(kohl_train_head, seen)},
+                   {REAL, offsetof(kohl_train_head, best_loss)},     {REAL, offsetof(kohl_train_head, best_accuracy)},
+                   {REAL, offsetof(kohl_train_head, best_balanced)}, {REAL, offsetof(kohl_train_head, best_macro_f1)}};
+enum { HEAD_FIELDS = sizeof head_fields / sizeof *head_fields };
+
+static void write_heads(const kohl_train_place *place, kohl_json_writer *json) {
+  kohl_json_write_key(json, "heads");
+  kohl_json_write_array_begin(json);
+  for (int64_t h = 0; h < place->head_count; h++) {
+    kohl_json_write_array_begin(json);
+    for (int i = 0; i < HEAD_FIELDS; i++) {
+      const char *from = (const char *)&place->head[h] + head_fields[i].offset;
+      int64_t whole;
+      double real;
+      memcpy(&whole, from, sizeof whole);
+      memcpy(&real, from, sizeof real);
+      if (head_fields[i].kind == WHOLE) kohl_json_write_int64(json, whole);
+      if (head_fields[i].kind == REAL) kohl_json_write_double(json, real);
+    }
+    kohl_json_write_array_end(json);
+  }
+  kohl_json_write_array_end(json);
+}
+
 static kohl_status write_state(kohl_context *ctx, const kohl_checkpoint *c, kohl_safetensors_writer *file) {
   kohl_json_writer json;
   kohl_json_write_begin(&json, ctx);
   kohl_json_write_object_begin(&json);
   for (int i = 0; i < FIELDS; i++) write_field(c, i, &json);
+  if (c->place.head_count > 1) write_heads(&c->place, &json);
+  kohl_json_write_key(&json, "kernels");
+  kohl_json_write_string(&json, c->kernels ? c->kernels : "");
   kohl_json_write_key(&json, "history");
   kohl_json_write_string(&json, c->history);
   kohl_json_write_object_end(&json);
@@ -160,19 +193,50 @@ static kohl_status read_field(kohl_json *json, int i, kohl_checkpoint *c) {
   return KOHL_OK;
 }
 
+static kohl_status read_heads(kohl_json *json, kohl_train_place *place) {
+  kohl_status status = json->event == KOHL_JSON_ARRAY_BEGIN ? KOHL_OK : kohl_json_fail(json, "expected heads");
+  place->head_count = 0;
+  while (status == KOHL_OK && kohl_json_next(json) == KOHL_JSON_ARRAY_BEGIN) {
+    if (place->head_count == KOHL_TRAIN_HEADS) return kohl_json_fail(json, "more than %d heads", KOHL_TRAIN_HEADS);
+    char *to = (char *)&place->head[place->head_count++];
+    for (int i = 0; i < HEAD_FIELDS && status == KOHL_OK; i++) {
+      int64_t whole;
+      double real;
+      status = kohl_json_expect(json, KOHL_JSON_NUMBER_VALUE);
+      if (status == KOHL_OK && head_fields[i].kind == WHOLE) {
+        status = kohl_json_get_int64(json, &whole);
+        if (status == KOHL_OK) memcpy(to + head_fields[i].offset, &whole, sizeof whole);
+      } else if (status == KOHL_OK) {
+        status = kohl_json_get_double(json, &real);
+        if (status == KOHL_OK) memcpy(to + head_fields[i].offset, &real, sizeof real);
+      }
+    }
+    if (status == KOHL_OK) status = kohl_json_expect(json, KOHL_JSON_ARRAY_END);
+  }
+  if (status == KOHL_OK) status = json->status;
+  if (status == KOHL_OK && json->event != KOHL_JSON_ARRAY_END) status = kohl_json_fail(json, "expected a head");
+  return status;
+}
+
 static kohl_status read_state(kohl_context *ctx, const kohl_safetensors_text *text, kohl_checkpoint *c) {
   bool given[FIELDS] = {false};
   kohl_json json;
+  c->place.head_count = 1;
   kohl_json_open(&json, ctx, text->text, text->length);
   kohl_status status = kohl_json_expect(&json, KOHL_JSON_OBJECT_BEGIN);
   while (status == KOHL_OK && kohl_json_next(&json) == KOHL_JSON_KEY) {
     int which = 0;
     while (which < FIELDS && !kohl_json_is(&json, fields[which].name)) which++;
-    bool is_history = kohl_json_is(&json, "history");
+    bool is_history = kohl_json_is(&json, "history"), is_heads = kohl_json_is(&json, "heads");
+    bool is_kernels = kohl_json_is(&json, "kernels");
     kohl_json_next(&json);
     if (which < FIELDS && !given[which]) {
       status = read_field(&json, which, c);
       given[which] = true;
+    } else if (is_heads) { /* behind the fields, whose first head they repeat */
+      status = read_heads(&json, &c->place);
+    } else if (is_kernels && json.event == KOHL_JSON_STRING && !c->kernels) {
+      status = kohl_json_copy_text(&json, &c->kernels);
     } else if (is_history && json.event == KOHL_JSON_STRING && !c->history) {
       status = kohl_json_copy_text(&json, &c->history);
     } else {
@@ -184,6 +248,7 @@ static kohl_status read_state(kohl_context *ctx, const kohl_safetensors_text *te
   for (int i = 0; i < FIELDS && status == KOHL_OK; i++) {
     if (!given[i]) status = kohl_fail(ctx, KOHL_BAD_INPUT, "field '%s' is missing", fields[i].name);
   }
+  if (status == KOHL_OK && !c->kernels) status = kohl_strdup(ctx, "", &c->kernels); /* of an earlier version */
   if (status == KOHL_OK && !c->history) status = kohl_fail(ctx, KOHL_BAD_INPUT, "field 'history' is missing");
   return status;
 }
@@ -212,7 +277,7 @@ static kohl_status open_one(kohl_context *ctx, const char *path, kohl_checkpoint
   kohl_status status = kohl_safetensors_open(ctx, path, file);
   if (status != KOHL_OK) return status;
   const kohl_safetensors_text *text = kohl_safetensors_metadata_find(*file, key);
-  c->history = NULL;
+  c->history = c->kernels = NULL;
   status =
       text ? read_state(ctx, text, c) : kohl_fail(ctx, KOHL_BAD_INPUT, "no checkpoint: metadata '%s' is missing", key);
   for (size_t i = 0; i < kohl_safetensors_count(*file) && status == KOHL_OK; i++) {
@@ -221,7 +286,8 @@ static kohl_status open_one(kohl_context *ctx, const char *path, kohl_checkpoint
   if (status == KOHL_OK) return KOHL_OK;
   kohl_fail_prefix(ctx, "%s", path);
   kohl_free(ctx, c->history);
-  c->history = NULL;
+  kohl_free(ctx, c->kernels);
+  c->history = c->kernels = NULL;
   kohl_safetensors_close(ctx, *file);
   *file = NULL;
   return status;

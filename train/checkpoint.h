@@ -8,19 +8,28 @@
 #include "nn/safetensors.h"
 #include "train/schedule.h"
 
+/* One head's part of it: of the draws of the epoch at hand that steps have taken, and of the validation part in the
+ * best epoch. */
+typedef struct kohl_train_head {
+  double loss, divisor; /* sums of the losses and of what they are divided by */
+  int64_t right, seen;  /* right answers, good pictures with a label */
+  double best_loss, best_accuracy, best_balanced, best_macro_f1;
+} kohl_train_head;
+enum { KOHL_TRAIN_HEADS = 16 };
+
 /* How far a run is. */
 typedef struct kohl_train_place {
   int64_t phase;              /* from 0 */
   int64_t epoch, phase_epoch; /* complete epochs, of the run and of the phase */
   int64_t step, phase_step;   /* updates, likewise */
   int64_t at;                 /* draws of the epoch at hand that steps have taken */
-  int64_t right, seen;        /* of these draws: right answers, good pictures */
-  double loss, divisor;       /* of these draws: sums of the losses and of what they are divided by */
-  int64_t bad_steps;          /* refused steps in a row */
-  int64_t ended;              /* 1: the phase has had its last epoch */
-  int64_t best_epoch;         /* from 1; 0: none yet */
-  double best;                /* its figure: larger is better; -DBL_MAX: none yet */
-  double best_loss, best_accuracy, best_balanced; /* of the validation part in that epoch */
+  kohl_train_head head[KOHL_TRAIN_HEADS];
+  int64_t head_count;
+  int64_t bad_steps;                              /* refused steps in a row */
+  int64_t ended;                                  /* 1: the phase has had its last epoch */
+  int64_t best_epoch;                             /* from 1; 0: none yet */
+  double best;                                    /* its figure: larger is better; -DBL_MAX: none yet */
+  double best_loss, best_accuracy, best_balanced; /* of the validation part in that epoch: of all heads, of the first */
   kohl_schedule_state schedule;
 } kohl_train_place;
 
@@ -40,6 +49,7 @@ typedef struct kohl_checkpoint {
   uint32_t recipe, data; /* CRC32C of the recipe's text and of the lists */
   uint32_t features;     /* CRC32C of the base's outputs: another machine or CPU level gives others; 0: not kept */
   uint32_t plan;         /* of the kernels, likewise */
+  char *kernels;         /* names of the kernels (kernels/core/record.h), "" where they are not known; as history */
   kohl_checkpoint_array arrays[KOHL_CHECKPOINT_ARRAYS];
   size_t array_count;
   char *history; /* text of metrics.csv so far; after kohl_checkpoint_open the caller's until kohl_free */

@@ -22,6 +22,20 @@ void kohl_epoch_order(uint64_t seed, uint32_t epoch, size_t *order, size_t count
   }
 }
 
+/* The heads' losses so far, each times its weight. */
+static double loss_so_far(const kohl_run *run) {
+  double sum = 0;
+  for (size_t h = 0; h < run->head_count; h++) {
+    const kohl_train_head *head = &run->place.head[h];
+    if (head->divisor > 0) sum += run->head[h].recipe->head.weight * (head->loss / head->divisor);
+  }
+  return sum;
+}
+
+static double accuracy_so_far(const kohl_train_head *head) {
+  return head->seen ? (double)head->right / (double)head->seen : 0;
+}
+
 static void report(const kohl_run *run, size_t began) {
   if (!run->options->progress) return;
   const kohl_train_place *place = &run->place;
@@ -29,8 +43,8 @@ static void report(const kohl_run *run, size_t began) {
   kohl_train_progress p = kohl_run_progress(run, "training", ((size_t)place->at + size - 1) / size, steps);
   double seconds = kohl_run_clock() - run->begun;
   double done = (double)((size_t)place->at - began), left = (double)run->draws.count - (double)place->at;
-  p.loss = place->divisor > 0 ? place->loss / place->divisor : 0;
-  p.accuracy = place->seen ? (double)place->right / (double)place->seen : 0;
+  p.loss = loss_so_far(run);
+  p.accuracy = accuracy_so_far(&place->head[0]);
   p.rate = seconds > 0 ? done / seconds : 0;
   int64_t later = run->phase->epochs - place->phase_epoch - 1; /* other phases cost other times */
   p.seconds_left = p.rate > 0 ? (left + (double)later * (double)run->draws.count) / p.rate : 0;
@@ -61,8 +75,12 @@ kohl_status kohl_run_epoch(kohl_run *run, kohl_epoch *out) {
   out->lr = kohl_schedule_rate(run->phase, &place->schedule, place->phase_step > 0 ? place->phase_step - 1 : 0,
                                (int64_t)kohl_run_steps(run)); /* of the step before, when none is left */
   kohl_status status = take_steps(run, out);
-  out->loss = place->divisor > 0 ? place->loss / place->divisor : 0;
-  out->accuracy = place->seen ? (double)place->right / (double)place->seen : 0;
+  out->loss = loss_so_far(run);
+  for (size_t h = 0; h < run->head_count; h++) {
+    const kohl_train_head *head = &place->head[h];
+    out->head[h].loss = head->divisor > 0 ? head->loss / head->divisor : 0;
+    out->head[h].accuracy = accuracy_so_far(head);
+  }
   if (status == KOHL_OK && run->validation_count) status = kohl_run_validate(run, out);
   out->seconds = kohl_run_clock() - run->begun;
   return status;

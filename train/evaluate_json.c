@@ -174,8 +174,13 @@ static void write_many(kohl_json_writer *w, const kohl_evaluation *e) {
   write_classes(w, &e->predictions, m->per_class, m->thresholds);
 }
 
+/* The further heads hold none themselves. */
 void kohl_evaluation_write_json(const kohl_evaluation *evaluation, kohl_json_writer *writer) {
   kohl_json_write_object_begin(writer);
+  if (evaluation->head) {
+    kohl_json_write_key(writer, "head");
+    kohl_json_write_string(writer, evaluation->head);
+  }
   kohl_json_write_key(writer, "task");
   kohl_json_write_string(writer, evaluation->many ? "many_labels" : "one_label");
   kohl_json_write_key(writer, "n");
@@ -186,6 +191,15 @@ void kohl_evaluation_write_json(const kohl_evaluation *evaluation, kohl_json_wri
     write_many(writer, evaluation);
   } else {
     write_one(writer, evaluation);
+  }
+  if (evaluation->more_count) {
+    kohl_json_write_key(writer, "heads");
+    kohl_json_write_object_begin(writer);
+    for (size_t h = 0; h < evaluation->more_count; h++) {
+      kohl_json_write_key(writer, evaluation->more[h].head);
+      kohl_evaluation_write_json(&evaluation->more[h], writer);
+    }
+    kohl_json_write_object_end(writer);
   }
   kohl_json_write_object_end(writer);
 }

@@ -8,7 +8,7 @@
 #include "train/run.h"
 #include "train/trainable.h"
 
-static void pass_progress(void *user, const char *what, size_t done, size_t count) {
+void kohl_feed_progress(void *user, const char *what, size_t done, size_t count) {
   const kohl_run *run = user;
   if (!run->options->progress) return;
   kohl_train_progress p = kohl_run_progress(run, what, done, count);
@@ -24,7 +24,7 @@ static kohl_features_pass pass_of(kohl_run *run) {
                               .pre = &run->pre,
                               .workers = (int)run->recipe.data.workers,
                               .cache = run->pictures,
-                              .call = pass_progress,
+                              .call = kohl_feed_progress,
                               .user = run};
 }
 
@@ -104,13 +104,17 @@ static kohl_status fill_rows(kohl_run *run, kohl_feed *feed) {
   return status;
 }
 
+int kohl_feed_workers(const kohl_run *run) {
+  int workers = (int)run->recipe.data.workers;
+  if (workers < 0) workers = (int)kohl_threads_count(run->ctx->threads);
+  return workers > KOHL_LOADER_WORKERS ? KOHL_LOADER_WORKERS : workers;
+}
+
 static kohl_status make_loader(kohl_run *run, kohl_feed *feed) {
   kohl_loader_options options = kohl_loader_options_default();
   kohl_preprocessing pre = run->pre;
   options.batch = (int)run->recipe.batch;
-  options.workers = (int)run->recipe.data.workers;
-  if (options.workers < 0) options.workers = (int)kohl_threads_count(run->ctx->threads);
-  if (options.workers > KOHL_LOADER_WORKERS) options.workers = KOHL_LOADER_WORKERS;
+  options.workers = kohl_feed_workers(run);
   options.bad_limit = 1.0; /* they were counted before */
   if (feed->augmenting) pre = kohl_augmenting_fitted(feed->augmenting);
   if (feed->augmenting) kohl_augmenting_hook(feed->augmenting, &options);
@@ -154,6 +158,7 @@ kohl_status kohl_feed_open(kohl_run *run) {
 
 void kohl_feed_close(kohl_run *run) {
   kohl_feed *feed = &run->feed;
+  kohl_resident_close(feed->resident);
   kohl_loader_destroy(feed->loader);
   kohl_augmenting_destroy(feed->augmenting);
   kohl_features_free(run->ctx, &feed->train);
@@ -166,23 +171,47 @@ void kohl_feed_close(kohl_run *run) {
 
 kohl_model *kohl_feed_model(kohl_run *run) { return run->feed.rows ? run->feed.above : run->model; }
 
+/* Before the phase's first step; what the session takes is then known. */
+static kohl_status make_resident(kohl_run *run) {
+  kohl_feed *feed = &run->feed;
+  feed->begun = true;
+  run->begun = kohl_run_clock();
+  kohl_status status = kohl_resident_open(run, &feed->resident);
+  run->begun = kohl_run_clock();
+  if (!feed->resident) return status;
+  kohl_loader_destroy(feed->loader);
+  feed->loader = NULL;
+  return KOHL_OK;
+}
+
 kohl_status kohl_feed_begin(kohl_run *run, int64_t epoch, size_t first) {
   kohl_feed *feed = &run->feed;
+  kohl_status status = feed->begun ? KOHL_OK : make_resident(run);
+  if (status != KOHL_OK) return status;
   if (feed->rows) {
     feed->variant = feed->variants ? (size_t)(epoch - 1) % feed->variants : 0;
     return KOHL_OK;
   }
-  for (size_t p = 0; p < run->draws.count; p++) feed->samples[p] = run->draws.sample[run->order[p]];
   if (feed->augmenting) kohl_augmenting_begin(feed->augmenting, (uint32_t)epoch, run->order);
+  if (feed->resident) return KOHL_OK;
+  for (size_t p = 0; p < run->draws.count; p++) feed->samples[p] = run->draws.sample[run->order[p]];
   return kohl_loader_begin(feed->loader, feed->samples, run->draws.count, first);
 }
 
-/* The row of a position in the order. */
-static const float *kept_row(const kohl_run *run, size_t position) {
+/* The kept row of a position in the order. */
+static size_t kept_row(const kohl_run *run, size_t position) {
   const kohl_feed *feed = &run->feed;
-  size_t draw = run->order[position];
-  size_t at = feed->variants ? feed->variant * run->draws.count + draw : run->row[draw];
-  return feed->train.rows + at * feed->train.floats;
+  const size_t draw = run->order[position];
+  return feed->variants ? feed->variant * run->draws.count + draw : run->row[draw];
+}
+
+/* Row i of the session's input from what stays on the device. */
+static void pick(kohl_run *run, int i, size_t position) {
+  const kohl_feed *feed = &run->feed;
+  if (feed->rows)
+    kohl_resident_pick_row(feed->resident, i, kept_row(run, position));
+  else
+    kohl_resident_pick_picture(feed->resident, i, run, position);
 }
 
 kohl_status kohl_feed_next(kohl_run *run, size_t first, size_t end, int *n) {
@@ -190,16 +219,21 @@ kohl_status kohl_feed_next(kohl_run *run, size_t first, size_t end, int *n) {
   kohl_batch batch = {0};
   float *input = kohl_session_input(run->session);
   uint64_t *draws = kohl_session_draws(run->session);
-  size_t floats = feed->rows ? feed->train.floats : kohl_prepare_floats(&run->pre);
+  const size_t floats = feed->rows ? feed->train.floats : kohl_prepare_floats(&run->pre);
   *n = 0;
-  if (!feed->rows) {
+  if (feed->loader) {
     kohl_status status = kohl_loader_next(feed->loader, &batch);
     if (status != KOHL_OK) return status;
   }
   for (size_t p = first; p < end; p++) {
-    const float *row = feed->rows ? kept_row(run, p) : batch.floats + (p - first) * floats;
     if (run->samples.sample[run->draws.sample[run->order[p]]].bad) continue;
-    memcpy(input + (size_t)*n * floats, row, floats * sizeof *row);
+    if (feed->resident) {
+      pick(run, *n, p);
+    } else {
+      const float *row =
+          feed->rows ? feed->train.rows + kept_row(run, p) * floats : batch.floats + (p - first) * floats;
+      memcpy(input + (size_t)*n * floats, row, floats * sizeof *row);
+    }
     draws[(*n)++] = p;
   }
   return KOHL_OK;

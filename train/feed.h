@@ -15,8 +15,7 @@
 #include "nn/session.h"
 #include "train/augmenting.h"
 #include "train/features.h"
-
-typedef struct kohl_run kohl_run;
+#include "train/resident.h"
 
 typedef struct kohl_feed {
   bool rows;
@@ -30,6 +29,9 @@ typedef struct kohl_feed {
   kohl_augmenting *augmenting; /* owned; NULL without augmentation */
   kohl_loader *loader;         /* owned */
   size_t *samples;             /* [draws.count], owned: this epoch's samples in the order of their draws */
+  /* on a device */
+  kohl_resident *resident; /* owned: rows or pictures are there; NULL: they are sent in every step */
+  bool begun;              /* it was tried */
 } kohl_feed;
 
 /* Makes run->feed for run->model and the phase's boundary.  Too little of limits.cache_bytes for rows makes it
@@ -43,8 +45,15 @@ kohl_model *kohl_feed_model(kohl_run *run);
 /* Starts an epoch (from 1) at position `first` of run->order. */
 kohl_status kohl_feed_begin(kohl_run *run, int64_t epoch, size_t first);
 
-/* The batch of positions first to end - 1: good pictures' rows go to the session's input, their positions to its
- * draws (kohl_session_draws).  *n = how many.  Batches must be asked for one after the other. */
+/* The batch of positions first to end - 1: good pictures' rows go to the session's input (or will be put there by the
+ * run itself, out of what is resident), their positions to its draws (kohl_session_draws).  *n = how many.  Batches
+ * must be asked for one after the other. */
 kohl_status kohl_feed_next(kohl_run *run, size_t first, size_t end, int *n);
+
+/* Tells run's progress callback about a pass over pictures; user is the kohl_run. */
+void kohl_feed_progress(void *user, const char *what, size_t done, size_t count);
+
+/* Threads of a loader. */
+int kohl_feed_workers(const kohl_run *run);
 
 #endif

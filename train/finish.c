@@ -33,6 +33,12 @@ static void write_run(const kohl_run *run, kohl_json_writer *json) {
   write_count(json, "copies_dropped", run->copies);
   write_count(json, "bad", run->samples.bad);
   kohl_json_write_object_end(json);
+  if (run->recipe.heads_listed) {
+    kohl_json_write_key(json, "heads");
+    kohl_json_write_object_begin(json);
+    kohl_run_write_heads(run, json);
+    kohl_json_write_object_end(json);
+  }
   write_count(json, "epochs", (size_t)run->place.epoch);
   write_count(json, "steps", (size_t)run->place.step);
   write_count(json, "best_epoch", (size_t)run->place.best_epoch);

@@ -31,10 +31,10 @@ static void report_epoch(const kohl_run *run, const kohl_epoch *what) {
   p.count = (size_t)p.epochs;
   p.epoch = (int)run->place.epoch;
   p.loss = what->loss;
-  p.accuracy = what->accuracy;
+  p.accuracy = what->head[0].accuracy;
   p.val_loss = what->val_loss;
-  p.val_accuracy = what->metrics.accuracy;
-  p.val_balanced_accuracy = what->metrics.balanced_accuracy;
+  p.val_accuracy = what->head[0].metrics.accuracy;
+  p.val_balanced_accuracy = what->head[0].metrics.balanced_accuracy;
   p.seconds_left = what->seconds * (double)(run->phase->epochs - run->place.phase_epoch);
   p.rate = what->seconds > 0 ? (double)run->draws.count / what->seconds : 0;
   run->options->progress(&p, run->options->progress_user);
@@ -51,19 +51,26 @@ static void announce_end(const kohl_run *run) {
 /* What an epoch leaves: the best model, a line, the place from which the next one begins, the checkpoint. */
 static kohl_status end_epoch(kohl_run *run, const kohl_epoch *what) {
   kohl_train_place *place = &run->place;
-  const kohl_recipe_word best = run->recipe.best;
-  const kohl_recipe_word metric = run->phase->stop.metric;
-  const kohl_recipe_word stop = metric == KOHL_STOP_BEST ? best : metric - KOHL_STOP_FIRST;
+  const kohl_recipe_figure *best = &run->recipe.best;
+  kohl_recipe_figure stop = run->phase->stop.metric;
+  if (stop.word == KOHL_STOP_BEST) {
+    stop = *best;
+  } else {
+    stop.word -= KOHL_STOP_FIRST;
+  }
   place->epoch++;
   place->phase_epoch++;
-  place->at = place->right = place->seen = 0;
-  place->loss = place->divisor = 0;
+  place->at = 0;
+  for (size_t h = 0; h < run->head_count; h++) {
+    place->head[h].right = place->head[h].seen = 0;
+    place->head[h].loss = place->head[h].divisor = 0;
+  }
   kohl_status status = kohl_run_keep(run, what);
   if (status != KOHL_OK) return status;
   run->watched_value = run->validation_count ? kohl_run_figure(run, best, what) : NAN;
-  if (best == KOHL_BEST_LOSS) run->watched_value = -run->watched_value;
+  if (best->word == KOHL_BEST_LOSS) run->watched_value = -run->watched_value;
   bool ended = kohl_schedule_epoch(run->phase, &place->schedule, kohl_run_figure(run, best, what),
-                                   kohl_run_figure(run, stop, what));
+                                   kohl_run_figure(run, &stop, what));
   place->ended = ended;
   status = kohl_run_save(run);
   if (status == KOHL_OK) report_epoch(run, what);
@@ -86,7 +93,7 @@ static kohl_status run_phase(kohl_run *run) {
       kohl_status saved = kohl_run_save(run);
       if (saved != KOHL_OK) status = saved;
     }
-    kohl_metrics_free(run->ctx, &what.metrics);
+    for (size_t h = 0; h < run->head_count; h++) kohl_metrics_free(run->ctx, &what.head[h].metrics);
   }
   return status;
 }
@@ -133,8 +140,9 @@ static kohl_status go_on(kohl_run *run) {
 static void name_watched(kohl_run *run) {
   int length;
   const kohl_recipe_field *field = &kohl_recipe_fields[kohl_recipe_field_find("best", 4)];
-  const char *word = kohl_recipe_word_text(field, run->recipe.best, &length);
-  snprintf(run->watched, sizeof run->watched, "%.*s", length, word);
+  const kohl_recipe_figure *best = &run->recipe.best;
+  const char *word = kohl_recipe_word_text(field, best->word, &length);
+  snprintf(run->watched, sizeof run->watched, "%s%s%.*s", best->head, best->head[0] ? "." : "", length, word);
   run->watched_value = NAN;
 }
 
@@ -142,6 +150,7 @@ static kohl_status prepare(kohl_run *run) {
   const kohl_train_options *o = run->options;
   kohl_status status = kohl_run_setup(run);
   if (status == KOHL_OK) status = kohl_run_open(run->ctx, o->run, o->resume, o->recipe != NULL);
+  if (status == KOHL_OK && o->resume) kohl_run_sweep(run->ctx, o->run);
   bool goes_on = status == KOHL_OK && o->resume && kohl_checkpoint_exists(o->run);
   if (status == KOHL_OK && !goes_on) status = kohl_run_write_lists(run);
   if (status != KOHL_OK) return status;
@@ -149,6 +158,7 @@ static kohl_status prepare(kohl_run *run) {
   status = kohl_run_preprocessing(run);
   if (status == KOHL_OK) run->model->preprocessing = run->pre;
   name_watched(run);
+  run->place.head_count = (int64_t)run->head_count;
   kohl_events_open(run->ctx, o->run, &run->events); /* training goes on without them */
   if (status == KOHL_OK && goes_on) return go_on(run);
   if (status == KOHL_OK) status = kohl_phase_begin(run);
@@ -161,6 +171,7 @@ static void free_run(kohl_run *run) {
   kohl_phase_free(run);
   kohl_model_destroy(ctx, run->model);
   kohl_cache_destroy(ctx, run->pictures);
+  kohl_run_heads_free(run);
   kohl_samples_free(ctx, &run->samples);
   kohl_text_free(&run->history);
   kohl_events_close(run->events);
@@ -179,10 +190,12 @@ kohl_status kohl_train(kohl_context *ctx, const kohl_train_options *options, koh
   run.options = options;
   run.history.ctx = ctx;
   run.place = kohl_train_place_begin();
+  ctx->chosen = &run.chosen;
   run.started = kohl_run_clock();
   kohl_status status = prepare(&run);
   if (status == KOHL_OK) status = run_phases(&run);
   if (status == KOHL_OK) kohl_run_finish(&run);
+  ctx->chosen = ctx->again = NULL;
   run.result.epochs = (int)run.place.epoch;
   run.result.steps = run.place.step;
   run.result.best_epoch = (int)run.place.best_epoch;

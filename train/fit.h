@@ -5,14 +5,18 @@
  *   labels.txt        the classes in the order of the outputs
  *   train.csv validation.csv test.csv    the lists
  *   metrics.csv       phase,epoch,step,lr,loss,accuracy,val_loss,val_accuracy,val_balanced_accuracy,val_macro_f1,
- *                     seconds
+ *                     seconds; with listed heads, before seconds and for each head, HEAD_loss, HEAD_accuracy,
+ *                     val_HEAD_loss, _accuracy, _balanced_accuracy and _macro_f1.  Losses without a name are of all
+ *                     heads, other figures of the first
  *   best.safetensors  the whole model of the best epoch
  *   phase-2.safetensors ...    the whole model as a later phase begins with it
  *   last.ckpt previous.ckpt    what --resume goes on from
- *   predictions.csv   what the best model says about the validation part (train/predictions.h)
+ *   predictions.csv   what the best model says about the validation part (train/predictions.h); of further heads
+ *                     predictions-HEAD.csv
  *   run.json report.html figures/    at the end: counts, time and memory; the page (train/report/report.h)
  *   tensorboard/      the curves (train/events.h)
  *   log.txt
+ * A resume removes NAME.tmp.PID.N of processes that are gone.
  * Numbers are the same for any number of threads, and after a resume as without one. */
 #ifndef KOHL_TRAIN_FIT_H
 #define KOHL_TRAIN_FIT_H
@@ -34,7 +38,7 @@ typedef struct kohl_train_progress {
   double val_loss, val_accuracy, val_balanced_accuracy; /* of the last complete epoch */
   double rate;                                          /* pictures a second */
   double seconds_left;                                  /* of all epochs (of the pass, before training); an estimate */
-  const char *watched;                                  /* the recipe's word `best`, as "val_accuracy"; may be NULL */
+  const char *watched;                                  /* the recipe's `best`, as "val_accuracy"; may be NULL */
   double watched_value;                                 /* of the last complete epoch; NaN before the first one */
 } kohl_train_progress;
 

@@ -8,7 +8,8 @@ typedef struct builder {
   kohl_context *ctx;
   const kohl_graph *base;
   kohl_graph *graph;
-  int last; /* the node to build on */
+  int last;         /* the node to build on */
+  const char *name; /* of the head; "": the only one */
 } builder;
 
 /* The node after which the recipe cuts. */
@@ -39,6 +40,18 @@ static kohl_status set_size(kohl_context *ctx, const kohl_model *source, kohl_gr
   return KOHL_OK;
 }
 
+/* The pool that all heads begin with; -1: they differ. */
+static int common_pool(const kohl_recipe *recipe) {
+  for (int h = 1; h < recipe->head_count; h++) {
+    if (recipe->heads[h].head.pool != recipe->heads[0].head.pool) return -1;
+  }
+  return recipe->heads[0].head.pool;
+}
+
+static kohl_layer pool_layer(int pool) {
+  return pool == KOHL_HEAD_GLOBAL_AVG ? KOHL_LAYER_global_avg_pool : KOHL_LAYER_global_max_pool;
+}
+
 static kohl_status build_base(kohl_context *ctx, const kohl_recipe *recipe, const kohl_model *source, int cut,
                               kohl_graph **out) {
   kohl_status status = kohl_graph_cut(ctx, source->graph, cut, NULL, out);
@@ -46,13 +59,12 @@ static kohl_status build_base(kohl_context *ctx, const kohl_recipe *recipe, cons
   kohl_graph *graph = *out;
   int last = (int)graph->count - 1;
   status = set_size(ctx, source, graph, (int)recipe->pictures.size);
-  if (status == KOHL_OK && recipe->head.pool != KOHL_HEAD_FLATTEN) {
+  const int pool = common_pool(recipe);
+  if (status == KOHL_OK && pool > KOHL_HEAD_FLATTEN) {
     kohl_params plain = kohl_params_default();
-    bool mean = recipe->head.pool == KOHL_HEAD_GLOBAL_AVG;
     char name[32] = "head_pool";
     for (int i = 2; kohl_graph_find(graph, name) >= 0; i++) snprintf(name, sizeof name, "head%d_pool", i);
-    status = kohl_graph_add(ctx, graph, mean ? KOHL_LAYER_global_avg_pool : KOHL_LAYER_global_max_pool, name, &plain,
-                            &last, 1, NULL);
+    status = kohl_graph_add(ctx, graph, pool_layer(pool), name, &plain, &last, 1, NULL);
   }
   graph->base_output = last;
   return status == KOHL_OK ? kohl_graph_infer(ctx, graph) : status;
@@ -69,11 +81,22 @@ kohl_status kohl_base_create(kohl_context *ctx, const kohl_recipe *recipe, const
   return status;
 }
 
-/* Appends a layer called "head_NAME"; a base that has this name already (a head trained before) gets "head2_NAME". */
+/* Appends a layer of the head: "HEAD_NAME", or "HEAD" for NAME "".  Without a name of its own the head is "head", or
+ * "head2" where the base has a layer of that name already (a head trained before). */
 static kohl_status add(builder *b, kohl_layer layer, const char *name, const kohl_params *params) {
   char full[KOHL_NAME_TEXT];
-  snprintf(full, sizeof full, "head_%s", name);
-  for (int i = 2; kohl_graph_find(b->base, full) >= 0; i++) snprintf(full, sizeof full, "head%d_%s", i, name);
+  if (b->name[0] && layer != KOHL_LAYER_input) {
+    snprintf(full, sizeof full, "%s%s%s", b->name, name[0] ? "_" : "", name);
+    if (kohl_graph_find(b->base, full) >= 0) {
+      return kohl_fail(b->ctx, KOHL_BAD_INPUT,
+                       "head '%s': its layer '%s' would have the name of one of the base, expected another name in "
+                       "`heads`",
+                       b->name, full);
+    }
+  } else {
+    snprintf(full, sizeof full, "head_%s", name);
+    for (int i = 2; kohl_graph_find(b->base, full) >= 0; i++) snprintf(full, sizeof full, "head%d_%s", i, name);
+  }
   return kohl_graph_add(b->ctx, b->graph, layer, full, params, &b->last, layer == KOHL_LAYER_input ? 0 : 1, &b->last);
 }
 
@@ -87,13 +110,13 @@ static kohl_status add_dense(builder *b, const char *name, int units, kohl_activ
   return status;
 }
 
-static kohl_status build(builder *b, const kohl_recipe *recipe, int classes) {
-  kohl_shape shape = b->base->nodes[b->base->count - 1].shape;
+/* One head on the input, node 0. */
+static kohl_status build_head(builder *b, const kohl_recipe_head *recipe, bool pools, int classes) {
   kohl_params params = kohl_params_default(), plain = params;
-  params.size[0] = shape.h;
-  params.size[1] = shape.w;
-  params.size[2] = shape.c;
-  kohl_status status = add(b, KOHL_LAYER_input, "input", &params);
+  kohl_status status = KOHL_OK;
+  b->name = recipe->head.name;
+  b->last = 0;
+  if (pools && recipe->head.pool != KOHL_HEAD_FLATTEN) status = add(b, pool_layer(recipe->head.pool), "pool", &plain);
   if (status == KOHL_OK) status = add(b, KOHL_LAYER_flatten, "flatten", &plain);
   if (status == KOHL_OK && recipe->head.norm) status = add(b, KOHL_LAYER_batch_norm, "norm", &plain);
   for (int i = 0; i < recipe->head.dense.count && status == KOHL_OK; i++) {
@@ -107,15 +130,28 @@ static kohl_status build(builder *b, const kohl_recipe *recipe, int classes) {
     status = add(b, KOHL_LAYER_dropout, "dropout", &params);
   }
   if (status == KOHL_OK) status = add_dense(b, "logits", classes, KOHL_ACTIVATION_NONE);
-  const bool sigmoid = recipe->loss.name == KOHL_LOSS_SIGMOID;
-  if (status == KOHL_OK && sigmoid) status = add(b, KOHL_LAYER_sigmoid, "sigmoid", &plain);
-  if (status == KOHL_OK && !sigmoid) status = add(b, KOHL_LAYER_softmax, "softmax", &plain);
+  const bool sigmoid = recipe->loss.name == KOHL_LOSS_SIGMOID, named = b->name[0] != 0;
+  if (status == KOHL_OK && sigmoid) status = add(b, KOHL_LAYER_sigmoid, named ? "" : "sigmoid", &plain);
+  if (status == KOHL_OK && !sigmoid) status = add(b, KOHL_LAYER_softmax, named ? "" : "softmax", &plain);
+  return status;
+}
+
+static kohl_status build(builder *b, const kohl_recipe *recipe, const int *classes) {
+  kohl_shape shape = b->base->nodes[b->base->count - 1].shape;
+  kohl_params params = kohl_params_default();
+  params.size[0] = shape.h;
+  params.size[1] = shape.w;
+  params.size[2] = shape.c;
+  kohl_status status = add(b, KOHL_LAYER_input, "input", &params);
+  for (int h = recipe->head_count - 1; h >= 0 && status == KOHL_OK; h--) {
+    status = build_head(b, &recipe->heads[h], common_pool(recipe) < 0, classes[h]);
+  }
   return status == KOHL_OK ? kohl_graph_infer(b->ctx, b->graph) : status;
 }
 
-kohl_status kohl_head_create(kohl_context *ctx, const kohl_recipe *recipe, const kohl_graph *base, int classes,
+kohl_status kohl_head_create(kohl_context *ctx, const kohl_recipe *recipe, const kohl_graph *base, const int *classes,
                              kohl_model **out) {
-  builder b = {ctx, base, NULL, 0};
+  builder b = {ctx, base, NULL, 0, ""};
   *out = NULL;
   kohl_status status = kohl_graph_create(ctx, "", &b.graph);
   if (status == KOHL_OK) status = build(&b, recipe, classes);

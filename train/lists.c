@@ -8,7 +8,6 @@
 #include "kernels/core/alloc.h"
 #include "kernels/core/crc32c.h"
 #include "train/run.h"
-#include "train/targets.h"
 
 /* Class, part and file name of every sample: a folder that was moved is the same data. */
 static void digest_data(kohl_run *run) {
@@ -17,11 +16,14 @@ static void digest_data(kohl_run *run) {
     const kohl_sample *s = &run->samples.sample[i];
     char file[KOHL_SAMPLE_PATH];
     kohl_sample_name(&run->samples, i, file);
-    size_t count;
-    const int *labels = kohl_sample_labels(&run->samples, i, &count);
-    for (size_t k = 0; k < count; k++) {
-      const char *label = run->samples.classes[labels[k]];
-      crc = kohl_crc32c(crc, label, strlen(label) + 1);
+    for (size_t h = 0; h < run->head_count; h++) {
+      size_t count;
+      const int *labels = kohl_head_labels_at(&run->head[h].labels, i, &count);
+      for (size_t k = 0; k < count; k++) {
+        const char *label = run->head[h].labels.classes[labels[k]];
+        crc = kohl_crc32c(crc, label, strlen(label) + 1);
+      }
+      if (h > 0) crc = kohl_crc32c(crc, "", 1); /* where the next head's begin */
     }
     crc = kohl_crc32c(crc, file, strlen(file) + 1);
     crc = kohl_crc32c(crc, &s->split, 1);
@@ -120,16 +122,17 @@ static kohl_status make_lists(kohl_run *run) {
 kohl_status kohl_run_data(kohl_run *run) {
   const kohl_recipe *r = &run->recipe;
   kohl_source_options options = {.split_column = r->data.split_column[0] ? r->data.split_column : NULL,
-                                 .several_labels = r->data.several_labels != 0};
+                                 .label_column = r->heads[0].head.column[0] ? r->heads[0].head.column : NULL,
+                                 .label_or = r->heads_listed ? r->heads[0].head.name : NULL,
+                                 .several_labels = kohl_recipe_several(r, 0)};
+  const char *columns[KOHL_RECIPE_HEADS];
+  options.columns = columns;
+  options.column_count = kohl_run_columns(run, columns);
   kohl_status status = kohl_samples_open(run->ctx, run->options->data, &options, &run->samples);
   if (status == KOHL_OK && r->data.copies == KOHL_COPIES_DROP) status = drop_copies(run);
   if (status == KOHL_OK) status = split(run);
   if (status == KOHL_OK) status = make_lists(run);
-  if (status != KOHL_OK) return status;
-  if (run->samples.class_count < 2) {
-    return kohl_fail(run->ctx, KOHL_BAD_INPUT, "%s: 1 class, expected at least 2", run->options->data);
-  }
-  digest_data(run);
-  return kohl_targets_check(run->ctx, &run->samples, run->list, run->train_count + run->validation_count,
-                            r->loss.name == KOHL_LOSS_SIGMOID, run->options->data);
+  if (status == KOHL_OK) status = kohl_run_heads(run);
+  if (status == KOHL_OK) digest_data(run);
+  return status;
 }

@@ -83,53 +83,60 @@ static kohl_status count(kohl_context *ctx, const float *probabilities, const in
   return KOHL_OK;
 }
 
-/* Sums over the classes, which average() divides. */
-static void add_class(kohl_metrics *m, const kohl_class_metrics *one) {
-  double support = (double)one->support;
-  m->balanced_accuracy += one->recall; /* 0 without support */
-  m->weighted_precision += support * one->precision;
-  m->weighted_recall += support * one->recall;
-  m->weighted_f1 += support * one->f1;
-  m->weighted_fbeta += support * one->fbeta;
+static void add_class(kohl_class_sums *s, const kohl_class_metrics *one) {
+  const double support = (double)one->support;
+  s->brier += one->brier;
   if (!one->support && !one->predicted) return;
-  m->classes_seen++;
-  m->macro_precision += one->precision;
-  m->macro_recall += one->recall;
-  m->macro_f1 += one->f1;
-  m->macro_fbeta += one->fbeta;
-  m->macro_specificity += one->specificity;
+  s->seen++;
+  s->supported += one->support > 0;
+  s->support += one->support;
+  s->predicted += one->predicted;
+  s->right += one->right;
+  s->precision += one->precision;
+  s->recall += one->recall; /* 0 without support */
+  s->f1 += one->f1;
+  s->fbeta += one->fbeta;
+  s->specificity += one->specificity;
+  s->weighted_precision += support * one->precision;
+  s->weighted_recall += support * one->recall;
+  s->weighted_f1 += support * one->f1;
+  s->weighted_fbeta += support * one->fbeta;
+}
+
+kohl_class_sums kohl_class_sums_make(kohl_class_metrics *per_class, int classes, size_t n, double beta) {
+  kohl_class_sums sums = {0};
+  for (int c = 0; c < classes; c++) {
+    kohl_class_metrics_finish(&per_class[c], (int64_t)n, beta);
+    per_class[c].brier /= n ? (double)n : 1.0;
+    add_class(&sums, &per_class[c]);
+  }
+  return sums;
 }
 
 static void average(kohl_metrics *m) {
   const double n = m->n ? (double)m->n : 1.0;
   const int64_t total = (int64_t)m->n;
-  int supported = 0;
+  const kohl_class_sums sums = kohl_class_sums_make(m->per_class, m->classes, m->n, m->beta);
+  const double seen = sums.seen ? sums.seen : 1.0;
   int64_t chance = 0; /* pairs of a true and a predicted sample that agree */
-  for (int c = 0; c < m->classes; c++) {
-    kohl_class_metrics *one = &m->per_class[c];
-    kohl_class_metrics_finish(one, total, m->beta);
-    one->brier /= n;
-    m->brier += one->brier;
-    supported += one->support > 0;
-    chance += one->support * one->predicted;
-    add_class(m, one);
-  }
-  const double seen = m->classes_seen ? m->classes_seen : 1.0;
+  for (int c = 0; c < m->classes; c++) chance += m->per_class[c].support * m->per_class[c].predicted;
+  m->classes_seen = sums.seen;
+  m->brier = sums.brier;
   m->log_loss /= n;
   m->accuracy = share(m->places[0], total);
   m->top3 = kohl_metrics_top(m, 3);
   m->top5 = kohl_metrics_top(m, 5);
-  m->balanced_accuracy = supported ? m->balanced_accuracy / supported : 0.0;
+  m->balanced_accuracy = sums.supported ? sums.recall / sums.supported : 0.0;
   m->kappa = share(total * m->places[0] - chance, total * total - chance);
-  m->macro_precision /= seen;
-  m->macro_recall /= seen;
-  m->macro_f1 /= seen;
-  m->macro_fbeta /= seen;
-  m->macro_specificity /= seen;
-  m->weighted_precision /= n;
-  m->weighted_recall /= n;
-  m->weighted_f1 /= n;
-  m->weighted_fbeta /= n;
+  m->macro_precision = sums.precision / seen;
+  m->macro_recall = sums.recall / seen;
+  m->macro_f1 = sums.f1 / seen;
+  m->macro_fbeta = sums.fbeta / seen;
+  m->macro_specificity = sums.specificity / seen;
+  m->weighted_precision = sums.weighted_precision / n;
+  m->weighted_recall = sums.weighted_recall / n;
+  m->weighted_f1 = sums.weighted_f1 / n;
+  m->weighted_fbeta = sums.weighted_fbeta / n;
 }
 
 static kohl_status rank(kohl_context *ctx, const float *probabilities, const int32_t *truth, kohl_metrics *m) {

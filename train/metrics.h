@@ -78,6 +78,18 @@ double kohl_metrics_top(const kohl_metrics *metrics, int k);
 /* Fills precision, recall, f1, fbeta and specificity from support, predicted, right and n. */
 void kohl_class_metrics_finish(kohl_class_metrics *one, int64_t n, double beta);
 
+/* Sums over classes, from which the averages of one label and of many are made.  A class that is neither true nor
+ * predicted adds nothing but its Brier score. */
+typedef struct kohl_class_sums {
+  int seen, supported; /* classes that are true or predicted; that are true */
+  int64_t support, predicted, right;
+  double precision, recall, f1, fbeta, specificity, brier;
+  double weighted_precision, weighted_recall, weighted_f1, weighted_fbeta; /* by support */
+} kohl_class_sums;
+
+/* Finishes the metrics of all classes, whose Brier scores become means over n samples, and adds them up. */
+kohl_class_sums kohl_class_sums_make(kohl_class_metrics *per_class, int classes, size_t n, double beta);
+
 /* KOHL_USAGE where classes or options are none. */
 kohl_status kohl_metrics_check(kohl_context *ctx, int classes, const kohl_metrics_options *options);
 

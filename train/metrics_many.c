@@ -45,41 +45,23 @@ static void count_row(const float *row, const uint8_t *marks, kohl_metrics_many 
   m->samples_fbeta += own.fbeta;
 }
 
-static void average_classes(kohl_metrics_many *m, kohl_class_metrics *all) {
-  const double k = m->classes;
-  const double n = m->n ? (double)m->n : 1.0;
-  for (int c = 0; c < m->classes; c++) {
-    kohl_class_metrics *one = &m->per_class[c];
-    const double support = (double)one->support;
-    kohl_class_metrics_finish(one, (int64_t)m->n, m->beta);
-    one->brier /= n;
-    m->brier += one->brier / k;
-    all->support += one->support;
-    all->predicted += one->predicted;
-    all->right += one->right;
-    m->macro_precision += one->precision / k;
-    m->macro_recall += one->recall / k;
-    m->macro_f1 += one->f1 / k;
-    m->macro_fbeta += one->fbeta / k;
-    m->weighted_precision += support * one->precision;
-    m->weighted_recall += support * one->recall;
-    m->weighted_f1 += support * one->f1;
-    m->weighted_fbeta += support * one->fbeta;
-  }
-}
-
 static void average(kohl_metrics_many *m) {
-  kohl_class_metrics all = {0};
-  const double n = m->n ? (double)m->n : 1.0, decisions = n * m->classes;
-  average_classes(m, &all);
+  const double n = m->n ? (double)m->n : 1.0, k = m->classes, decisions = n * k;
+  const kohl_class_sums sums = kohl_class_sums_make(m->per_class, m->classes, m->n, m->beta);
+  kohl_class_metrics all = {.support = sums.support, .predicted = sums.predicted, .right = sums.right};
+  const double support = all.support ? (double)all.support : 1.0;
   kohl_class_metrics_finish(&all, (int64_t)m->n * m->classes, m->beta);
   m->marks = all.support;
   m->chosen = all.predicted;
-  const double support = all.support ? (double)all.support : 1.0;
-  m->weighted_precision /= support;
-  m->weighted_recall /= support;
-  m->weighted_f1 /= support;
-  m->weighted_fbeta /= support;
+  m->brier = sums.brier / k;
+  m->macro_precision = sums.precision / k;
+  m->macro_recall = sums.recall / k;
+  m->macro_f1 = sums.f1 / k;
+  m->macro_fbeta = sums.fbeta / k;
+  m->weighted_precision = sums.weighted_precision / support;
+  m->weighted_recall = sums.weighted_recall / support;
+  m->weighted_f1 = sums.weighted_f1 / support;
+  m->weighted_fbeta = sums.weighted_fbeta / support;
   m->micro_precision = all.precision;
   m->micro_recall = all.recall;
   m->micro_f1 = all.f1;

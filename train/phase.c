@@ -40,14 +40,17 @@ void kohl_phase_free(kohl_run *run) {
   kohl_accumulate_destroy(run->sum);
   kohl_session_destroy(run->session); /* before the feed: it borrows a model of it */
   kohl_feed_close(run);               /* before the order: its loader's workers read that */
-  kohl_free(run->ctx, run->class_weights);
-  kohl_free(run->ctx, run->positive_weights);
+  for (size_t h = 0; h < run->head_count; h++) {
+    kohl_free(run->ctx, run->head[h].class_weights);
+    kohl_free(run->ctx, run->head[h].positive_weights);
+    run->head[h].class_weights = run->head[h].positive_weights = NULL;
+  }
   kohl_free(run->ctx, run->probabilities);
   kohl_free(run->ctx, run->order);
   run->update = NULL;
   run->sum = NULL;
   run->session = NULL;
-  run->class_weights = run->positive_weights = run->probabilities = NULL;
+  run->probabilities = NULL;
   run->order = NULL;
 }
 

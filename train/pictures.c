@@ -10,7 +10,10 @@
 typedef struct room {
   kohl_loader *loader;
   kohl_session *session; /* NULL without a model: the loader's rows are the output */
-  float *output;
+  float *output, *apart; /* rows; outputs of one layer */
+  int last;              /* the node that is read where none is named */
+  const int *nodes;
+  size_t node_count;
   size_t pixels, floats; /* of an input and an output row */
 } room;
 
@@ -29,26 +32,58 @@ static kohl_status make_loader(kohl_context *ctx, const kohl_pictures_job *job, 
   return status == KOHL_OK ? kohl_loader_begin(r->loader, job->list, job->count, 0) : status;
 }
 
+static size_t floats_of(const kohl_graph *graph, int node) {
+  const kohl_shape shape = graph->nodes[node].shape;
+  return (size_t)shape.h * (size_t)shape.w * (size_t)shape.c;
+}
+
 static kohl_status make_session(kohl_context *ctx, const kohl_pictures_job *job, room *r) {
   const kohl_graph *graph = job->model->graph;
-  kohl_shape in = graph->nodes[0].shape, out = graph->nodes[graph->count - 1].shape;
+  kohl_shape in = graph->nodes[0].shape;
   if (in.h != job->pre->fit.h || in.w != job->pre->fit.w || in.c != 3) {
     return kohl_fail(ctx, KOHL_BAD_INPUT,
                      "%s: layer '%s' (input): %dx%dx%d, expected %dx%dx3 as the preprocessing says", job->model->path,
                      graph->nodes[0].name, in.h, in.w, in.c, job->pre->fit.h, job->pre->fit.w);
   }
-  r->floats = (size_t)out.h * (size_t)out.w * (size_t)out.c;
+  r->last = (int)graph->count - 1;
+  r->nodes = job->nodes ? job->nodes : &r->last;
+  r->node_count = job->nodes ? job->node_count : 1;
+  r->floats = 0;
+  for (size_t i = 0; i < r->node_count; i++) r->floats += floats_of(graph, r->nodes[i]);
   kohl_plan_options options = kohl_plan_options_default();
   options.batch = job->batch;
+  options.taps = job->nodes;
+  options.tap_count = job->nodes ? job->node_count : 0;
   kohl_status status = kohl_session_create(ctx, job->model, &options, &r->session);
   if (status != KOHL_OK) return status;
-  return kohl_alloc(ctx, (size_t)job->batch * r->floats, sizeof(float), "a batch of outputs", &r->output);
+  status = kohl_alloc(ctx, (size_t)job->batch * r->floats, sizeof(float), "a batch of outputs", &r->output);
+  if (status != KOHL_OK || r->node_count == 1) return status;
+  return kohl_alloc(ctx, (size_t)job->batch * r->floats, sizeof(float), "a batch of outputs", &r->apart);
+}
+
+kohl_status kohl_pictures_rows(const kohl_session *session, const int *nodes, size_t count, int n, float *apart,
+                               float *rows) {
+  const kohl_graph *graph = session->model->graph;
+  size_t whole = 0, first = 0;
+  if (count == 1) return kohl_session_output(session, nodes[0], n, rows);
+  for (size_t i = 0; i < count; i++) whole += floats_of(graph, nodes[i]);
+  for (size_t i = 0; i < count; i++) {
+    const size_t floats = floats_of(graph, nodes[i]);
+    kohl_status status = kohl_session_output(session, nodes[i], n, apart);
+    if (status != KOHL_OK) return status;
+    for (int p = 0; p < n; p++) {
+      memcpy(rows + (size_t)p * whole + first, apart + (size_t)p * floats, floats * sizeof *rows);
+    }
+    first += floats;
+  }
+  return KOHL_OK;
 }
 
 static void free_room(kohl_context *ctx, room *r) {
   kohl_loader_destroy(r->loader);
   kohl_session_destroy(r->session);
   kohl_free(ctx, r->output);
+  kohl_free(ctx, r->apart);
 }
 
 static bool all_finite(const float *row, size_t n) {
@@ -74,11 +109,11 @@ static kohl_status hand_out(kohl_context *ctx, const kohl_pictures_job *job, con
   return KOHL_OK;
 }
 
-static kohl_status run_batch(const kohl_pictures_job *job, const room *r, const kohl_batch *batch) {
+static kohl_status run_batch(const room *r, const kohl_batch *batch) {
   memcpy(kohl_session_input(r->session), batch->floats, batch->count * r->pixels * sizeof(float));
   kohl_status status = kohl_session_run(r->session, (int)batch->count);
   if (status != KOHL_OK) return status;
-  return kohl_session_output(r->session, (int)job->model->graph->count - 1, (int)batch->count, r->output);
+  return kohl_pictures_rows(r->session, r->nodes, r->node_count, (int)batch->count, r->apart, r->output);
 }
 
 static void report(kohl_context *ctx, const room *r) {
@@ -96,7 +131,7 @@ kohl_status kohl_pictures_run(kohl_context *ctx, const kohl_pictures_job *job) {
     kohl_batch batch;
     status = kohl_loader_next(r.loader, &batch);
     if (status != KOHL_OK || batch.count == 0) break;
-    if (r.session) status = run_batch(job, &r, &batch);
+    if (r.session) status = run_batch(&r, &batch);
     if (status == KOHL_OK) status = hand_out(ctx, job, &r, &batch);
     size_t done = (size_t)batch.draw[0] + batch.count;
     if (status == KOHL_OK && job->progress) job->progress(job->progress_user, done, job->count);

@@ -6,7 +6,7 @@
 #define KOHL_TRAIN_PICTURES_H
 
 #include "datasets/loader.h"
-#include "nn/model.h"
+#include "nn/session.h"
 #include "train/augmenting.h"
 
 enum { KOHL_PICTURES_BATCH = 32 };
@@ -15,7 +15,9 @@ enum { KOHL_PICTURES_BATCH = 32 };
 typedef kohl_status (*kohl_pictures_sink)(void *user, size_t at, const float *row, size_t floats);
 
 typedef struct kohl_pictures_job {
-  const kohl_model *model;       /* what runs; NULL: the prepared pixels themselves are the rows */
+  const kohl_model *model; /* what runs; NULL: the prepared pixels themselves are the rows */
+  const int *nodes;        /* node_count layers whose outputs, one behind the other, are a row; NULL: the last one's */
+  size_t node_count;
   const kohl_preprocessing *pre; /* its fit must be the model's input size */
   kohl_samples *samples;
   const size_t *list; /* count indices into samples */
@@ -29,6 +31,11 @@ typedef struct kohl_pictures_job {
   void (*progress)(void *user, size_t done, size_t count); /* after each batch; may be NULL */
   void *progress_user;
 } kohl_pictures_job;
+
+/* The outputs of nodes for the n pictures of a session's last run, as rows: those of the first node, then of the next.
+ * Each must be the last layer or a tap.  apart has n times the floats of the largest output. */
+kohl_status kohl_pictures_rows(const kohl_session *session, const int *nodes, size_t count, int n, float *apart,
+                               float *rows);
 
 /* Rows arrive in the order of the list, for any number of threads with the same bits.  How long it waited for pictures
  * goes to the log.  A row that is not finite is KOHL_NOT_FINITE naming the picture and the layer. */

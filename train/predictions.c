@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "kernels/core/alloc.h"
+#include "kernels/core/place.h"
 #include "train/runfolder.h"
 
 int kohl_predictions_best(const kohl_predictions *p, size_t i) {
@@ -160,7 +161,7 @@ kohl_status kohl_predictions_write(kohl_context *ctx, const kohl_predictions *p,
   kohl_status status = check_labels(ctx, p, path);
   if (status != KOHL_OK) return status;
   FILE *file = fopen(path, "we");
-  if (!file) return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: cannot be written: %s", path, strerror(errno));
+  if (!file) return kohl_fail(ctx, kohl_write_status(errno), "%s: cannot be written: %s", path, strerror(errno));
   bool regular = fstat(fileno(file), &st) == 0 && S_ISREG(st.st_mode); /* a device is not removed */
   status = write_rows(ctx, p, path, file);
   int error = errno;

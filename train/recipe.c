@@ -1,4 +1,4 @@
-/* Recipes in memory: defaults, phases, single assignments. */
+/* Recipes in memory: defaults, heads and phases, single assignments. */
 #include "train/recipe.h"
 
 #include <string.h>
@@ -17,19 +17,24 @@ static size_t size_of(kohl_recipe_kind kind) {
     case KOHL_RECIPE_COLOUR: return sizeof(kohl_recipe_colour);
     case KOHL_RECIPE_RANGE: return sizeof(kohl_recipe_range);
     case KOHL_RECIPE_LIST_OF_INT: return sizeof(kohl_recipe_list);
+    case KOHL_RECIPE_FIGURE: return sizeof(kohl_recipe_figure);
   }
   return 0;
 }
 
-static uint64_t own_bit(int index) { return (uint64_t)1 << (index - KOHL_RECIPE_RUN_FIELDS); }
+static bool is_own(const kohl_recipe *recipe, int index, int item) {
+  const kohl_recipe_scope *scope = kohl_recipe_scope_of(index);
+  return *kohl_recipe_own(recipe, scope, item) >> (index - scope->first) & 1;
+}
 
-/* One key of all phases that do not say it. */
+/* One key of all heads or phases that do not say it. */
 static kohl_status settle(kohl_context *ctx, kohl_recipe *recipe, int index) {
   const kohl_recipe_kind kind = kohl_recipe_fields[index].kind;
   const void *from = kohl_recipe_field_at(recipe, index, -1);
-  for (int p = 0; p < recipe->phase_count; p++) {
-    void *to = kohl_recipe_field_at(recipe, index, p);
-    if (recipe->phases[p].own & own_bit(index)) continue;
+  const int count = *kohl_recipe_count(recipe, kohl_recipe_scope_of(index));
+  for (int item = 0; item < count; item++) {
+    void *to = kohl_recipe_field_at(recipe, index, item);
+    if (is_own(recipe, index, item)) continue;
     if (kind == KOHL_RECIPE_TEXT) {
       char *copy;
       kohl_status status = kohl_strdup(ctx, *(const kohl_recipe_text *)from, &copy);
@@ -61,50 +66,73 @@ kohl_status kohl_recipe_default(kohl_context *ctx, kohl_recipe *out) {
     if (kohl_recipe_field_parse(ctx, field, field->initial, at, expected, &status) || status != KOHL_OK) continue;
     status = kohl_fail(ctx, KOHL_USAGE, "field '%s': default '%s', expected %s", field->path, field->initial, expected);
   }
-  out->phase_count = 1;
+  out->head_count = out->phase_count = 1;
   if (status == KOHL_OK) status = kohl_recipe_settle(ctx, out);
   if (status != KOHL_OK) kohl_recipe_free(ctx, out);
   return status;
 }
 
-/* Where an assignment goes: its field, and the phase or -1. */
+/* Where an assignment goes: its field, and the element or -1. */
 typedef struct target {
-  int index, phase;
+  int index, item;
 } target;
 
-/* "phases.2.KEY" moves *key and *n on to KEY and is phase 1; false: there is no such phase. */
-static bool find_phase(const kohl_recipe *recipe, const char **key, size_t *n, int *phase) {
-  static const char prefix[] = "phases.";
-  const size_t skip = sizeof prefix - 1;
-  *phase = -1;
-  if (*n < skip || memcmp(*key, prefix, skip) != 0) return true;
-  const char *digit = *key + skip;
-  if (*n < skip + 2 || *digit < '1' || *digit > '9' || digit[1] != '.') return false;
-  *phase = *digit - '1';
-  *key += skip + 2;
-  *n -= skip + 2;
-  return *phase < recipe->phase_count;
+/* "phases.2.KEY" moves *key and *n on to KEY and is *item 1 of its scope; false: there is no such element. */
+static bool find_item(const kohl_recipe *recipe, const char **key, size_t *n, const kohl_recipe_scope **scope,
+                      int *item) {
+  *item = -1;
+  *scope = NULL;
+  for (const kohl_recipe_scope *s = kohl_recipe_scopes; s < kohl_recipe_scopes + KOHL_RECIPE_SCOPES; s++) {
+    const size_t skip = strlen(s->key) + 1;
+    if (*n < skip || memcmp(*key, s->key, skip - 1) != 0 || (*key)[skip - 1] != '.') continue;
+    const char *digit = *key + skip, *end = *key + *n;
+    int number = 0;
+    *scope = s;
+    for (; digit < end && *digit >= '0' && *digit <= '9' && number <= s->most; digit++) {
+      number = 10 * number + (*digit - '0');
+    }
+    if (digit == end || *digit != '.' || number < 1 || number > *kohl_recipe_count(recipe, s)) return false;
+    *item = number - 1;
+    *n = (size_t)(end - digit - 1);
+    *key = digit + 1;
+  }
+  return true;
+}
+
+/* The field of a key: of an element where scope is not NULL.  -1: there is none, *other: but one of another place. */
+static int find_field(const kohl_recipe_scope *scope, const char *key, size_t n, bool *other) {
+  const int index = kohl_recipe_field_find(key, n);
+  *other = index >= 0;
+  if (!scope) return index;
+  for (int i = scope->first; i < scope->end; i++) {
+    const char *own = kohl_recipe_element_key(i);
+    if (strlen(own) == n && memcmp(own, key, n) == 0) return i;
+  }
+  return index >= scope->first && index < scope->end ? index : -1;
 }
 
 static kohl_status find_target(kohl_context *ctx, const kohl_recipe *recipe, const char *shown, const char *key,
                                size_t n, bool must_act, target *out) {
   const kohl_quoted whole = kohl_quote(key, n);
-  if (!find_phase(recipe, &key, &n, &out->phase)) {
-    return kohl_fail(ctx, KOHL_USAGE, "--set %s: field '%s': no such phase, expected phases.N.KEY with N from 1 to %d",
-                     shown, whole.text, recipe->phase_count);
+  const kohl_recipe_scope *scope;
+  bool other;
+  if (!find_item(recipe, &key, &n, &scope, &out->item)) {
+    return kohl_fail(ctx, KOHL_USAGE, "--set %s: field '%s': no such %s, expected %s.N.KEY with N from 1 to %d", shown,
+                     whole.text, scope->noun, scope->key, *kohl_recipe_count(recipe, scope));
   }
-  out->index = kohl_recipe_field_find(key, n);
-  if (out->index < 0 || (out->phase >= 0 && out->index < KOHL_RECIPE_RUN_FIELDS)) {
-    return kohl_fail(ctx, KOHL_USAGE, "--set %s: field '%s': no such field%s, expected one of recipes/README.md", shown,
-                     whole.text, out->index < 0 ? "" : " of a phase");
+  out->index = find_field(scope, key, n, &other);
+  if (out->index < 0) {
+    return kohl_fail(ctx, KOHL_USAGE, "--set %s: field '%s': no such field%s%s, expected one of recipes/README.md",
+                     shown, whole.text, other ? " of a " : "", other ? scope->noun : "");
   }
-  if (!recipe->phases_listed) out->phase = -1; /* the one phase is the top level */
-  if (!must_act || out->index < KOHL_RECIPE_RUN_FIELDS || out->phase >= 0) return KOHL_OK;
-  for (int p = 0; p < recipe->phase_count; p++) {
-    if (!(recipe->phases[p].own & own_bit(out->index))) return KOHL_OK;
+  scope = kohl_recipe_scope_of(out->index);
+  if (scope && !*kohl_recipe_listed(recipe, scope)) out->item = -1; /* the one element is the top level */
+  if (!must_act || !scope || out->item >= 0) return KOHL_OK;
+  for (int i = 0; i < *kohl_recipe_count(recipe, scope); i++) {
+    if (!is_own(recipe, out->index, i)) return KOHL_OK;
   }
-  return kohl_fail(ctx, KOHL_USAGE, "--set %s: field '%s': every phase says its own, expected phases.N.%s", shown,
-                   whole.text, whole.text);
+  return kohl_fail(ctx, KOHL_USAGE, "--set %s: field '%s': every %s says its own, expected %s.N.%s", shown, whole.text,
+                   scope->noun, scope->key, kohl_recipe_element_key(out->index));
 }
 
 kohl_status kohl_recipe_assign(kohl_context *ctx, kohl_recipe *recipe, const char *assignment, bool must_act) {
@@ -115,10 +143,13 @@ kohl_status kohl_recipe_assign(kohl_context *ctx, kohl_recipe *recipe, const cha
   kohl_status status = find_target(ctx, recipe, shown.text, assignment, (size_t)(equals - assignment), must_act, &to);
   if (status != KOHL_OK) return status;
   char expected[KOHL_RECIPE_EXPECTED];
-  void *at = kohl_recipe_field_at(recipe, to.index, to.phase);
+  void *at = kohl_recipe_field_at(recipe, to.index, to.item);
   if (kohl_recipe_field_parse(ctx, &kohl_recipe_fields[to.index], equals + 1, at, expected, &status)) {
-    if (to.phase >= 0) recipe->phases[to.phase].own |= own_bit(to.index);
-    return to.index < KOHL_RECIPE_RUN_FIELDS || to.phase >= 0 ? KOHL_OK : settle(ctx, recipe, to.index);
+    const kohl_recipe_scope *scope = kohl_recipe_scope_of(to.index);
+    if (!scope) return KOHL_OK;
+    if (to.item < 0) return settle(ctx, recipe, to.index);
+    *kohl_recipe_own(recipe, scope, to.item) |= (uint64_t)1 << (to.index - scope->first);
+    return KOHL_OK;
   }
   if (status != KOHL_OK) return status;
   return kohl_fail(ctx, KOHL_USAGE, "--set %s: field '%s': value '%s', expected %s", shown.text,
@@ -156,11 +187,24 @@ bool kohl_recipe_augments(const kohl_recipe *recipe) {
          changes(a.saturation);
 }
 
+bool kohl_recipe_several(const kohl_recipe *recipe, int head) {
+  return recipe->heads_listed ? recipe->heads[head].loss.name == KOHL_LOSS_SIGMOID : recipe->data.several_labels != 0;
+}
+
+int kohl_recipe_head_of(const kohl_recipe *recipe, const kohl_recipe_figure *figure) {
+  if (!figure->head[0]) return 0;
+  for (int h = 0; recipe->heads_listed && h < recipe->head_count; h++) {
+    if (strcmp(recipe->heads[h].head.name, figure->head) == 0) return h;
+  }
+  return -1;
+}
+
 void kohl_recipe_free(kohl_context *ctx, kohl_recipe *recipe) {
   for (int i = 0; i < KOHL_RECIPE_FIELDS; i++) {
     if (kohl_recipe_fields[i].kind != KOHL_RECIPE_TEXT) continue;
-    const int phases = i < KOHL_RECIPE_RUN_FIELDS ? 0 : KOHL_RECIPE_PHASES;
-    for (int p = -1; p < phases; p++) kohl_free(ctx, *(kohl_recipe_text *)kohl_recipe_field_at(recipe, i, p));
+    const kohl_recipe_scope *scope = kohl_recipe_scope_of(i);
+    const int items = scope ? scope->most : 0;
+    for (int p = -1; p < items; p++) kohl_free(ctx, *(kohl_recipe_text *)kohl_recipe_field_at(recipe, i, p));
   }
   memset(recipe, 0, sizeof *recipe);
 }

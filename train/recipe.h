@@ -14,6 +14,8 @@ enum {
   KOHL_RECIPE_BYTES = 1 << 19, /* of a recipe file; longer ones are refused */
   KOHL_RECIPE_LIST = 8,        /* numbers in a list */
   KOHL_RECIPE_PHASES = 8,
+  KOHL_RECIPE_HEADS = 16,
+  KOHL_RECIPE_NAME = 33, /* bytes of a head's name with its NUL */
 };
 
 /* The words of recipe.def as numbers, in the order of its lists. */
@@ -79,6 +81,25 @@ typedef struct kohl_recipe_range {
 typedef struct kohl_recipe_list {
   int count, value[KOHL_RECIPE_LIST];
 } kohl_recipe_list;
+typedef struct kohl_recipe_figure { /* "val_loss", "material.val_loss" */
+  kohl_recipe_word word;
+  char head[KOHL_RECIPE_NAME]; /* "": none is named */
+} kohl_recipe_figure;
+
+/* One head: what is asked of every picture.  Its last layer, and so its task, is loss.name's. */
+typedef struct kohl_recipe_head {
+  struct {
+    kohl_recipe_text name, column;
+    kohl_recipe_word pool, norm; /* norm: 0 none, 1 batch */
+    kohl_recipe_list dense;
+    kohl_recipe_real dropout, weight;
+  } head;
+  struct {
+    kohl_recipe_word name, class_weights, positive_weights, weights_divide_by;
+    kohl_recipe_real class_weights_beta, label_smoothing;
+  } loss;
+  uint64_t own; /* a bit for each key, in recipe.def's order, that this head says itself; 0 in kohl_recipe.head */
+} kohl_recipe_head;
 
 /* One stretch of a run: what is trained, how long and how fast.  A word whose list is false|true is 0 or 1. */
 typedef struct kohl_recipe_phase {
@@ -101,7 +122,7 @@ typedef struct kohl_recipe_phase {
     kohl_recipe_real lr, momentum, rho, beta1, beta2, epsilon, weight_decay, decay, clip_norm, ema;
   } optimizer;
   struct {
-    kohl_recipe_word metric; /* KOHL_STOP_BEST, or KOHL_STOP_FIRST + kohl_recipe_best */
+    kohl_recipe_figure metric; /* word: KOHL_STOP_BEST, or KOHL_STOP_FIRST + kohl_recipe_best */
     kohl_recipe_int patience;
     kohl_recipe_real min_delta;
   } stop;
@@ -110,7 +131,7 @@ typedef struct kohl_recipe_phase {
 
 typedef struct kohl_recipe {
   kohl_recipe_int batch, accumulate, seed;
-  kohl_recipe_word best;
+  kohl_recipe_figure best;
   struct {
     kohl_recipe_text name, model, at, adjust;
   } base;
@@ -141,18 +162,13 @@ typedef struct kohl_recipe {
     kohl_recipe_int variants;
   } features;
   struct {
-    kohl_recipe_word pool, norm; /* norm: 0 none, 1 batch */
-    kohl_recipe_list dense;
-    kohl_recipe_real dropout;
-  } head;
-  struct {
-    kohl_recipe_word name, class_weights, positive_weights, weights_divide_by;
-    kohl_recipe_real class_weights_beta, label_smoothing;
-  } loss;
-  struct {
     kohl_recipe_real bad_pictures;
-    kohl_recipe_int cache_bytes, picture_bytes;
+    kohl_recipe_int cache_bytes, picture_bytes, resident_bytes;
   } limits;
+  kohl_recipe_head head;                        /* what a head has that does not say a key itself */
+  kohl_recipe_head heads[KOHL_RECIPE_HEADS];    /* complete: what is trained */
+  int head_count;                               /* 1 to KOHL_RECIPE_HEADS */
+  bool heads_listed;                            /* the recipe has `heads`; else its one head is `head`, and stays so */
   kohl_recipe_phase phase;                      /* what a phase has that does not say a key itself */
   kohl_recipe_phase phases[KOHL_RECIPE_PHASES]; /* complete: what is trained */
   int phase_count;                              /* 1 to KOHL_RECIPE_PHASES */
@@ -168,9 +184,9 @@ kohl_status kohl_recipe_read(kohl_context *ctx, const char *path, kohl_recipe *o
 /* The same from memory; name stands for the file in messages. */
 kohl_status kohl_recipe_parse(kohl_context *ctx, const char *name, const char *text, size_t bytes, kohl_recipe *out);
 
-/* Applies "key=value" with a dotted key.  phases.2.KEY is phase 2's own.  KEY alone is that of all phases that do not
- * say it themselves; where all of them do, that is an error, since it would change nothing.  Errors are KOHL_USAGE
- * beginning with `--set` and the assignment; the recipe is then unchanged. */
+/* Applies "key=value" with a dotted key.  phases.2.KEY is phase 2's own, heads.2.KEY head 2's.  KEY alone is that of
+ * all phases or heads that do not say it themselves; where all of them do, that is an error, since it would change
+ * nothing.  Errors are KOHL_USAGE beginning with `--set` and the assignment; the recipe is then unchanged. */
 kohl_status kohl_recipe_set(kohl_context *ctx, kohl_recipe *recipe, const char *assignment);
 
 /* Applies the assignments of base.adjust that are for this architecture and empties the field, so that the recipe can
@@ -181,8 +197,8 @@ kohl_status kohl_recipe_adjust(kohl_context *ctx, kohl_recipe *recipe, const cha
  * optimizer and schedule is read by those that are named.  where: file or option, named in the message. */
 kohl_status kohl_recipe_check(kohl_context *ctx, const kohl_recipe *recipe, const char *where);
 
-/* Every key, with its value, as YAML, and where phases are listed every key of each of them; *text is the caller's
- * until kohl_free and ends with a zero. */
+/* Every key, with its value, as YAML, and where heads or phases are listed every key of each of them; *text is the
+ * caller's until kohl_free and ends with a zero. */
 kohl_status kohl_recipe_print(kohl_context *ctx, const kohl_recipe *recipe, char **text);
 
 /* Writes that text to a new file, or in the place of an old one: complete or not at all (kernels/core/place.h). */
@@ -191,6 +207,13 @@ kohl_status kohl_recipe_write(kohl_context *ctx, const kohl_recipe *recipe, cons
 /* The recipe's `augment`, and whether it changes any picture. */
 kohl_augmentation kohl_recipe_augmentation(const kohl_recipe *recipe);
 bool kohl_recipe_augments(const kohl_recipe *recipe);
+
+/* Does head h take several labels a picture?  Those of a list by loss.name sigmoid, an only one by data.several_labels.
+ */
+bool kohl_recipe_several(const kohl_recipe *recipe, int head);
+
+/* The place of the head that a figure is of in recipe->heads: the named one, else the first; -1: there is none. */
+int kohl_recipe_head_of(const kohl_recipe *recipe, const kohl_recipe_figure *figure);
 
 /* What the text of `train` says. */
 typedef enum kohl_recipe_trained {

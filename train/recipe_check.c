@@ -1,4 +1,5 @@
-/* What a recipe's fields must be to each other: those of the whole run here, those of a phase in recipe_check_phase.c.
+/* What a recipe's fields must be to each other: those of the whole run here, those of heads in recipe_check_heads.c,
+ * those of a phase in recipe_check_phase.c.
  *
  * A setting that nothing reads is a mistake of whoever wrote it, so that it is an error. */
 #include <string.h>
@@ -15,30 +16,6 @@ static kohl_status check_data(kohl_context *ctx, const kohl_recipe *recipe, cons
   if (recipe->data.cap > 0 && recipe->data.oversample > recipe->data.cap) {
     return kohl_fail(ctx, KOHL_BAD_INPUT, "%s: field 'data.oversample': value %lld, expected at most data.cap, %lld",
                      where, (long long)recipe->data.oversample, (long long)recipe->data.cap);
-  }
-  return KOHL_OK;
-}
-
-static kohl_status check_loss(kohl_context *ctx, const kohl_recipe *recipe, const char *where) {
-  const bool sigmoid = recipe->loss.name == KOHL_LOSS_SIGMOID, several = recipe->data.several_labels != 0;
-  if (!sigmoid && recipe->loss.positive_weights != KOHL_WEIGHTS_NONE) {
-    return kohl_fail(
-        ctx, KOHL_BAD_INPUT,
-        "%s: field 'loss.positive_weights': value 'balanced', which softmax does not read, expected none or "
-        "loss.name sigmoid",
-        where);
-  }
-  if (several && !sigmoid) {
-    return kohl_fail(ctx, KOHL_BAD_INPUT,
-                     "%s: field 'data.several_labels': value 'true' with loss.name softmax, which knows one label of "
-                     "all, expected loss.name sigmoid",
-                     where);
-  }
-  if (several && recipe->loss.class_weights != KOHL_WEIGHTS_NONE) {
-    return kohl_fail(ctx, KOHL_BAD_INPUT,
-                     "%s: field 'loss.class_weights': a picture with several labels has no class to be weighed by, "
-                     "expected none; loss.positive_weights weighs labels",
-                     where);
   }
   return KOHL_OK;
 }
@@ -70,8 +47,9 @@ static kohl_status check_pictures(kohl_context *ctx, const kohl_recipe *recipe, 
 
 kohl_status kohl_recipe_check(kohl_context *ctx, const kohl_recipe *recipe, const char *where) {
   kohl_status status = check_data(ctx, recipe, where);
-  if (status == KOHL_OK) status = check_loss(ctx, recipe, where);
+  if (status == KOHL_OK) status = kohl_recipe_check_heads(ctx, recipe, where);
   if (status == KOHL_OK) status = check_pictures(ctx, recipe, where);
+  if (status == KOHL_OK) status = kohl_recipe_check_figure(ctx, recipe, &recipe->best, "best", where);
   for (int p = 0; p < recipe->phase_count && status == KOHL_OK; p++) {
     status = kohl_recipe_check_phase(ctx, recipe, p, where);
   }

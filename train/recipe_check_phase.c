@@ -64,8 +64,9 @@ static kohl_status check_unread(const checker *c, const char *path, const char *
     kohl_recipe_int number;
     kohl_recipe_real real;
     kohl_recipe_word word;
+    kohl_recipe_figure figure;
   } initial;
-  char expected[KOHL_RECIPE_EXPECTED], value[64];
+  char expected[KOHL_RECIPE_EXPECTED], value[96];
   kohl_status status;
   if (!kohl_recipe_field_parse(c->ctx, field, field->initial, &initial, expected, &status)) return status;
   const void *own = kohl_recipe_field_at(c->recipe, index, c->number);
@@ -75,6 +76,12 @@ static kohl_status check_unread(const checker *c, const char *path, const char *
     int n;
     const char *text = kohl_recipe_word_text(field, word, &n);
     snprintf(value, sizeof value, "'%.*s'", n, text);
+  } else if (field->kind == KOHL_RECIPE_FIGURE) {
+    const kohl_recipe_figure *figure = own;
+    if (figure->word == initial.figure.word && !figure->head[0]) return KOHL_OK;
+    int n;
+    const char *text = kohl_recipe_word_text(field, figure->word, &n);
+    snprintf(value, sizeof value, "'%s%s%.*s'", figure->head, figure->head[0] ? "." : "", n, text);
   } else if (field->kind == KOHL_RECIPE_INT) {
     const kohl_recipe_int number = *(const kohl_recipe_int *)own;
     if (number == initial.number) return KOHL_OK;
@@ -158,7 +165,11 @@ static kohl_status check_schedule(const checker *c) {
 }
 
 static kohl_status check_stop(const checker *c) {
-  if (c->phase->stop.patience > 0) return KOHL_OK;
+  char path[64];
+  snprintf(path, sizeof path, "%sstop.metric", c->prefix);
+  if (c->phase->stop.patience > 0) {
+    return kohl_recipe_check_figure(c->ctx, c->recipe, &c->phase->stop.metric, path, c->where);
+  }
   kohl_status status = check_unread(c, "stop.metric", "stop.patience 0", 15, "stop.patience above 0");
   return status == KOHL_OK ? check_unread(c, "stop.min_delta", "stop.patience 0", 15, "stop.patience above 0") : status;
 }

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "kernels/core/alloc.h"
 #include "nn/json.h"
@@ -15,18 +16,45 @@
 #define KIND_COLOUR KOHL_RECIPE_COLOUR
 #define KIND_RANGE KOHL_RECIPE_RANGE
 #define KIND_LIST KOHL_RECIPE_LIST_OF_INT
+#define KIND_FIGURE KOHL_RECIPE_FIGURE
 
 const kohl_recipe_field kohl_recipe_fields[KOHL_RECIPE_FIELDS] = {
 #define FIELD(path, kind, initial, low, high, words, doc) \
   {#path, KIND_##kind, offsetof(kohl_recipe, path), initial, low, high, words, doc},
+#define HEAD_FIELD(path, kind, initial, low, high, words, doc) \
+  {#path, KIND_##kind, offsetof(kohl_recipe_head, path), initial, low, high, words, doc},
 #define PHASE_FIELD(path, kind, initial, low, high, words, doc) \
   {#path, KIND_##kind, offsetof(kohl_recipe_phase, path), initial, low, high, words, doc},
 #include "train/recipe.def"
 #undef FIELD
+#undef HEAD_FIELD
 #undef PHASE_FIELD
 };
 
-_Static_assert(KOHL_RECIPE_PHASE_FIELDS <= 64, "kohl_recipe_phase.own has a bit for each");
+_Static_assert(KOHL_RECIPE_FIELDS - KOHL_RECIPE_PHASE_FIRST <= 64, "kohl_recipe_phase.own has a bit for each");
+_Static_assert(KOHL_RECIPE_PHASE_FIRST - KOHL_RECIPE_RUN_FIELDS <= 64, "kohl_recipe_head.own has a bit for each");
+
+const kohl_recipe_scope kohl_recipe_scopes[KOHL_RECIPE_SCOPES] = {
+    {"heads", "head", "head.", KOHL_RECIPE_RUN_FIELDS, KOHL_RECIPE_PHASE_FIRST, KOHL_RECIPE_HEADS,
+     offsetof(kohl_recipe, head), offsetof(kohl_recipe, heads), sizeof(kohl_recipe_head),
+     offsetof(kohl_recipe_head, own), offsetof(kohl_recipe, head_count), offsetof(kohl_recipe, heads_listed)},
+    {"phases", "phase", "", KOHL_RECIPE_PHASE_FIRST, KOHL_RECIPE_FIELDS, KOHL_RECIPE_PHASES,
+     offsetof(kohl_recipe, phase), offsetof(kohl_recipe, phases), sizeof(kohl_recipe_phase),
+     offsetof(kohl_recipe_phase, own), offsetof(kohl_recipe, phase_count), offsetof(kohl_recipe, phases_listed)},
+};
+
+const kohl_recipe_scope *kohl_recipe_scope_of(int index) {
+  for (int s = 0; s < KOHL_RECIPE_SCOPES; s++) {
+    if (index >= kohl_recipe_scopes[s].first && index < kohl_recipe_scopes[s].end) return &kohl_recipe_scopes[s];
+  }
+  return NULL;
+}
+
+const char *kohl_recipe_element_key(int index) {
+  const char *path = kohl_recipe_fields[index].path, *without = kohl_recipe_scope_of(index)->without;
+  size_t n = strlen(without);
+  return strncmp(path, without, n) == 0 ? path + n : path;
+}
 
 int kohl_recipe_field_find(const char *path, size_t length) {
   for (int i = 0; i < KOHL_RECIPE_FIELDS; i++) {
@@ -36,11 +64,10 @@ int kohl_recipe_field_find(const char *path, size_t length) {
   return -1;
 }
 
-void *kohl_recipe_field_at(const kohl_recipe *recipe, int index, int phase) {
-  const void *holder = index < KOHL_RECIPE_RUN_FIELDS ? (const void *)recipe
-                       : phase < 0                    ? (const void *)&recipe->phase
-                                                      : (const void *)&recipe->phases[phase];
-  return (char *)holder + kohl_recipe_fields[index].offset;
+void *kohl_recipe_field_at(const kohl_recipe *recipe, int index, int item) {
+  const kohl_recipe_scope *scope = kohl_recipe_scope_of(index);
+  size_t at = !scope ? 0 : item < 0 ? scope->all : scope->items + (size_t)item * scope->size;
+  return (char *)recipe + at + kohl_recipe_fields[index].offset;
 }
 
 const char *kohl_recipe_word_text(const kohl_recipe_field *field, int word, int *length) {
@@ -93,6 +120,31 @@ static bool parse_word(const char *words, const char *text, int *out) {
     if (!words[n]) return false;
     words += n + 1;
   }
+}
+
+bool kohl_recipe_name_good(const char *name) {
+  static const char *const columns[] = {"path",  "file",   "filename",      "image", "label", "class", "category",
+                                        "split", "weight", "sample_weight", "group", "file",  "true",  "predicted"};
+  static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+  for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
+    if (strcasecmp(name, columns[i]) == 0) return false;
+  }
+  return *name && strlen(name) < KOHL_RECIPE_NAME && !name[strspn(name, good)];
+}
+
+/* "val_loss" or "material.val_loss"; the word that stands for another figure belongs to no head. */
+static bool parse_figure(const char *words, const char *text, kohl_recipe_figure *out) {
+  kohl_recipe_figure figure = {0, ""};
+  const char *dot = strchr(text, '.');
+  if (dot) {
+    if ((size_t)(dot - text) >= sizeof figure.head) return false;
+    memcpy(figure.head, text, (size_t)(dot - text));
+    if (!kohl_recipe_name_good(figure.head)) return false;
+  }
+  if (!parse_word(words, dot ? dot + 1 : text, &figure.word)) return false;
+  if (dot && strcmp(dot + 1, "best") == 0) return false;
+  *out = figure;
+  return true;
 }
 
 static int hex_digit(char c) {
@@ -167,6 +219,7 @@ static void expect(const kohl_recipe_field *field, char expected[KOHL_RECIPE_EXP
       break;
     case KOHL_RECIPE_REAL: snprintf(expected, room, "a number from %.16g to %.16g", field->low, field->high); break;
     case KOHL_RECIPE_WORD: snprintf(expected, room, "one of %s", field->words); break;
+    case KOHL_RECIPE_FIGURE: snprintf(expected, room, "one of %s, or HEAD.WORD", field->words); break;
     case KOHL_RECIPE_COLOUR: snprintf(expected, room, "white, black, grey or #rrggbb"); break;
     case KOHL_RECIPE_RANGE:
       snprintf(expected, room, "a range [LOW, HIGH] within %.16g to %.16g", field->low, field->high);
@@ -196,6 +249,7 @@ bool kohl_recipe_field_parse(kohl_context *ctx, const kohl_recipe_field *field, 
     case KOHL_RECIPE_INT: good = parse_int(ctx, field, text, strlen(text), at); break;
     case KOHL_RECIPE_REAL: good = parse_real(ctx, field, text, at); break;
     case KOHL_RECIPE_WORD: good = parse_word(field->words, text, at); break;
+    case KOHL_RECIPE_FIGURE: good = parse_figure(field->words, text, at); break;
     case KOHL_RECIPE_COLOUR: good = parse_colour(text, at); break;
     case KOHL_RECIPE_RANGE: good = parse_range(ctx, field, text, at); break;
     case KOHL_RECIPE_LIST_OF_INT: good = parse_list(ctx, field, text, at); break;

@@ -19,6 +19,15 @@ static void print_value(const kohl_recipe_field *field, const void *at, kohl_jso
       kohl_json_write_string_n(out, word, (size_t)length);
       break;
     }
+    case KOHL_RECIPE_FIGURE: {
+      const kohl_recipe_figure *figure = at;
+      int length;
+      char text[128];
+      const char *word = kohl_recipe_word_text(field, figure->word, &length);
+      snprintf(text, sizeof text, "%s%s%.*s", figure->head, figure->head[0] ? "." : "", length, word);
+      kohl_json_write_string(out, text);
+      break;
+    }
     case KOHL_RECIPE_COLOUR: {
       char text[8];
       const uint8_t *c = ((const kohl_recipe_colour *)at)->rgb;
@@ -74,37 +83,39 @@ static void put_value(printer *out, const kohl_recipe_field *field, const void *
   kohl_json_write_free(&value);
 }
 
-/* Fields first .. end-1.  phase: as in kohl_recipe_field_at; one of them is an element of a list. */
-static void put_fields(printer *out, const kohl_recipe *recipe, int first, int end, int phase) {
-  const char *group = "", *indent = phase < 0 ? "" : "    ";
+/* Fields first .. end-1.  item: as in kohl_recipe_field_at; 0 and above is an element of a list. */
+static void put_fields(printer *out, const kohl_recipe *recipe, int first, int end, int item) {
+  const char *group = "", *indent = item < 0 ? "" : "    ";
   size_t group_length = 0;
   for (int i = first; i < end; i++) {
     const kohl_recipe_field *field = &kohl_recipe_fields[i];
-    const char *dot = strchr(field->path, '.'), *key = dot ? dot + 1 : field->path;
-    size_t length = dot ? (size_t)(dot - field->path) : 0;
-    if (dot && (length != group_length || memcmp(group, field->path, length) != 0)) {
+    const char *path = item < 0 ? field->path : kohl_recipe_element_key(i);
+    const char *dot = strchr(path, '.'), *key = dot ? dot + 1 : path;
+    size_t length = dot ? (size_t)(dot - path) : 0;
+    if (dot && (length != group_length || memcmp(group, path, length) != 0)) {
       put(out, indent, strlen(indent));
-      put(out, field->path, length);
+      put(out, path, length);
       put(out, ":\n", 2);
     }
-    group = field->path;
+    group = path;
     group_length = length;
-    put(out, phase >= 0 && i == first ? "  - " : indent, strlen(indent));
+    put(out, item >= 0 && i == first ? "  - " : indent, strlen(indent));
     put(out, "  ", dot ? 2 : 0);
     put(out, key, strlen(key));
     put(out, ": ", 2);
-    put_value(out, field, kohl_recipe_field_at(recipe, i, phase));
+    put_value(out, field, kohl_recipe_field_at(recipe, i, item));
     put(out, "\n", 1);
   }
 }
 
 kohl_status kohl_recipe_print(kohl_context *ctx, const kohl_recipe *recipe, char **text) {
   printer out = {ctx, NULL, 0, 0, KOHL_OK};
-  static const char phases[] = "phases:\n";
   put_fields(&out, recipe, 0, KOHL_RECIPE_FIELDS, -1);
-  if (recipe->phases_listed) put(&out, phases, sizeof phases - 1);
-  for (int p = 0; recipe->phases_listed && p < recipe->phase_count; p++) {
-    put_fields(&out, recipe, KOHL_RECIPE_RUN_FIELDS, KOHL_RECIPE_FIELDS, p);
+  for (const kohl_recipe_scope *s = kohl_recipe_scopes; s < kohl_recipe_scopes + KOHL_RECIPE_SCOPES; s++) {
+    if (!*kohl_recipe_listed(recipe, s)) continue;
+    put(&out, s->key, strlen(s->key));
+    put(&out, ":\n", 2);
+    for (int i = 0; i < *kohl_recipe_count(recipe, s); i++) put_fields(&out, recipe, s->first, s->end, i);
   }
   if (out.status != KOHL_OK) {
     kohl_free(ctx, out.text);

@@ -22,20 +22,22 @@ typedef struct raw_values {
 } raw_values;
 typedef struct raw_recipe {
   raw_values top;
-  raw_values *phases;
-  unsigned phase_count;
+  struct {
+    raw_values *item;
+    unsigned count;
+  } list[KOHL_RECIPE_SCOPES];
 } raw_recipe;
 
 /* The keys of a mapping and of the groups in it.  Groups are laid over the whole raw_values, at offset 0. */
 typedef struct mapping {
-  cyaml_schema_field_t top[KOHL_RECIPE_FIELDS + 2];
+  cyaml_schema_field_t top[KOHL_RECIPE_FIELDS + KOHL_RECIPE_SCOPES + 1];
   cyaml_schema_field_t inner[KOHL_RECIPE_FIELDS + GROUPS]; /* one group after the other, each ended by an empty one */
   char name[GROUPS][32];
 } mapping;
 
 typedef struct schema {
-  mapping recipe, phase;
-  cyaml_schema_value_t entry, phase_entry, root;
+  mapping recipe, item[KOHL_RECIPE_SCOPES];
+  cyaml_schema_value_t entry, item_entry[KOHL_RECIPE_SCOPES], root;
 } schema;
 
 /* libcyaml's messages: the first line, and the fields of the backtrace from the innermost outwards. */
@@ -102,12 +104,13 @@ static cyaml_schema_field_t leaf(const schema *s, int index, const char *key) {
   return field;
 }
 
-/* The fields from first on as keys of a mapping; returns where the next key goes. */
-static cyaml_schema_field_t *build_mapping(const schema *s, mapping *to, int first) {
+/* Fields as keys of a mapping: all of them, or those of an element of a scope; returns where the next key goes. */
+static cyaml_schema_field_t *build_mapping(const schema *s, mapping *to, const kohl_recipe_scope *scope) {
+  const int first = scope ? scope->first : 0, end = scope ? scope->end : KOHL_RECIPE_FIELDS;
   cyaml_schema_field_t *top = to->top, *inner = to->inner;
   int groups = 0;
-  for (int i = first; i < KOHL_RECIPE_FIELDS; i++) {
-    const char *path = kohl_recipe_fields[i].path, *dot = strchr(path, '.');
+  for (int i = first; i < end; i++) {
+    const char *path = scope ? kohl_recipe_element_key(i) : kohl_recipe_fields[i].path, *dot = strchr(path, '.');
     if (!dot) {
       *top++ = leaf(s, i, path);
       continue;
@@ -133,21 +136,24 @@ static void build_schema(schema *s) {
   s->entry.flags = CYAML_FLAG_POINTER;
   s->entry.data_size = sizeof(char);
   s->entry.string.max = 4096;
-  build_mapping(s, &s->phase, KOHL_RECIPE_RUN_FIELDS);
-  s->phase_entry.type = CYAML_MAPPING;
-  s->phase_entry.data_size = sizeof(raw_values);
-  s->phase_entry.mapping.fields = s->phase.top;
-  cyaml_schema_field_t *phases = build_mapping(s, &s->recipe, 0);
-  phases->key = "phases";
-  phases->data_offset = offsetof(raw_recipe, phases);
-  phases->count_offset = offsetof(raw_recipe, phase_count);
-  phases->count_size = sizeof(unsigned);
-  phases->value.type = CYAML_SEQUENCE;
-  phases->value.flags = (enum cyaml_flag)(CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL);
-  phases->value.data_size = sizeof(raw_values);
-  phases->value.sequence.entry = &s->phase_entry;
-  phases->value.sequence.min = 1;
-  phases->value.sequence.max = KOHL_RECIPE_PHASES;
+  cyaml_schema_field_t *next = build_mapping(s, &s->recipe, NULL);
+  for (size_t i = 0; i < KOHL_RECIPE_SCOPES; i++, next++) {
+    const kohl_recipe_scope *scope = &kohl_recipe_scopes[i];
+    build_mapping(s, &s->item[i], scope);
+    s->item_entry[i].type = CYAML_MAPPING;
+    s->item_entry[i].data_size = sizeof(raw_values);
+    s->item_entry[i].mapping.fields = s->item[i].top;
+    next->key = scope->key;
+    next->data_offset = (uint32_t)(offsetof(raw_recipe, list) + i * sizeof((raw_recipe *)0)->list[0]);
+    next->count_offset = next->data_offset + (uint32_t)sizeof(raw_values *);
+    next->count_size = sizeof(unsigned);
+    next->value.type = CYAML_SEQUENCE;
+    next->value.flags = (enum cyaml_flag)(CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL);
+    next->value.data_size = sizeof(raw_values);
+    next->value.sequence.entry = &s->item_entry[i];
+    next->value.sequence.min = 1;
+    next->value.sequence.max = (uint32_t)scope->most;
+  }
   s->root.type = CYAML_MAPPING;
   s->root.flags = CYAML_FLAG_POINTER;
   s->root.data_size = sizeof(raw_recipe);
@@ -188,14 +194,15 @@ static void join(char *const *list, unsigned count, char joined[JOINED]) {
   if (at < JOINED - 1) memcpy(joined + at, "]", 2);
 }
 
-/* Hands every text that is there to its field: of the top level (phase -1) or of a phase. */
+/* Hands every text that is there to its field: of the top level (scope NULL) or of an element. */
 static kohl_status convert(kohl_context *ctx, const char *name, const raw_values *raw, const kohl_recipe_lines *lines,
-                           int phase, kohl_recipe *out) {
-  for (int i = phase < 0 ? 0 : KOHL_RECIPE_RUN_FIELDS; i < KOHL_RECIPE_FIELDS; i++) {
+                           const kohl_recipe_scope *scope, int item, kohl_recipe *out) {
+  const int first = scope ? scope->first : 0, end = scope ? scope->end : KOHL_RECIPE_FIELDS;
+  for (int i = first; i < end; i++) {
     const kohl_recipe_field *field = &kohl_recipe_fields[i];
     char joined[JOINED], path[64], prefix[24] = "", *text = raw->text[i];
-    if (phase >= 0) snprintf(prefix, sizeof prefix, "phases.%d.", phase + 1);
-    snprintf(path, sizeof path, "%s%s", prefix, field->path);
+    if (scope) snprintf(prefix, sizeof prefix, "%s.%d.", scope->key, item + 1);
+    snprintf(path, sizeof path, "%s%s", prefix, scope ? kohl_recipe_element_key(i) : field->path);
     const bool list = field->kind == KOHL_RECIPE_LIST_OF_INT || field->kind == KOHL_RECIPE_RANGE;
     if (list && has_key(lines, path)) { /* libcyaml gives NULL for [] */
       join(raw->list[i], raw->count[i], joined);
@@ -204,9 +211,9 @@ static kohl_status convert(kohl_context *ctx, const char *name, const raw_values
     if (!text) continue;
     kohl_status status;
     char expected[KOHL_RECIPE_EXPECTED];
-    void *at = kohl_recipe_field_at(out, i, phase);
+    void *at = kohl_recipe_field_at(out, i, item);
     if (kohl_recipe_field_parse(ctx, field, text, at, expected, &status)) {
-      if (phase >= 0) out->phases[phase].own |= (uint64_t)1 << (i - KOHL_RECIPE_RUN_FIELDS);
+      if (scope) *kohl_recipe_own(out, scope, item) |= (uint64_t)1 << (i - scope->first);
       continue;
     }
     if (status != KOHL_OK) return status;
@@ -218,11 +225,16 @@ static kohl_status convert(kohl_context *ctx, const char *name, const raw_values
 
 static kohl_status convert_all(kohl_context *ctx, const char *name, const raw_recipe *raw,
                                const kohl_recipe_lines *lines, kohl_recipe *out) {
-  kohl_status status = convert(ctx, name, &raw->top, lines, -1, out);
-  out->phases_listed = raw->phase_count > 0;
-  if (out->phases_listed) out->phase_count = (int)raw->phase_count;
-  for (int p = 0; p < (int)raw->phase_count && status == KOHL_OK; p++) {
-    status = convert(ctx, name, &raw->phases[p], lines, p, out);
+  kohl_status status = convert(ctx, name, &raw->top, lines, NULL, -1, out);
+  for (int i = 0; i < KOHL_RECIPE_SCOPES; i++) {
+    const kohl_recipe_scope *scope = &kohl_recipe_scopes[i];
+    const int count = (int)raw->list[i].count;
+    if (!count) continue;
+    *kohl_recipe_listed(out, scope) = true;
+    *kohl_recipe_count(out, scope) = count;
+    for (int k = 0; k < count && status == KOHL_OK; k++) {
+      status = convert(ctx, name, &raw->list[i].item[k], lines, scope, k, out);
+    }
   }
   return status == KOHL_OK ? kohl_recipe_settle(ctx, out) : status;
 }

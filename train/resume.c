@@ -1,5 +1,6 @@
 /* The run's checkpoint: what stands in it, and taking it up again. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "kernels/core/alloc.h"
@@ -26,6 +27,7 @@ kohl_status kohl_run_save(kohl_run *run) {
                            .data = run->data_digest,
                            .features = run->features_digest,
                            .plan = plan_digest(run),
+                           .kernels = run->chosen.text,
                            .history = run->history.text ? run->history.text : (char *)""};
   list_arrays(run, &state);
   kohl_status status = kohl_session_fetch(run->session);
@@ -67,14 +69,39 @@ kohl_status kohl_run_peek(kohl_run *run, kohl_safetensors **file) {
     run->place = state.place;
     run->recorded_features = state.features;
     run->recorded_plan = state.plan;
+    snprintf(run->again.text, sizeof run->again.text, "%s", state.kernels);
+    run->ctx->again = &run->again;
     kohl_text_add(&run->history, "%s", state.history);
     status = run->history.status;
   }
   kohl_free(run->ctx, state.history);
+  kohl_free(run->ctx, state.kernels);
   if (status == KOHL_OK) return KOHL_OK;
   kohl_safetensors_close(run->ctx, *file);
   *file = NULL;
   return status;
+}
+
+/* Recorded kernels are used where they can run.  Others of class CHAIN give the same bits, which the base's outputs,
+ * where they are kept, prove. */
+static void say_differences(kohl_run *run) {
+  const kohl_kernel_record *again = &run->again;
+  const bool unknown = !again->text[0] && run->recorded_plan != plan_digest(run);
+  char line[KOHL_ERROR_TEXT];
+  if (run->recorded_features != run->features_digest || again->other_bits || unknown) {
+    snprintf(
+        line, sizeof line,
+        "the %s not those of the first call (another machine, --cpu or --impl)%s%s: the result will be close to an "
+        "uninterrupted run's, not equal",
+        again->other_bits || unknown ? "kernels are" : "base's outputs are", again->replaced[0] ? ", now " : "",
+        again->replaced);
+    kohl_log(run->ctx, KOHL_LOG_WARNING, "%s: %s", run->options->run, line);
+    kohl_run_log(run->ctx, run->options->run, "%s", line);
+  } else if (again->replaced[0]) {
+    kohl_run_log(run->ctx, run->options->run,
+                 "kernels in the place of those of the first call, all of class CHAIN and so with the same bits: %s",
+                 again->replaced);
+  }
 }
 
 kohl_status kohl_run_load(kohl_run *run, const kohl_safetensors *file) {
@@ -85,11 +112,7 @@ kohl_status kohl_run_load(kohl_run *run, const kohl_safetensors *file) {
     kohl_fail_prefix(run->ctx, "%s: the checkpoint", run->options->run);
     return status;
   }
-  if (run->recorded_features != run->features_digest || run->recorded_plan != plan_digest(run)) {
-    kohl_run_log(run->ctx, run->options->run,
-                 "the base's outputs or the kernels are not those of the first call (another machine "
-                 "or --cpu): the result will be close to an uninterrupted run's, not equal");
-  }
+  say_differences(run);
   status = kohl_session_put(run->session);
   if (status == KOHL_OK) status = kohl_update_restore(run->update);
   return status == KOHL_OK ? kohl_session_keep_state(run->session) : status;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "kernels/core/alloc.h"
+#include "kernels/core/place.h"
 
 kohl_status kohl_run_path(kohl_context *ctx, const char *folder, const char *name, char path[KOHL_RUN_PATH]) {
   int n = snprintf(path, KOHL_RUN_PATH, "%s/%s", folder, name);
@@ -41,6 +42,16 @@ kohl_status kohl_run_open(kohl_context *ctx, const char *folder, bool resume, bo
   if (mkdir(folder, 0777) == 0) return KOHL_OK;
   if (errno == EEXIST) return check_empty(ctx, folder);
   return kohl_fail(ctx, KOHL_USAGE, "%s: cannot make the run's folder: %s", folder, strerror(errno));
+}
+
+void kohl_run_sweep(kohl_context *ctx, const char *folder) {
+  static const char *const endings[] = {".ckpt", ".safetensors", ".yaml", ".html", ".svg", ".png", ".pdf"};
+  char figures[KOHL_RUN_PATH];
+  int removed = kohl_place_sweep(folder, endings, sizeof endings / sizeof *endings);
+  if (kohl_run_path(ctx, folder, "figures", figures) == KOHL_OK) {
+    removed += kohl_place_sweep(figures, endings, sizeof endings / sizeof *endings);
+  }
+  if (removed) kohl_run_log(ctx, folder, "%d unfinished files of a killed run removed", removed);
 }
 
 static bool make_room(kohl_text *text, size_t more) {

@@ -13,6 +13,9 @@ kohl_status kohl_run_path(kohl_context *ctx, const char *folder, const char *nam
  * hold a recipe.yaml; with `again` it may be without, as a run leaves it that was killed before it wrote one. */
 kohl_status kohl_run_open(kohl_context *ctx, const char *folder, bool resume, bool again);
 
+/* Removes the temporary files that killed runs have left in the folder and its figures; the log says how many. */
+void kohl_run_sweep(kohl_context *ctx, const char *folder);
+
 /* Text that grows; the first failure stays in status.  Begins as {.ctx = ctx}; freed by kohl_text_free. */
 typedef struct kohl_text {
   kohl_context *ctx;

@@ -10,7 +10,7 @@
 static kohl_status digest_recipe(kohl_run *run) {
   char *text;
   kohl_recipe recipe = run->recipe; /* texts are shared, numbers are not */
-  recipe.data.workers = recipe.phase.epochs = recipe.limits.picture_bytes = 0;
+  recipe.data.workers = recipe.phase.epochs = recipe.limits.picture_bytes = recipe.limits.resident_bytes = 0;
   for (int i = 0; i < recipe.phase_count; i++) recipe.phases[i].epochs = 0;
   kohl_status status = kohl_recipe_print(run->ctx, &recipe, &text);
   if (status != KOHL_OK) return status;
@@ -109,11 +109,19 @@ static kohl_status make_base(kohl_run *run, kohl_model **out) {
 /* Labels and preprocessing are set when the data is known. */
 static kohl_status make_network(kohl_run *run, const kohl_model *base) {
   kohl_model *head;
-  const size_t classes = run->samples.class_count;
-  kohl_status status = kohl_head_create(run->ctx, &run->recipe, base->graph, (int)classes, &head);
+  int classes[KOHL_RECIPE_HEADS];
+  for (size_t h = 0; h < run->head_count; h++) classes[h] = (int)run->head[h].labels.class_count;
+  kohl_status status = kohl_head_create(run->ctx, &run->recipe, base->graph, classes, &head);
   if (status != KOHL_OK) return status;
-  status = kohl_head_join(run->ctx, base, head, run->samples.classes, classes, &run->own, &run->model);
+  const kohl_head_labels *first = &run->head[0].labels;
+  status = kohl_head_join(run->ctx, base, head, first->classes, first->class_count, &run->own, &run->model);
   kohl_model_destroy(run->ctx, head);
+  for (size_t h = 1; h < run->head_count && status == KOHL_OK; h++) {
+    const kohl_run_head *more = &run->head[h];
+    status = kohl_model_add_head(run->ctx, run->model, more->name,
+                                 more->sigmoid ? KOHL_TASK_MANY_LABELS : KOHL_TASK_ONE_LABEL, more->labels.classes,
+                                 more->labels.class_count);
+  }
   return status;
 }
 

@@ -3,6 +3,7 @@
  * A bad picture keeps its place in the order, so that the draws of the others do not move; its batch is smaller. */
 #include <math.h>
 #include "kernels/core/alloc.h"
+#include "train/bound.h"
 #include "train/run.h"
 #include "train/targets.h"
 
@@ -10,10 +11,10 @@ enum { BAD_STEPS = 3, FILES_NAMED = 8 };
 
 /* What a step found, before it counts. */
 typedef struct found {
-  double loss, divisor;
-  int64_t right, seen;
-  const char *wrong; /* why it must not be taken, or NULL */
-  const char *layer; /* where */
+  kohl_train_head head[KOHL_TRAIN_HEADS]; /* losses, divisors, answers */
+  int pictures;                           /* good ones */
+  const char *wrong;                      /* why it must not be taken, or NULL */
+  const char *layer;                      /* where */
 } found;
 
 static size_t group_size(const kohl_run *run) { return (size_t)(run->recipe.batch * run->recipe.accumulate); }
@@ -36,16 +37,17 @@ static float largest(const float *gradients, size_t n) {
   return size;
 }
 
-static const char *last_layer(const kohl_run *run) {
+/* The output of a head. */
+static const char *head_layer(const kohl_run *run, size_t h) {
   const kohl_graph *graph = run->session->model->graph;
-  return graph->nodes[graph->count - 1].name;
+  return graph->nodes[run->session->plan->heads[h].options.node].name;
 }
 
 /* The layer whose gradient made the optimizer refuse: the one with the largest, of equal ones the nearest to the loss.
  */
 static const char *guilty_layer(const kohl_run *run, const float *gradients) {
   const kohl_graph *graph = run->session->model->graph;
-  const char *name = last_layer(run);
+  const char *name = head_layer(run, 0);
   float most = 0.0f;
   for (size_t i = graph->count; i-- > 0;) {
     kohl_weight_spec specs[KOHL_NODE_WEIGHTS];
@@ -85,37 +87,53 @@ static kohl_status refuse(kohl_run *run, size_t first, size_t end, const found *
   return status;
 }
 
-/* Counts a batch's losses and right answers; *divisor is what its gradients were divided by. */
-static kohl_status count_batch(kohl_run *run, int n, found *f, float *divisor) {
-  size_t classes = run->samples.class_count;
-  const int last = (int)run->session->model->graph->count - 1;
-  const kohl_session_head head = kohl_session_head_at(run->session, 0);
+/* Counts a batch's losses and right answers of one head; *divisor is what its gradients were divided by. */
+static kohl_status count_head(kohl_run *run, size_t h, int n, kohl_train_head *f, float *divisor) {
+  const kohl_run_head *own = &run->head[h];
+  const size_t classes = own->labels.class_count;
+  const kohl_session_head head = kohl_session_head_at(run->session, h);
   const uint64_t *draws = kohl_session_draws(run->session);
-  kohl_desc desc = kohl_plan_head_desc(run->session->plan, &run->session->plan->heads[0]);
-  kohl_status status = kohl_session_output(run->session, last, n, run->probabilities);
+  kohl_desc desc = kohl_plan_head_desc(run->session->plan, &run->session->plan->heads[h]);
+  kohl_status status = kohl_session_output(run->session, head.node, n, run->probabilities);
   for (int i = 0; i < n && status == KOHL_OK; i++) {
     const float *row = run->probabilities + (size_t)i * classes;
     size_t best = 0, count;
-    for (size_t c = 1; c < classes; c++) best = row[c] > row[best] ? c : best;
-    const int *labels = kohl_sample_labels(&run->samples, run->draws.sample[run->order[draws[i]]], &count);
+    const int *labels = kohl_head_labels_at(&own->labels, run->draws.sample[run->order[draws[i]]], &count);
+    for (size_t c = 1; c < classes && count; c++) best = row[c] > row[best] ? c : best;
     for (size_t k = 0; k < count; k++) f->right += (size_t)labels[k] == best;
     f->loss += (double)head.losses[i];
+    f->seen += count > 0;
   }
   desc.n = n;
   *divisor = head.labels ? kohl_softmax_xent_divisor(&desc.softmax_xent, head.labels, head.class_weights)
                          : kohl_sigmoid_bce_divisor(&desc.sigmoid_bce, head.sample_weights);
   f->divisor += (double)*divisor;
-  f->seen += n;
   return status;
 }
 
-/* Tells the head about the n samples whose positions are in the session's draws. */
+/* *divisor is the first head's; where several batches make an update, all have the same (train/recipe_check_heads.c).
+ */
+static kohl_status count_batch(kohl_run *run, int n, found *f, float *divisor) {
+  kohl_status status = KOHL_OK;
+  for (size_t h = run->head_count; h-- > 0 && status == KOHL_OK;) {
+    status = count_head(run, h, n, &f->head[h], divisor);
+    if (finite_array(kohl_session_head_at(run->session, h).losses, (size_t)n)) continue;
+    f->wrong = "loss is not finite";
+    f->layer = head_layer(run, h);
+  }
+  f->pictures += n;
+  return status;
+}
+
+/* Tells the heads about the n samples whose positions are in the session's draws. */
 static void tell(kohl_run *run, int n) {
-  const kohl_session_head head = kohl_session_head_at(run->session, 0);
   const uint64_t *draws = kohl_session_draws(run->session);
-  for (int i = 0; i < n; i++) {
-    size_t sample = run->draws.sample[run->order[draws[i]]];
-    kohl_targets_tell(&head, i, &run->samples, sample, run->class_weights);
+  for (size_t h = 0; h < run->head_count; h++) {
+    const kohl_session_head head = kohl_session_head_at(run->session, h);
+    for (int i = 0; i < n; i++) {
+      size_t sample = run->draws.sample[run->order[draws[i]]];
+      kohl_targets_tell(&head, i, &run->head[h].labels, sample, run->head[h].class_weights);
+    }
   }
 }
 
@@ -146,11 +164,7 @@ static kohl_status run_batch(kohl_run *run, size_t first, size_t end, found *f) 
   }
   status = kohl_session_backward(run->session, n, (uint32_t)run->place.epoch + 1);
   if (status != KOHL_OK) return status;
-  if (!finite_array(kohl_session_losses(run->session), (size_t)n)) {
-    f->wrong = "loss is not finite";
-    f->layer = last_layer(run);
-  }
-  float divisor;
+  float divisor = 1.0f;
   status = count_batch(run, n, f, &divisor);
   return status == KOHL_OK ? look_at_gradients(run, divisor) : status;
 }
@@ -192,6 +206,9 @@ static kohl_status update(kohl_run *run, double lr, found *f) {
   if (status == KOHL_OK && kohl_update_on_device(run->update)) {
     status = update_on_device(run, &taken);
   } else if (status == KOHL_OK) {
+    const kohl_train_hooks *hooks = run->options->hooks;
+    if (!run->sum && !(hooks && hooks->on_gradients)) /* they are as the backward pass left them */
+      kohl_update_bound(run->update, kohl_gradient_bound(run->session, f->pictures, run->update));
     /* gradients: the session's memory, which nothing reads after the step: clipping may change it */
     taken = kohl_update_step(run->update, run->place.phase_step + 1, lr, kohl_session_at(run->session, plan->params),
                              kohl_session_at(run->session, plan->gradients));
@@ -201,7 +218,7 @@ static kohl_status update(kohl_run *run, double lr, found *f) {
   size_t count;
   status = kohl_session_fetch_gradients(run->session, &gradients, &count);
   f->wrong = "gradient is not finite or too large for the rate";
-  f->layer = status == KOHL_OK ? guilty_layer(run, gradients) : last_layer(run);
+  f->layer = status == KOHL_OK ? guilty_layer(run, gradients) : "";
   return status;
 }
 
@@ -209,7 +226,7 @@ kohl_status kohl_run_step(kohl_run *run, double *lr) {
   const size_t batch = (size_t)run->recipe.batch, first = (size_t)run->place.at;
   size_t end = first + group_size(run);
   if (end > run->draws.count) end = run->draws.count;
-  found f = {0, 0, 0, 0, NULL, ""};
+  found f = {.layer = ""};
   kohl_status status = KOHL_OK;
   *lr = kohl_schedule_rate(run->phase, &run->place.schedule, run->place.phase_step, (int64_t)kohl_run_steps(run));
   if (run->sum) kohl_accumulate_reset(run->sum);
@@ -222,7 +239,7 @@ kohl_status kohl_run_step(kohl_run *run, double *lr) {
     return status;
   }
   run->place.at = (int64_t)end;
-  if (!f.wrong && !f.seen) return KOHL_OK; /* nothing but bad pictures */
+  if (!f.wrong && !f.pictures) return KOHL_OK; /* nothing but bad pictures */
   if (!f.wrong) status = update(run, *lr, &f);
   if (status == KOHL_OK && f.wrong) return refuse(run, first, end, &f);
   if (status == KOHL_OK) status = kohl_session_keep_state(run->session);
@@ -230,9 +247,12 @@ kohl_status kohl_run_step(kohl_run *run, double *lr) {
   run->place.step++;
   run->place.phase_step++;
   run->place.bad_steps = 0;
-  run->place.loss += f.loss;
-  run->place.divisor += f.divisor;
-  run->place.right += f.right;
-  run->place.seen += f.seen;
+  for (size_t h = 0; h < run->head_count; h++) {
+    kohl_train_head *sum = &run->place.head[h];
+    sum->loss += f.head[h].loss;
+    sum->divisor += f.head[h].divisor;
+    sum->right += f.head[h].right;
+    sum->seen += f.head[h].seen;
+  }
   return KOHL_OK;
 }

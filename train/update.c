@@ -21,7 +21,7 @@ typedef union rule_desc {
   kohl_adam_desc adam;
 } rule_desc;
 
-static kohl_update_desc desc_of(const kohl_update_options *o, size_t count) {
+kohl_update_desc kohl_update_desc_of(const kohl_update_options *o, size_t count) {
   return (kohl_update_desc){.n = 1,
                             .count = (int64_t)count,
                             .rule = o->rule,
@@ -40,7 +40,7 @@ static kohl_update_desc desc_of(const kohl_update_options *o, size_t count) {
 }
 
 size_t kohl_update_bytes(const kohl_update_options *options, size_t count) {
-  const kohl_update_desc desc = desc_of(options, count);
+  const kohl_update_desc desc = kohl_update_desc_of(options, count);
   size_t bytes = 0;
   for (int i = 0; i < STATES; i++) bytes += kohl_update_has(&desc, UPDATE_FIRST + i) ? count * sizeof(float) : 0;
   return bytes;
@@ -93,7 +93,7 @@ kohl_status kohl_update_create(kohl_context *ctx, const kohl_update_options *opt
   kohl_status status = kohl_alloc(ctx, 1, sizeof *update, "an optimizer", &update);
   if (status != KOHL_OK) return status;
   update->ctx = ctx;
-  update->desc = desc_of(options, count);
+  update->desc = kohl_update_desc_of(options, count);
   update->count = count;
   if (!ctx->device) status = choose(update);
   for (int i = 0; i < STATES && status == KOHL_OK; i++) {
@@ -119,9 +119,9 @@ void kohl_update_destroy(kohl_update *update) {
 }
 
 /* The Euclidean norm of x, which is then scaled down to max_norm. */
-static double norm_of(const kohl_update *update, float *x, float max_norm) {
-  const kohl_clip_norm_desc desc = {1, (int64_t)update->count, max_norm};
+static double norm_of(const kohl_update *update, float *x, size_t count, float max_norm) {
   float norm = 0.0f;
+  const kohl_clip_norm_desc desc = {1, (int64_t)count, max_norm};
   kohl_args args;
   memset(&args, 0, sizeof args);
   args.out[CLIP_NORM_GRAD] = x;
@@ -129,6 +129,20 @@ static double norm_of(const kohl_update *update, float *x, float max_norm) {
   args.workspace = update->workspace;
   update->clip->code->run(&desc, &args, update->ctx->threads);
   return (double)norm;
+}
+
+double kohl_update_norm(const kohl_update *update, const float *x, size_t count) {
+  return norm_of(update, (float *)x, count, INFINITY); /* which only reads */
+}
+
+/* Clips, and says whether the step can be taken. */
+static bool prepare(const kohl_update *update, double lr, float *params, float *gradients) {
+  const kohl_update_desc *d = &update->desc;
+  const bool asked = d->max_norm < INFINITY || d->weight_decay != 0.0; /* for the norm itself */
+  if (!asked && update->bound > 0.0 && kohl_update_allowed(d, lr, update->bound, 0.0)) return true;
+  const double norm = norm_of(update, gradients, update->count, d->max_norm);
+  return kohl_update_allowed(d, lr, norm,
+                             d->weight_decay != 0.0 ? norm_of(update, params, update->count, INFINITY) : 0.0);
 }
 
 static void take(const kohl_update *update, const kohl_update_now *now, float *params, const float *gradients) {
@@ -153,9 +167,9 @@ static void take(const kohl_update *update, const kohl_update_now *now, float *p
 
 bool kohl_update_step(kohl_update *update, int64_t step, double lr, float *params, float *gradients) {
   const kohl_update_now now = {lr, step};
-  const double norm = norm_of(update, gradients, update->desc.max_norm); /* clips */
-  const double weights_norm = update->desc.weight_decay != 0.0 ? norm_of(update, params, INFINITY) : 0.0;
-  if (!kohl_update_allowed(&update->desc, lr, norm, weights_norm)) return false;
+  const bool good = prepare(update, lr, params, gradients);
+  update->bound = 0.0;
+  if (!good) return false;
   take(update, &now, params, gradients);
   if (!update->state[AVERAGE]) return true;
   const kohl_ema_desc ema = {1, (int64_t)update->count, update->desc.ema};
@@ -166,6 +180,8 @@ bool kohl_update_step(kohl_update *update, int64_t step, double lr, float *param
   update->ema->code->run(&ema, &args, update->ctx->threads);
   return true;
 }
+
+void kohl_update_bound(kohl_update *update, double norm) { update->bound = norm; }
 
 kohl_status kohl_update_swap(kohl_update *update, float *params) {
   if (update->device) return kohl_update_device_swap(update, params);

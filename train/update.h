@@ -27,6 +27,9 @@ typedef struct kohl_update_options {
 
 typedef struct kohl_update kohl_update;
 
+/* The desc of the op update that takes the same steps, with losses 0. */
+kohl_update_desc kohl_update_desc_of(const kohl_update_options *options, size_t count);
+
 /* Bytes of the arrays that such an optimizer keeps for count weights. */
 size_t kohl_update_bytes(const kohl_update_options *options, size_t count);
 
@@ -36,6 +39,13 @@ size_t kohl_update_bytes(const kohl_update_options *options, size_t count);
 kohl_status kohl_update_create(kohl_context *ctx, const kohl_update_options *options, const float *params, size_t count,
                                kohl_update **out);
 void kohl_update_destroy(kohl_update *update);
+
+/* The Euclidean norm of x, which has at most as many floats as there are weights; NaN or infinite where one is. */
+double kohl_update_norm(const kohl_update *update, const float *x, size_t count);
+
+/* Says that the norm of the next step's gradients is at most this, which spares a pass over them where nothing else
+ * needs their norm; a number that is none is no bound. */
+void kohl_update_bound(kohl_update *update, double norm);
 
 /* One step on the CPU: step is its number from 1 (Adam's t), lr its rate; params and gradients have count floats.
  * Gradients are left clipped.  False: the gradients, or the weights with their decay, are not finite or so large that

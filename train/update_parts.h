@@ -14,6 +14,7 @@ struct kohl_update {
   float *state[KOHL_UPDATE_STATES];     /* owned, of the host; NULL where the options need none */
   const kohl_kernel *rule, *clip, *ema; /* on a device: the op update, clip_norm, none */
   void *workspace;                      /* of clip, owned */
+  double bound;                         /* of the next step's gradients; 0: not known */
   struct kohl_update_device *device;    /* NULL: the CPU */
 };
 

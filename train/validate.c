@@ -9,10 +9,9 @@
 
 enum { VALIDATION_BATCH = 256 };
 
-static kohl_status answer_rows(kohl_run *run, kohl_session *session, kohl_answers *a) {
+static kohl_status answer_rows(kohl_run *run, kohl_session *session, const int *nodes, float *room, kohl_answers *a) {
   const kohl_features *kept = &run->feed.validation;
   const size_t *list = run->list + run->train_count;
-  const int last = (int)session->model->graph->count - 1;
   float *input = kohl_session_input(session);
   kohl_status status = KOHL_OK;
   for (size_t first = 0; first < kept->count && status == KOHL_OK;) {
@@ -23,19 +22,28 @@ static kohl_status answer_rows(kohl_run *run, kohl_session *session, kohl_answer
       a->sample[a->count + (size_t)n++] = list[first];
     }
     status = kohl_session_run(session, n);
-    if (status == KOHL_OK) status = kohl_session_output(session, last, n, a->rows + a->count * a->classes);
+    if (status == KOHL_OK) {
+      status = kohl_pictures_rows(session, nodes, run->head_count, n, room, a->rows + a->count * a->classes);
+    }
     a->count += (size_t)n;
   }
   return status;
 }
 
 static kohl_status answer_kept(kohl_run *run, kohl_answers *a) {
-  kohl_session *session;
+  kohl_session *session = NULL;
+  float *room = NULL;
+  int nodes[KOHL_RECIPE_HEADS];
   kohl_plan_options options = kohl_plan_options_default();
+  kohl_run_nodes(run, run->feed.above->graph, nodes);
   options.batch = VALIDATION_BATCH;
-  kohl_status status = kohl_session_create(run->ctx, run->feed.above, &options, &session);
-  if (status == KOHL_OK) status = answer_rows(run, session, a);
+  options.taps = nodes;
+  options.tap_count = run->head_count;
+  kohl_status status = kohl_alloc(run->ctx, VALIDATION_BATCH * a->classes, sizeof *room, "probabilities", &room);
+  if (status == KOHL_OK) status = kohl_session_create(run->ctx, run->feed.above, &options, &session);
+  if (status == KOHL_OK) status = answer_rows(run, session, nodes, room, a);
   kohl_session_destroy(session);
+  kohl_free(run->ctx, room);
   return status;
 }
 
@@ -48,7 +56,11 @@ static kohl_status take_answer(void *user, size_t at, const float *row, size_t f
 }
 
 static kohl_status answer_pictures(kohl_run *run) {
+  int nodes[KOHL_RECIPE_HEADS];
+  kohl_run_nodes(run, run->model->graph, nodes);
   const kohl_pictures_job job = {.model = run->model,
+                                 .nodes = nodes,
+                                 .node_count = run->head_count,
                                  .pre = &run->pre,
                                  .samples = &run->samples,
                                  .list = run->list + run->train_count,
@@ -66,13 +78,13 @@ static double surprise(float p) { return -(double)kohl_logf(p < 1e-7f ? 1e-7f : 
 
 /* The mean over the pictures, without weights and smoothing: of -ln p of the truth, or with sigmoid of the mean over
  * all labels of -ln p of this one being so, or not. */
-static double validation_loss(const kohl_run *run, const kohl_answers *a) {
+static double validation_loss(const kohl_run_head *head, const kohl_answers *a) {
   double sum = 0;
   for (size_t i = 0; i < a->count; i++) {
     const float *row = a->rows + i * a->classes;
     size_t count, k = 0;
-    const int *labels = kohl_sample_labels(&run->samples, a->sample[i], &count);
-    if (run->recipe.loss.name != KOHL_LOSS_SIGMOID) {
+    const int *labels = kohl_head_labels_at(&head->labels, a->sample[i], &count);
+    if (!head->sigmoid) {
       sum += surprise(row[labels[0]]);
       continue;
     }
@@ -86,14 +98,15 @@ static double validation_loss(const kohl_run *run, const kohl_answers *a) {
   return a->count ? sum / (double)a->count : 0;
 }
 
-static kohl_status judge_one_label(kohl_run *run, kohl_metrics *out) {
-  const kohl_answers *a = &run->answers;
+static kohl_status judge_one_label(kohl_context *ctx, const kohl_run_head *head, const kohl_answers *a,
+                                   kohl_metrics *out) {
   int32_t *truth;
-  kohl_status status = kohl_alloc(run->ctx, a->count, sizeof *truth, "validation labels", &truth);
+  size_t count;
+  kohl_status status = kohl_alloc(ctx, a->count, sizeof *truth, "validation labels", &truth);
   if (status != KOHL_OK) return status;
-  for (size_t i = 0; i < a->count; i++) truth[i] = run->samples.sample[a->sample[i]].label;
-  status = kohl_metrics_compute(run->ctx, a->rows, truth, a->count, (int)a->classes, out);
-  kohl_free(run->ctx, truth);
+  for (size_t i = 0; i < a->count; i++) truth[i] = kohl_head_labels_at(&head->labels, a->sample[i], &count)[0];
+  status = kohl_metrics_compute(ctx, a->rows, truth, a->count, (int)a->classes, out);
+  kohl_free(ctx, truth);
   return status;
 }
 
@@ -109,16 +122,14 @@ static double share_right(const kohl_answers *a, const uint8_t *marks) {
   return a->count ? (double)right / (double)a->count : 0;
 }
 
-static kohl_status judge_many_labels(kohl_run *run, kohl_metrics *out) {
-  const kohl_answers *a = &run->answers;
+static kohl_status judge_many_labels(kohl_context *ctx, const kohl_run_head *head, const kohl_answers *a,
+                                     kohl_metrics *out) {
   kohl_metrics_many many = {0};
   uint8_t *marks;
-  kohl_status status = kohl_alloc(run->ctx, a->count * a->classes, 1, "validation labels", &marks);
+  kohl_status status = kohl_alloc(ctx, a->count * a->classes, 1, "validation labels", &marks);
   if (status != KOHL_OK) return status;
-  for (size_t i = 0; i < a->count; i++) {
-    kohl_targets_truth(&run->samples, a->sample[i], marks + i * a->classes);
-  }
-  status = kohl_metrics_many_compute(run->ctx, a->rows, marks, a->count, (int)a->classes, NULL, 2.0, &many);
+  for (size_t i = 0; i < a->count; i++) kohl_targets_truth(&head->labels, a->sample[i], marks + i * a->classes);
+  status = kohl_metrics_many_compute(ctx, a->rows, marks, a->count, (int)a->classes, NULL, 2.0, &many);
   if (status == KOHL_OK) {
     out->n = a->count;
     out->accuracy = share_right(a, marks);
@@ -127,15 +138,30 @@ static kohl_status judge_many_labels(kohl_run *run, kohl_metrics *out) {
     out->roc_auc_macro = many.roc_auc_macro;
     out->average_precision_macro = many.average_precision_macro;
   }
-  kohl_metrics_many_free(run->ctx, &many);
-  kohl_free(run->ctx, marks);
+  kohl_metrics_many_free(ctx, &many);
+  kohl_free(ctx, marks);
+  return status;
+}
+
+/* One head by the pictures that have a label for it. */
+static kohl_status judge(kohl_run *run, size_t h, kohl_epoch_head *out) {
+  const kohl_run_head *head = &run->head[h];
+  kohl_answers own;
+  kohl_status status = kohl_run_answers(run, h, &own);
+  if (status == KOHL_OK) {
+    status = head->several ? judge_many_labels(run->ctx, head, &own, &out->metrics)
+                           : judge_one_label(run->ctx, head, &own, &out->metrics);
+  }
+  if (status == KOHL_OK) out->val_loss = validation_loss(head, &own);
+  kohl_free(run->ctx, own.rows);
+  kohl_free(run->ctx, own.sample);
   return status;
 }
 
 static kohl_status make_room(kohl_run *run) {
   kohl_answers *a = &run->answers;
   a->count = 0;
-  a->classes = run->samples.class_count;
+  a->classes = run->outputs;
   if (a->rows) return KOHL_OK;
   kohl_status status =
       kohl_alloc(run->ctx, run->validation_count * a->classes, sizeof *a->rows, "validation probabilities", &a->rows);
@@ -147,9 +173,9 @@ kohl_status kohl_run_validate(kohl_run *run, kohl_epoch *out) {
   kohl_status status = kohl_run_store(run);
   if (status == KOHL_OK) status = make_room(run);
   if (status == KOHL_OK) status = run->feed.rows ? answer_kept(run, &run->answers) : answer_pictures(run);
-  if (status != KOHL_OK) return status;
-  status =
-      run->recipe.data.several_labels ? judge_many_labels(run, &out->metrics) : judge_one_label(run, &out->metrics);
-  if (status == KOHL_OK) out->val_loss = validation_loss(run, &run->answers);
+  for (size_t h = 0; h < run->head_count && status == KOHL_OK; h++) {
+    status = judge(run, h, &out->head[h]);
+    out->val_loss += run->head[h].recipe->head.weight * out->head[h].val_loss;
+  }
   return status;
 }

@@ -3,7 +3,8 @@
     pip install torch==2.13.0 numpy safetensors pillow pyyaml scikit-learn      (a peer only: nothing of the project
     finetune.py BUILD --set egyptian --base squeezenet                           needs it)
                 [--seeds 5] [--threads 2] [--variants K | --no-augment] [--epochs 30,20] [--option KEY=VALUE]...
-                [--only kohl|pytorch|probe] [--work DIR] [--data ../shared/data] [--csv FILE] [--quick]
+                [--only kohl|pytorch|probe] [--seed N]... [--settings NAME]... [--work DIR] [--busy]
+                [--data ../shared/data] [--csv FILE] [--quick]
 
 egyptian is egyptian_artifacts with its own test part; what is left is divided by the recipe (1/6 for validation).
 hieroglyphs is the signs with ten pictures or more, plates 03 and 41 for the test, plates kept whole in the other
@@ -14,18 +15,24 @@ out of kohl's run folder, so that both have the same settings and pictures; the 
 all seeds, the seed is that of everything else.  Seconds are wall time of the training as a user waits for it, pictures
 read and features computed, but for the start of Python.  The probe is a logistic regression on the base's averages of
 the same lists (standardised, balanced classes, strength chosen on validation).  --quick runs one seed with two epochs a
-phase and predicts the time of a seed in full.  --work keeps the run folders; with --only it must have kohl's.
+phase and predicts the time of a seed with as many as --epochs or the recipe's phases say.  --work keeps the run folders
+and every side's figures, and a call finds there what an earlier one has finished, if the options are the same.  So the
+work can be divided: calls with --only (pytorch and probe need kohl's run folder) or --seed do a part and write no
+table, the last one without them does what is left and writes it.  --busy leaves the seconds out of the table: the
+machine did other work too.
 """
 import argparse
 import csv
 import itertools
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import zlib
 
 import torch
 import yaml
@@ -81,10 +88,12 @@ def hieroglyphs(data):
 
 def write_list(path, rows):
     rows = list(rows)
-    with open(path, "w", newline="", encoding="utf-8") as file:
+    part = f"{path}.{os.getpid()}"
+    with open(part, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+    os.replace(part, path)  # another call with the same --work may read it now
 
 
 # ---- scores ----------------------------------------------------------------------------------------------------------
@@ -125,6 +134,7 @@ def train_kohl(o, listing, base, folder, settings):
 
 
 def seed_of_kohl(o, listing, base, folder, settings):
+    shutil.rmtree(folder, ignore_errors=True)  # a run that was interrupted
     ends, total = train_kohl(o, listing, base, folder, settings)
     recipe = Recipe(os.path.join(folder, "recipe.yaml"))
     counts, key = [phase["epochs"] for phase in recipe.phases], recipe.all["best"]
@@ -170,8 +180,25 @@ def probe(o, base, folder):
 
 # ---- rows and summary ------------------------------------------------------------------------------------------------
 
-def formatted(values):
+def finished(path, options, work):
+    """What work() returns, or returned when it was called with the same options, kept as JSON at path."""
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            kept = json.load(file)
+        if kept["options"] != options:
+            raise RuntimeError(f"{path}: made with {kept['options']}, expected {options}")
+        return kept["result"]
+    result = {**work(), **machine()}
+    with open(path + ".part", "w", encoding="utf-8") as file:
+        json.dump({"options": options, "result": result}, file, indent=1)
+    os.replace(path + ".part", path)
+    return result
+
+
+def formatted(values, busy):
     out = dict(values)
+    if busy:
+        out.update(dict.fromkeys(TIMES))
     for key in SCORES + TIMES:
         if isinstance(out.get(key), float):
             out[key] = f"{out[key]:.1f}" if key in TIMES else f"{out[key]:.4f}"
@@ -182,7 +209,7 @@ def spread(values):
     return statistics.stdev(values) if len(values) > 1 else 0.0
 
 
-def summary(sides, common):
+def summary(sides, common, busy):
     """Rows of mean, standard deviation and difference, and lines that say what they mean."""
     rows, lines = [], []
     for engine in ("kohl", "pytorch"):
@@ -193,7 +220,7 @@ def summary(sides, common):
         if runs:
             mean, sd = rows[-2:]
             lines.append(f"{engine:8s} " + ", ".join(f"{k} {mean[k]:.3f} +- {sd[k]:.3f}" for k in SCORES[2:6]) +
-                         f"; {mean['seconds_1']:.0f} s + {mean['seconds_2']:.0f} s")
+                         ("" if busy else f"; {mean['seconds_1']:.0f} s + {mean['seconds_2']:.0f} s"))
     if "probe" in sides:
         best = sides["probe"][0]
         lines.append("probe    " + ", ".join(f"{k} {best[k]:.3f}" for k in SCORES[2:6]))
@@ -205,13 +232,13 @@ def summary(sides, common):
         ratio = {k: sum(r[k] for r in b) / max(sum(r[k] for r in a), 1e-9) * len(a) / len(b) for k in TIMES}
         rows.append({**common, "engine": "kohl - pytorch", "seed": "mean", **gap})
         rows.append({**common, "engine": "kohl - pytorch", "seed": "sd", **width})
-        rows.append({**common, "engine": "pytorch / kohl", "seed": "ratio", **ratio})
+        rows += [] if busy else [{**common, "engine": "pytorch / kohl", "seed": "ratio", **ratio}]
         for k in ("test_accuracy", "test_balanced"):
             of_means = width[k] / len(a) ** 0.5
             good = gap[k] >= -of_means
             lines.append(f"{k}: kohl - pytorch {gap[k]:+.4f}, sd of the means' difference {of_means:.4f} (of two runs' "
                          f"{width[k]:.4f}): {'not worse' if good else 'WORSE'}")
-        lines.append("wall time, pytorch / kohl: " + ", ".join(f"{k} {ratio[k]:.2f}" for k in TIMES))
+        lines += [] if busy else ["wall time, pytorch / kohl: " + ", ".join(f"{k} {ratio[k]:.2f}" for k in TIMES)]
     if sides.get("kohl") and "probe" in sides:
         over = statistics.mean([r["test_balanced"] for r in sides["kohl"]]) - sides["probe"][0]["test_balanced"]
         lines.append(f"test_balanced: kohl - probe {over:+.4f}: {'above' if over > 0 else 'NOT ABOVE'}")
@@ -244,36 +271,34 @@ def publish(o, rows):
         writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
         if new:
             writer.writeheader()
-        writer.writerows(map(formatted, rows))
+        writer.writerows(formatted(row, o.busy) for row in rows)
 
 
 def compare(o, work, name, settings, listing, base, of_all):
-    """One base with one setting: all seeds of all sides, in turns."""
+    """One base with one setting: the seeds asked for of the sides asked for, in turns."""
     sides, rows, common = {}, [], None
+    with open(RECIPE, "rb") as file:
+        stamp = f"{os.path.basename(RECIPE)} with CRC-32 {zlib.crc32(file.read()):08x}"
     stem = os.path.join(work, f"{o.set}_{o.base}_{name}".replace(" ", "_").replace(",", ""))
-    for seed in range(1, o.seeds + 1):
+    for seed in o.seed or range(1, o.seeds + 1):
         folder = f"{stem}_{seed}"
-        if o.only != "pytorch" and not (o.only == "probe" and os.path.exists(folder)):
-            words = [f"seed={seed}", *of_all, *settings]
-            sides.setdefault("kohl", []).append(seed_of_kohl(o, listing, base, folder, words))
-        if common is None:
+        words = [f"seed={seed}", *of_all, *settings]
+        turns = {"kohl": lambda: seed_of_kohl(o, listing, base, folder, words),
+                 "pytorch": lambda: seed_of_pytorch(o, base, folder, seed), "probe": lambda: probe(o, base, folder)}
+        for engine in [o.only] if o.only else turns:
+            if engine == "probe" and seed != 1:
+                continue
+            sides.setdefault(engine, []).append(finished(f"{folder}.{engine}.json", [stamp, *words], turns[engine]))
             recipe = Recipe(os.path.join(folder, "recipe.yaml"))
             common = {"set": o.set, "settings": name, "base": o.base, "at": recipe.all["base"]["at"],
                       "augment": "yes" if recipe.augments else "no", "variants": recipe.variants or "every draw",
-                      "epochs": "+".join(str(p["epochs"]) for p in recipe.phases), "threads": o.threads, **machine()}
-        if o.only in (None, "pytorch"):
-            sides.setdefault("pytorch", []).append(seed_of_pytorch(o, base, folder, seed))
-        if o.only in (None, "probe") and seed == 1:
-            sides["probe"] = [probe(o, base, folder)]
-        for engine in ("kohl", "pytorch", "probe"):
-            if len(sides.get(engine, [])) == seed:
-                number = seed if engine != "probe" else ""
-                rows.append({**common, "engine": engine, "seed": number, **sides[engine][-1]})
-                shown = {k: v for k, v in formatted(rows[-1]).items() if k not in ("cpu", "commit")}
-                print(" ".join(f"{k}={v}" for k, v in shown.items()), flush=True)
-        if o.only == "probe":
-            break
-    more, lines = summary(sides, common)
+                      "epochs": "+".join(str(p["epochs"]) for p in recipe.phases), "threads": o.threads}
+            rows.append({**common, "engine": engine, "seed": "" if engine == "probe" else seed, **sides[engine][-1]})
+            shown = {k: v for k, v in formatted(rows[-1], o.busy).items() if k not in ("cpu", "commit")}
+            print(" ".join(f"{k}={v}" for k, v in shown.items()), flush=True)
+    if o.only or o.seed:
+        return []
+    more, lines = summary(sides, {**common, **machine()}, o.busy)
     print("\n".join(f"# {o.set}, {o.base}, {name}: {line}" for line in lines), flush=True)
     for engine in ("kohl", "pytorch") if o.quick else ():
         if sides.get(engine):
@@ -296,7 +321,8 @@ def main():
     parser.add_argument("--only", choices=("kohl", "pytorch", "probe"))
     for name in ("epochs", "work", "csv"):
         parser.add_argument("--" + name)
-    for name in ("no-augment", "quick", "verbose"):
+    parser.add_argument("--seed", type=int, action="append", default=[], help="only this seed")
+    for name in ("no-augment", "quick", "busy", "verbose"):
         parser.add_argument("--" + name, action="store_true")
     o = parser.parse_args()
     o.kohl = os.path.join(o.build, "kohl")
@@ -304,7 +330,7 @@ def main():
         written = yaml.safe_load(file)
     o.full = [p["epochs"] for p in written.get("phases") or [written]]
     o.full = [int(e) for e in o.epochs.split(",")] if o.epochs else o.full
-    epochs, o.seeds = ([2] * len(o.full), 1) if o.quick else (o.full, o.seeds)
+    epochs, o.seeds = ([2] * len(o.full), 1) if o.quick else (o.full if o.epochs else [], o.seeds)
     if not o.quick and not o.csv:
         o.csv = os.path.join(ROOT, "bench", "results", f"finetune_{o.set}.csv")
     of_all = [f"phases.{i + 1}.epochs={e}" if "phases" in written else f"epochs={e}" for i, e in enumerate(epochs)]
@@ -321,7 +347,7 @@ def main():
         for name, settings in SETTINGS[o.set]:
             if not o.settings or name in o.settings:
                 rows = compare(o, work, name, settings, listing, base, of_all)
-                if o.csv:
+                if o.csv and rows:
                     publish(o, rows)
 
 

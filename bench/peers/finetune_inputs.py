@@ -47,7 +47,6 @@ class Recipe:
         self.phases = [merged(phase, whole) for phase in self.all.get("phases") or [{}]]
         insist("loss", self.all["loss"]["name"], "softmax")
         insist("class_weights", self.all["loss"]["class_weights"], "balanced", "none")
-        insist("label_smoothing", number(self.all["loss"]["label_smoothing"]), 0)
         insist("weights_divide_by", self.all["loss"]["weights_divide_by"], "batch")
         insist("normalise", self.all["pictures"]["normalise"], "base")
         insist("fit", self.all["pictures"]["fit"], "letterbox")
@@ -56,10 +55,10 @@ class Recipe:
         for phase in self.phases:
             insist("optimizer", phase["optimizer"]["name"], "rmsprop")
             insist("epsilon_place", phase["optimizer"]["epsilon_place"], "outside")
-            for key in ("momentum", "weight_decay", "clip_norm"):
+            for key in ("momentum", "clip_norm"):
                 insist(key, number(phase["optimizer"][key]), 0)
             insist("batch_norm", phase.get("batch_norm", "frozen"), "frozen")
-            insist("schedule", phase.get("schedule", {}).get("name", "constant"), "constant")
+            insist("schedule", phase.get("schedule", {}).get("name", "constant"), "constant", "cosine")
             insist("schedule.warmup", number(phase.get("schedule", {}).get("warmup", 0)), 0)
             insist("stop.patience", phase.get("stop", {}).get("patience", 0), 0)
         augment = self.all.get("augment", {})

@@ -7,6 +7,7 @@ and with its batch-norm folded in, channels last where a trial finds that faster
 are kept, as kohl keeps them.  A setting that it does not know ends it.
 """
 import json
+import math
 import os
 import sys
 import time
@@ -215,7 +216,8 @@ class Tuner:
         # PyTorch's epsilon is outside of the root as well; Keras's decay is set step by step
         self.rate, self.decay, self.step = number(o["lr"]), number(o["decay"]), 0
         self.optimizer = torch.optim.RMSprop(parameters, lr=self.rate, alpha=number(o["rho"]), eps=number(o["epsilon"]),
-                                             foreach=True)
+                                             weight_decay=number(o["weight_decay"]), foreach=True)
+        self.schedule, self.steps = phase["schedule"], phase["epochs"] * -(-len(self.draws) // self.recipe.all["batch"])
         # a moving average of the weights, as kohl's optimizer.ema: it is judged, kept, and begins the next phase
         self.parameters, self.share = parameters, number(o["ema"])
         self.average = [p.detach().clone() for p in parameters] if self.share else None
@@ -256,15 +258,25 @@ class Tuner:
         x = self.pictures[self.draws[places]]
         return self.frozen(warp(x, self.recipe) if self.recipe.augments else x)
 
+    def rate_of_step(self):
+        share = 1.0
+        if self.schedule["name"] == "cosine":
+            floor = number(self.schedule["floor"])
+            share = floor + (1 - floor) * (1 + math.cos(math.pi * self.step / self.steps)) / 2
+        return self.rate * share / (1 + self.decay * self.step)
+
     def epoch(self, kept):
         self.head.train()
+        smoothing = number(self.recipe.all["loss"]["label_smoothing"])
         for places in torch.randperm(len(self.draws)).split(self.recipe.all["batch"]):
             for group in self.optimizer.param_groups:
-                group["lr"] = self.rate / (1 + self.decay * self.step)
+                group["lr"] = self.rate_of_step()
             self.optimizer.zero_grad(set_to_none=True)
             said = self.behind(self.batch(kept, places))
-            loss = F.cross_entropy(said, self.labels[self.draws[places]], self.weights, reduction="sum")
-            (loss / len(places)).backward()
+            truth = self.labels[self.draws[places]]
+            # a picture weighs what its class does; PyTorch's own weights would weigh each class of a smoothed truth
+            loss = F.cross_entropy(said, truth, reduction="none", label_smoothing=smoothing)
+            (loss * (1 if self.weights is None else self.weights[truth])).mean().backward()
             self.optimizer.step()
             if self.average:
                 torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - self.share)
@@ -342,7 +354,7 @@ def train(run, model, seed, threads, progress=False):
 def pooled(run, model, threads):
     """{list: (features [n, channels], class indices)} of the base's averages, for the linear probe."""
     tuner = Tuner(run, model, 0, threads)
-    tuner.set_up({"train": "head", "optimizer": tuner.recipe.phases[0]["optimizer"]})
+    tuner.set_up({**tuner.recipe.phases[0], "train": "head"})
     tuner.head.average, out = True, {}
     for part, name in (("train", "train.csv"), ("validation", "validation.csv"), ("test", "test.csv")):
         paths, labels = read_list(run, name, tuner.classes)

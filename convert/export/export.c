@@ -24,6 +24,13 @@ kohl_status kohl_export(kohl_context *ctx, const kohl_model *model, const kohl_e
     return kohl_fail(ctx, KOHL_USAGE, "%s: is the model itself, expected another file to write", path);
   }
   kohl_status status = KOHL_OK;
+  if (model->more_count) { /* the others know one list of labels */
+    kohl_model *first;
+    status = kohl_model_first_head(ctx, model, &first);
+    if (status == KOHL_OK) status = kohl_export(ctx, first, options, path);
+    kohl_model_destroy(ctx, first);
+    return status;
+  }
   for (size_t i = 0; i < model->weight_count && status == KOHL_OK; i++) {
     status = kohl_weight_verify(ctx, model, &model->weights[i]);
     if (status == KOHL_OK) status = kohl_check_cancel(ctx);

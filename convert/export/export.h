@@ -9,6 +9,8 @@
  * ONNX: opset 13, input "input" [N,C,H,W] f32, outputs "output" (the last layer) and, where that is a softmax or
  * sigmoid, "logits" (what it reads).  Layers are written as they are, batch-norm is not folded.
  *
+ * Of several heads (nn/model.h) the first is written, without the layers that only others need.
+ *
  * All carry labels, preprocessing and origin as text (about.h).  One thread at a time; the model is only read. */
 #ifndef KOHL_CONVERT_EXPORT_EXPORT_H
 #define KOHL_CONVERT_EXPORT_EXPORT_H

@@ -31,7 +31,7 @@ typedef enum kohl_status {
   KOHL_USAGE,       /* the caller asked for something that does not exist: exit code 1 */
   KOHL_BAD_INPUT,   /* a file, picture, recipe or label is malformed or missing: exit code 2 */
   KOHL_NOT_FINITE,  /* a value became NaN or infinite: exit code 3 */
-  KOHL_NO_RESOURCE, /* memory, disk, threads or a device ran out: exit code 4 */
+  KOHL_NO_RESOURCE, /* memory, disk, threads or a device ran out or failed: exit code 4 */
   KOHL_INTERRUPTED, /* the caller's cancel callback said stop: exit code 130 */
 } kohl_status;
 

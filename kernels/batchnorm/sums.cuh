@@ -90,8 +90,8 @@ static __global__ void __launch_bounds__(32 * KOHL_BATCHNORM_WARPS)
   KOHL_SHARED(float, gs, [Sum::gradients ? KOHL_BATCHNORM_TILE : 1][32]);
   float x[KOHL_BATCHNORM_LOADS], g[KOHL_BATCHNORM_LOADS];
   const int lane = (int)threadIdx.x, warp = (int)threadIdx.y, c = (int)blockIdx.y * 32 + lane;
-  const size_t begin = blockIdx.x * block, end = begin + block < rows.rows ? begin + block : rows.rows;
-  sum.begin(c < rows.c ? c : 0);
+  const size_t begin = blockIdx.x * block, end = min(begin + block, rows.rows);
+  sum.begin(min(c, rows.c - 1));
   kohl_batchnorm_fetch<Sum::gradients>(rows, begin, end, c, x, g);
   for (size_t first = begin; first < end; first += KOHL_BATCHNORM_TILE) {
     for (int i = 0; i < KOHL_BATCHNORM_LOADS; i++) {
@@ -100,8 +100,7 @@ static __global__ void __launch_bounds__(32 * KOHL_BATCHNORM_WARPS)
     }
     __syncthreads();
     kohl_batchnorm_fetch<Sum::gradients>(rows, first + KOHL_BATCHNORM_TILE, end, c, x, g);
-    const size_t left = end - first;
-    const int count = warp ? 0 : left < KOHL_BATCHNORM_TILE ? (int)left : KOHL_BATCHNORM_TILE;
+    const int count = warp ? 0 : (int)min(end - first, (size_t)KOHL_BATCHNORM_TILE);
     KOHL_UNROLL(8)
     for (int i = 0; i < count; i++) sum.row(xs[i][lane], gs[Sum::gradients ? i : 0][lane]);
     __syncthreads();

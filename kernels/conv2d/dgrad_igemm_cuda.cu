@@ -1,6 +1,5 @@
-/* conv2d input gradient on CUDA cores: for each phase of the stride a forward convolution of ddst with the filters
- * turned round (igemm_cuda.cuh), a launch each; weights as they are
- * stored. */
+/* conv2d input gradient on CUDA cores: for each phase of the stride a launch, a forward convolution of ddst with the
+ * filters turned round (igemm_cuda.cuh); weights as they are stored. */
 #include "kernels/conv2d/igemm_cuda.cuh"
 
 extern "C" {
@@ -14,10 +13,10 @@ typedef struct dgrad_problem {
   int turns[IGEMM_TURNS];
   gemm_steps<int> taps; /* from there on descending; c is a filter */
   float *dsrc;          /* the phase's first pixel */
-  size_t across, down,
-      picture;    /* floats of dsrc from one pixel of the phase to the next, and from picture to picture */
-  int k, c;       /* of a group */
-  int steps_deep; /* taps times k */
+  size_t across, down;  /* floats of dsrc from one of the phase's pixels to the next */
+  size_t picture;       /* and from picture to picture */
+  int k, c;             /* of a group */
+  int depth;            /* products of a sum: taps times k */
   unsigned tiles_m, tiles_n;
   bool wide; /* four channels at a time may be stored */
 } dgrad_problem;
@@ -109,7 +108,7 @@ static __global__ void __launch_bounds__(Kind::T::THREADS, Kind::T::RESIDENT) ig
   load_taps<T, Kind::VECTOR> taps(d, tile, pixels.turn);
   gemm_sums<T> sums;
   gemm_nothing nothing;
-  gemm_product<T>(&pixels, &taps, (d.steps_deep + T::DEPTH - 1) / T::DEPTH, &sums, &nothing);
+  gemm_product<T>(&pixels, &taps, (d.depth + T::DEPTH - 1) / T::DEPTH, &sums, &nothing);
   if (d.wide)
     store<T, 4>(d, sums, tile);
   else
@@ -158,7 +157,7 @@ static dgrad_problem problem_of(const kohl_conv2d_desc *d, const kohl_args *args
   problem.picture = (size_t)(d->h * (d->w * src_pixel));
   problem.k = k;
   problem.c = c;
-  problem.steps_deep = down.taps * across.taps * k;
+  problem.depth = down.taps * across.taps * k;
   problem.wide = c % 4 == 0 && src_pixel % 4 == 0 && igemm_aligned(problem.dsrc);
   return problem;
 }

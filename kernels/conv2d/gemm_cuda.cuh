@@ -102,8 +102,7 @@ struct gemm_nothing {
   __device__ __forceinline__ void step(const float *) {}
 };
 
-/* All sums of the block's tile, in `steps` steps (0 leaves zeros).  Between two products of one block stands a barrier,
- * which is the caller's.
+/* All sums of the block's tile, in `steps` steps (0 leaves zeros); once in the life of a block.
  *
  * place() is where, in a step, a loader's thread puts its first float.  Both halves of shared memory have their own
  * copy of the loop's body, so that every address is a register of the thread plus a constant. */

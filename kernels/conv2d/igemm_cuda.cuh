@@ -28,7 +28,7 @@ typedef struct igemm_pixels {
 typedef struct igemm_place {
   size_t m;  /* the first pixel */
   int n;     /* the first channel, in its group */
-  int group; /* of channels; for dgrad: and phase */
+  int group; /* of channels; for wgrad: and block of rows */
 } igemm_place;
 
 template <class T>

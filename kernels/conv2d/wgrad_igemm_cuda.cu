@@ -1,9 +1,9 @@
 /* conv2d weight gradient on CUDA cores: filters x weights, summed over the pixels of a block of output rows
  * (gemm_cuda.cuh), and the blocks' sums added in their order.
  *
- * A launch works out the sums of as many blocks of rows as fill a GPU and have room in the workspace, and those are
- * then added to the result (wgrad_join_cuda.cuh).  Where filters x weights alone fill it, or are more than the
- * workspace holds, a launch has one block of rows and adds its sums to the result by itself. */
+ * A launch works out the sums of as many blocks of rows as fill a GPU and have room in the workspace.  It adds the
+ * first one's to the result by itself, and a second launch adds those in the workspace (wgrad_join_cuda.cuh).  Where
+ * filters x weights alone fill a GPU, or are more than the workspace holds, the first one is all that a launch has. */
 #include "kernels/conv2d/igemm_cuda.cuh"
 #include "kernels/conv2d/wgrad_join_cuda.cuh"
 
@@ -62,6 +62,9 @@ struct load_gradients {
   }
 };
 
+/* So far up that it is outside from any row, -2^30 < row <= 2^30. */
+enum { OUTSIDE = -(1 << 30) - 1 };
+
 /* Loads b: src at each weight's tap of a pixel, four channels at a time.  A tap outside the picture is +0, and so is
  * what lies beyond the block of rows. */
 template <class T, bool VECTOR>
@@ -83,7 +86,7 @@ struct load_sources {
     KOHL_UNROLL()
     for (int u = 0; u < TAPS; u++) {
       const int place = (n + u) / d.c, r = place / d.s, s = place - r * d.s;
-      down[u] = n + u < d.filter ? r * d.dilation_h : INT32_MIN; /* outside with any pixel */
+      down[u] = VECTOR || n + u < d.filter ? r * d.dilation_h : OUTSIDE;
       across[u] = s * d.dilation_w;
       tap[u] = (r * d.dilation_h * d.w + s * d.dilation_w) * d.src_pixel + n + u - place * d.c;
     }
@@ -236,9 +239,9 @@ typedef struct wgrad_plan {
 } wgrad_plan;
 
 /* The plan depends on the shape alone (and a smaller batch's never needs more), and is made for an H100: so many
- * multiply-adds of a multiprocessor fit into the microseconds between two launches.  More than 32 blocks of threads a
+ * multiply-adds of a multiprocessor fit into the microseconds between two launches.  More than 16 blocks of threads a
  * multiprocessor make a launch no better. */
-enum { WORKSPACE = 64 << 20, MULTIPROCESSORS = 132, BETWEEN_LAUNCHES = 400000, ENOUGH = 32 * MULTIPROCESSORS };
+enum { WORKSPACE = 64 << 20, MULTIPROCESSORS = 132, BETWEEN_LAUNCHES = 400000, ENOUGH = 16 * MULTIPROCESSORS };
 
 static wgrad_plan plan_of(const kohl_conv2d_desc *d) {
   const size_t k = (size_t)(d->k / d->groups), filter = (size_t)d->r * d->s * (d->c / d->groups);
@@ -246,10 +249,10 @@ static wgrad_plan plan_of(const kohl_conv2d_desc *d) {
   wgrad_plan plan = {igemm_ceil(rows, block_rows), 1, igemm_ceil(d->k * filter + (d->bias ? d->k : 0), 4) * 4};
   const size_t room = WORKSPACE / sizeof(float) / plan.slot;
   double best = INFINITY;
-  for (size_t part = 0; part <= 8; part++) { /* of the room that is used */
+  for (size_t part = 0; part <= 8; part++) { /* of what there is room for and enough */
     for (int tile = 0; tile < WGRAD_TILES; tile++) {
       const size_t enough = igemm_ceil(ENOUGH, gemm_tiles(&shapes[tile], k, filter) * d->groups);
-      const size_t slots = 1 + (room * part / 8 < enough ? room * part / 8 : enough);
+      const size_t slots = 1 + (room < enough ? room : enough) * part / 8;
       double time = gemm_time(&shapes[tile], k, filter, d->groups * slots, MULTIPROCESSORS) * block_rows * d->q;
       time = (time + (slots > 1 ? 2 : 1) * BETWEEN_LAUNCHES) / slots;
       if (slots > 1) time += 0.5 * plan.slot; /* to memory and back at 3.35 TB/s, in multiply-adds of that time */

@@ -12,7 +12,7 @@ static __device__ inline float kohl_chain_sum(const Term &term, size_t count) {
   KOHL_SHARED(float, tile, [KOHL_CHAIN_TILE]);
   float sum = 0.0f;
   for (size_t first = 0; first < count; first += KOHL_CHAIN_TILE) {
-    const unsigned here = count - first < KOHL_CHAIN_TILE ? (unsigned)(count - first) : (unsigned)KOHL_CHAIN_TILE;
+    const unsigned here = (unsigned)min(count - first, (size_t)KOHL_CHAIN_TILE);
     for (unsigned i = threadIdx.x; i < here; i += blockDim.x) tile[i] = term(first + i);
     __syncthreads();
     KOHL_UNROLL(16)

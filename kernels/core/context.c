@@ -123,6 +123,7 @@ kohl_context kohl_context_worker(const kohl_context *ctx) {
   kohl_context worker = *ctx;
   worker.threads = NULL;
   worker.device = NULL;
+  worker.chosen = worker.again = NULL;
   worker.error[0] = 0;
   return worker;
 }

@@ -13,6 +13,7 @@
 enum { KOHL_ERROR_TEXT = 1024, KOHL_IMPL_TEXT = 256 };
 
 struct kohl_device;
+struct kohl_kernel_record;
 
 struct kohl_context {
   kohl_allocator allocator;
@@ -25,6 +26,8 @@ struct kohl_context {
   struct kohl_device *device; /* where networks run; owned, NULL: the CPU; a worker's copy has none */
   bool exact;
   char impl[KOHL_IMPL_TEXT]; /* "" or "op_direction=id,..." */
+  struct kohl_kernel_record *chosen; /* borrowed, NULL in a worker's copy: takes down the kernels that are chosen */
+  struct kohl_kernel_record *again;  /* likewise: those that are to be chosen where they can run */
   char error[KOHL_ERROR_TEXT];
 };
 

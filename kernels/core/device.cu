@@ -36,6 +36,9 @@ extern "C" int kohl_device_count(const char **why) {
   int count = 0;
   cudaError_t error = cudaGetDeviceCount(&count);
   *why = error != cudaSuccess ? cudaGetErrorString(error) : "CUDA finds no device";
+  /* what CUDA says where no driver is installed, too */
+  if (error == cudaErrorInsufficientDriver)
+    *why = "no CUDA driver is here, or one that is older than this build's CUDA";
   if (error != cudaSuccess) cudaGetLastError();
   return error == cudaSuccess ? count : 0;
 }

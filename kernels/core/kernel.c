@@ -1,5 +1,6 @@
 /* The list of ops, and the choice of a kernel. */
 #include "kernels/core/kernel.h"
+#include "kernels/core/record.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -75,6 +76,28 @@ static bool impl_named(const kohl_context *ctx, const kohl_op *op, kohl_directio
   return false;
 }
 
+/* The first recorded kernel that is allowed and accepts; NULL: none is. */
+static const kohl_kernel *choose_again(const kohl_context *ctx, const kohl_op *op, kohl_direction direction,
+                                       const void *desc, bool cuda) {
+  for (size_t i = 0; i < op->count; i++) {
+    const kohl_kernel *kernel = &op->kernels[i];
+    if (kernel->direction != direction || cuda != ((kernel->needs & KOHL_CAP_CUDA) != 0)) continue;
+    if (!kohl_record_has(ctx->again, kernel)) continue;
+    if (!kohl_kernel_refusal(ctx, kernel, desc)) return kernel;
+  }
+  return NULL;
+}
+
+/* Takes down a choice. */
+static const kohl_kernel *note(const kohl_context *ctx, const kohl_op *op, const kohl_kernel *kernel) {
+  if (ctx->chosen) kohl_record_add(ctx->chosen, kernel);
+  if (ctx->again && kohl_record_names(ctx->again, op->name, kernel->direction) &&
+      !kohl_record_has(ctx->again, kernel)) {
+    kohl_record_replace(ctx->again, op, kernel);
+  }
+  return kernel;
+}
+
 /* Among the kernels that need CUDA, or among the others. */
 static const kohl_kernel *choose(kohl_context *ctx, const kohl_op *op, kohl_direction direction, const void *desc,
                                  bool cuda) {
@@ -82,13 +105,15 @@ static const kohl_kernel *choose(kohl_context *ctx, const kohl_op *op, kohl_dire
   size_t length = 0, used = 0;
   bool named = impl_named(ctx, op, direction, &id, &length);
   char why[KOHL_ERROR_TEXT / 2] = "";
+  const kohl_kernel *again = ctx->again && !named ? choose_again(ctx, op, direction, desc, cuda) : NULL;
+  if (again) return note(ctx, op, again);
   for (size_t i = 0; i < op->count; i++) {
     const kohl_kernel *kernel = &op->kernels[i];
     if (kernel->direction != direction || cuda != ((kernel->needs & KOHL_CAP_CUDA) != 0)) continue;
     if (named ? strlen(kernel->id) != length || strncmp(kernel->id, id, length) : kernel->kind != KOHL_KIND_KERNEL)
       continue;
     const char *refusal = kohl_kernel_refusal(ctx, kernel, desc);
-    if (!refusal) return kernel;
+    if (!refusal) return note(ctx, op, kernel);
     if (used < sizeof why)
       used += (size_t)snprintf(why + used, sizeof why - used, "%s%s: %s", used ? "; " : "", kernel->id, refusal);
   }

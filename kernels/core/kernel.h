@@ -104,7 +104,7 @@ const char *kohl_dtype_name(kohl_dtype dtype);             /* "f32", "u8" */
 const char *kohl_kind_name(kohl_kind kind);                /* "kernel", "step", "baseline" */
 
 /* The kernel of the CPU to use for a desc under the context's level, --exact and --impl: the one that impl names for
- * this op and direction, else the first of the list that may be chosen, is within caps and accepts.  NULL when
+ * this op and direction, else the first of context->again that is within caps and accepts, else of the list.  NULL when
  * there is none; the context's text then says why each one refused. */
 const kohl_kernel *kohl_kernel_choose(kohl_context *ctx, const kohl_op *op, kohl_direction direction, const void *desc);
 

@@ -1,22 +1,32 @@
 /* A file that appears complete or not at all. */
 #include "kernels/core/place.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum { MOST_BYTES = 1 << 30, TRIES = 100, SUFFIX = 48 };
 
+kohl_status kohl_write_status(int error) {
+  static const int of_path[] = {ENOENT, ENOTDIR, EISDIR, EEXIST,  ELOOP, ENAMETOOLONG,
+                                EACCES, EPERM,   EROFS,  ETXTBSY, EINVAL};
+  for (size_t i = 0; i < sizeof of_path / sizeof *of_path; i++) {
+    if (error == of_path[i]) return KOHL_BAD_INPUT;
+  }
+  return KOHL_NO_RESOURCE;
+}
+
 static kohl_status fail_errno(kohl_context *ctx, const kohl_file_place *place, const char *doing) {
   int code = errno;
   char text[128] = "";
   if (strerror_r(code, text, sizeof text) != 0) snprintf(text, sizeof text, "error %d", code);
-  bool resource =
-      code == ENOSPC || code == EDQUOT || code == EFBIG || code == ENOMEM || code == EMFILE || code == ENFILE;
-  return kohl_fail(ctx, resource ? KOHL_NO_RESOURCE : KOHL_BAD_INPUT, "%s: %s: %s", place->path, doing, text);
+  return kohl_fail(ctx, kohl_write_status(code), "%s: %s: %s", place->path, doing, text);
 }
 
 kohl_status kohl_place_begin(kohl_context *ctx, const char *path, kohl_file_place *place) {
@@ -102,6 +112,39 @@ kohl_status kohl_place_commit(kohl_context *ctx, kohl_file_place *place) {
   if (rename(place->temporary, place->path) != 0) return fail_errno(ctx, place, "renaming the temporary file to it");
   place->exists = false;
   return flush_folder(ctx, place);
+}
+
+/* Is it NAME.tmp.PID.N with such an ending, and is the process gone? */
+static bool is_stale(const char *name, const char *const *endings, size_t count) {
+  static const char infix[] = ".tmp.";
+  const char *at = strstr(name, infix), *pid, *number;
+  char *end;
+  if (!at || at == name) return false;
+  pid = at + sizeof infix - 1;
+  const size_t digits = strspn(pid, "0123456789");
+  if (digits < 1 || digits > 9 || pid[digits] != '.') return false;
+  number = pid + digits + 1;
+  if (!*number || number[strspn(number, "0123456789")]) return false;
+  bool known = false;
+  for (size_t i = 0; i < count; i++) {
+    const size_t n = strlen(endings[i]);
+    known = known || ((size_t)(at - name) > n && strncmp(at - n, endings[i], n) == 0);
+  }
+  const long process = strtol(pid, &end, 10);
+  return known && process > 0 && kill((pid_t)process, 0) != 0 && errno == ESRCH;
+}
+
+int kohl_place_sweep(const char *folder, const char *const *endings, size_t count) {
+  int removed = 0;
+  DIR *entries = opendir(folder);
+  for (struct dirent *entry; entries && (entry = readdir(entries));) {
+    struct stat info;
+    if (!is_stale(entry->d_name, endings, count)) continue;
+    if (fstatat(dirfd(entries), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(info.st_mode)) continue;
+    removed += unlinkat(dirfd(entries), entry->d_name, 0) == 0;
+  }
+  if (entries) closedir(entries);
+  return removed;
 }
 
 void kohl_place_end(kohl_context *ctx, kohl_file_place *place) {

@@ -15,7 +15,7 @@ struct kohl_lrn_window {
 };
 static __device__ inline kohl_lrn_window kohl_lrn_window_of(const kohl_lrn_desc &d, int c) {
   const int half = d.size / 2;
-  return {c > half ? c - half : 0, d.c - 1 - c > half ? c + half : d.c - 1};
+  return {c - min(c, half), c + min(d.c - 1 - c, half)};
 }
 
 /* bias + alpha * sum of squares in the window. */

@@ -15,16 +15,15 @@ struct kohl_pool_axis {
 
   __device__ kohl_pool_span window(int index) const {
     const int64_t start = (int64_t)index * stride - before, end = start + length, room = (int64_t)size + after;
-    const int first = start < 0 ? 0 : (int)start, count = (int)(end < size ? end : size) - first;
-    return {first, count, padding ? (int)((end < room ? end : room) - start) : count};
+    const int64_t first = max(start, (int64_t)0), count = min(end, (int64_t)size) - first;
+    return {(int)first, (int)count, (int)(padding ? min(end, room) - start : count)};
   }
   __device__ int first(int cell) const {
     const unsigned at = (unsigned)cell + (unsigned)before, l = (unsigned)length;
     return at < l ? 0 : (int)((at - l) / (unsigned)stride + 1);
   }
   __device__ int last(int cell) const {
-    const unsigned index = ((unsigned)cell + (unsigned)before) / (unsigned)stride;
-    return index < (unsigned)windows ? (int)index : windows - 1;
+    return (int)min(((unsigned)cell + (unsigned)before) / (unsigned)stride, (unsigned)windows - 1);
   }
 };
 

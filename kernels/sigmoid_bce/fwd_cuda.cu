@@ -44,7 +44,7 @@ static __global__ void __launch_bounds__(THREADS) cross_entropy(arguments a) {
     const bool there = sample < (size_t)a.d.n, leads = there && threadIdx.x == 0;
     float sum = 0.0f;
     for (unsigned begin = 0; begin < k; begin += room) {
-      const unsigned count = !there ? 0 : k - begin < room ? k - begin : room;
+      const unsigned count = there ? min(k - begin, room) : 0;
       for (unsigned i = threadIdx.x; i < count; i += blockDim.x) {
         const size_t at = sample * k + begin + i;
         const float x = a.logits[at];

@@ -5,13 +5,14 @@
  *          softplus(x) = ln(1 + e^x): the mean over labels (Keras), not divided by the batch
  *   dgrad: dlogit = sample_i class_j / k / divisor * loss_weight * ((1 - T) p - positive_j T (1 - p))
  * positive weighs the positives of a label (PyTorch's pos_weight), class a label, sample a sample; NULL is 1.
+ * A sample of weight 0 is left out: its loss and gradient are 0; divided by the batch it still counts as one.
  *
  * Accuracy class CHAIN: high = 1 - smoothing, low = smoothing / 2, T = fma(t, high, low), U = 1 - T, P = positive * T.
  * e = kohl_expf(-|x|), y = 1 + e, tail = kohl_logf(y) - ((y - 1) - e) / y: ln(1 + e) with e's lost bits; above =
  * max(x, 0) + tail, below = max(-x, 0) + tail.  term = class * fma(P, below, U * above); sum = 0, then sum + term, j
  * ascending; loss = (sample * sum) / k.  p = kohl_sigmoidf(x).
- * dgrad: weight = ((sample / k) / divisor) * loss_weight; q = 1 - p; dlogit = (weight * class) * (U * p - P * q), where the difference
- * is fma(U, p, -(P * q)). */
+ * dgrad: weight = ((sample / k) / divisor) * loss_weight; q = 1 - p; dlogit = (weight * class) * (U * p - P * q), where
+ * the difference is fma(U, p, -(P * q)). */
 #ifndef KOHL_KERNELS_SIGMOID_BCE_SIGMOID_BCE_H
 #define KOHL_KERNELS_SIGMOID_BCE_SIGMOID_BCE_H
 

@@ -11,7 +11,7 @@ static __device__ float dot(const float *dst, const float *ddst, unsigned c, boo
   const unsigned room = kohl_softmax_room(TILE);
   float *y = ys + threadIdx.z * room, *g = gs + threadIdx.z * room, partial = 0.0f;
   for (unsigned first = 0; first < c; first += room) {
-    const unsigned count = !there ? 0 : c - first < room ? c - first : room;
+    const unsigned count = there ? min(c - first, room) : 0;
     for (unsigned i = kohl_softmax_thread(); i < count; i += kohl_softmax_step()) {
       y[i] = dst[first + i];
       g[i] = ddst[first + i];

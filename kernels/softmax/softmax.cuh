@@ -59,7 +59,7 @@ static __device__ inline float kohl_softmax_exponentials(const float *src, unsig
   const unsigned room = kohl_softmax_room(KOHL_SOFTMAX_TILE);
   float *part = tile + threadIdx.z * room, partial = 0.0f;
   for (unsigned first = 0; first < c; first += room) {
-    const unsigned count = !there ? 0 : c - first < room ? c - first : room;
+    const unsigned count = there ? min(c - first, room) : 0;
     for (unsigned i = kohl_softmax_thread(); i < count; i += kohl_softmax_step()) {
       part[i] = dst[first + i] = kohl_expf(src[first + i] - max);
     }

@@ -11,7 +11,10 @@
  * -inf that nobody asks for does not matter); loss = w * (kohl_logf(sum) - dot). dlogits_j = ((w * (p_j - t_j)) /
  * divisor) * loss_weight.
  *
- * A label outside 0 .. k-1, which the caller should have refused, makes the sample's loss and gradient NaN. */
+ * A sample with the label -1 is left out: it has weight 0 and, with smoothing, low for all its targets, so that its
+ * loss and its gradient are 0 by the same formulas.  BY_BATCH it counts in the divisor all the same, so that what the
+ * others weigh does not depend on it; BY_WEIGHTS it does not.  Any other label outside 0 .. k-1, which the caller
+ * should have refused, makes the sample's loss and gradient NaN. */
 #ifndef KOHL_KERNELS_SOFTMAX_XENT_SOFTMAX_XENT_H
 #define KOHL_KERNELS_SOFTMAX_XENT_SOFTMAX_XENT_H
 
@@ -19,6 +22,8 @@
 
 #include "kernels/core/inline.h"
 #include "kernels/core/pixels.h"
+
+enum { KOHL_SOFTMAX_XENT_LEFT_OUT = -1 };
 
 /* What the gradient is divided by: the number of samples n (Keras), or the sum of the weights of the batch's labels
  * (PyTorch's weighted mean). */
@@ -44,13 +49,14 @@ enum { SOFTMAX_XENT_DGRAD_DLOGITS };       /* out: [n][k], which may be the prob
 /* NULL, or what is wrong with the desc. */
 const char *kohl_softmax_xent_check(const kohl_softmax_xent_desc *d);
 
-/* The divisor of a batch: (float)n, or the weights of its labels added in the order of the samples from 0 (labels
- * outside 0 .. k-1 count as NaN).  0, which means that no sample weighs anything, is given as 1.  Also what a mean loss
- * is divided by. */
+/* The divisor of a batch: (float)n, or the weights of its labels added in the order of the samples from 0 (-1 is
+ * 0, labels outside 0 .. k-1 count as NaN).  0, which means that no sample weighs anything, is given as 1.  Also what a
+ * mean loss is divided by. */
 float kohl_softmax_xent_divisor(const kohl_softmax_xent_desc *d, const int32_t *labels, const float *class_weights);
 
-/* The weight of one label, NaN outside 0 .. k-1. */
+/* The weight of one label: 0 for -1, else NaN outside 0 .. k-1. */
 KOHL_INLINE float kohl_softmax_xent_weight(const kohl_softmax_xent_desc *d, int32_t label, const float *class_weights) {
+  if (label == KOHL_SOFTMAX_XENT_LEFT_OUT) return 0.0f;
   if (label < 0 || label >= d->k) return NAN;
   return class_weights ? class_weights[label] : 1.0f;
 }

@@ -140,6 +140,12 @@ def models(good):
         "width": (["preprocessing", "width"], 9),
         "unknown": (["colour"], "blue"),
         "thresholds": (["thresholds"], [0.5, 0.5, 0.5]),
+        "head_nowhere": (["heads"], [{"layer": "kind", "labels": ["a"], "task": "one_label"}]),
+        "head_layer": (["heads"], [{"layer": "gap", "labels": ["a", "b", "c", "d"], "task": "one_label"}]),
+        "head_last": (["heads"], [{"layer": "prob", "labels": list(LABELS), "task": "one_label"}]),
+        "head_field": (["heads"], [{"layer": "gap", "colour": "blue"}]),
+        "head_none": (["heads"], [{"labels": ["a"]}]),
+        "head_list": (["heads"], ["gap"]),
     }
     for name, (path, value) in edits.items():
         write(f"model_{name}.safetensors", safetensors(change(metadata(), path, value), tensors()))
@@ -165,6 +171,12 @@ def models(good):
     base["graph"]["nodes"] = base["graph"]["nodes"][:3]
     base["graph"]["base_output"] = None
     base.update(labels=[], task="none")
+    two = metadata()
+    two["graph"]["nodes"][3:3] = [node("fc2", "dense", ["gap"], units=2, bias=True, activation="none"),
+                                  node("kind", "softmax", ["fc2"])]
+    two["heads"] = [{"layer": "kind", "labels": ["old", "new"], "task": "one_label"}]
+    write("two.safetensors", safetensors(two, {**tensors(), "fc2.weight": ([2, 4], [0.5, -0.25] * 4),
+                                               "fc2.bias": ([2], [0.0, 0.0])}))
     write("base.safetensors", safetensors(base, {k: v for k, v in tensors().items() if k[:2] != "fc"}))
 
 
@@ -198,6 +210,11 @@ def data():
     write("no_label.csv", "path,size\na.png,3\n")
     write("wrong_label.csv", "path,label\na.png,wolf\n")
     write("good.yaml", "epochs: 1\nbatch: 4\nhead:\n  dense: []\n  dropout: 0\n")
+    write("heads.yaml", "epochs: 1\nbatch: 4\nhead: {dense: [], dropout: 0}\nheads:\n- name: animal\n- name: kind\n")
+    write("heads_name.yaml", "heads:\n- name: animal\n- name: animal\n")
+    write("heads_key.yaml", "heads:\n- {name: animal, depth: 3}\n")
+    write("two_columns.csv", "path,label,kind\n" + "".join(
+        f"data/{name}/{i}.png,{name},{('old', 'new', '')[i % 3]}\n" for name in LABELS for i in range(4)))
     write("unknown_key.yaml", "epochs: 1\nlearning_speed: 3\n")
     write("wrong_type.yaml", "epochs: many\n")
     write("range.yaml", "epochs: 0\n")

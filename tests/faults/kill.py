@@ -106,6 +106,9 @@ def finish(one):
     done = subprocess.run(command, capture_output=True, text=True, timeout=runs.LIMIT)
     if done.returncode or done.stderr:  # a damaged checkpoint would be warned of
         return f"{' '.join(command)}: exit {done.returncode}: {done.stderr.strip()}"
+    left = [name for name in os.listdir(one.place.path(one.run)) if ".tmp" in name]
+    if left:
+        return f"half a file was left: {left}"
     got = one.place.result(one.run)
     wrong = [name for name, a, b in zip(("best.safetensors", "last.ckpt"), got, one.whole) if a != b]
     return f"{' and '.join(wrong)} differ from the uninterrupted run's; last: {' '.join(command)}" if wrong else None

@@ -42,7 +42,8 @@ say "a resumed part does what is left" logged '^done     gradients'
 run --part layers --vendor-path fake
 status=$?
 say "layers ends well" code 0
-say "cuDNN and cuBLAS are timed beside our kernels" rows layers '^(conv2d|dense),(fwd|dgrad|wgrad),(cudnn|cublas|cudnn_tf32|cublas_tf32|igemm_cuda),' 18
+say "cuDNN and cuBLAS are timed, in f32 and TF32, all directions" rows layers '^(conv2d|dense),(fwd|dgrad|wgrad),cu(dnn|blas)(_tf32)?,' 12
+say "beside our kernels" grep -qE '^conv2d,wgrad,[a-z0-9_]*cuda,kernel,CHAIN,' "$scratch/gpu_layers.csv"
 say "one head stands over all units" rows layers '^(#|op,direction)' 2
 run --part layers --vendor-path "$scratch"
 status=$?
@@ -62,6 +63,18 @@ say "a GPU that is not there is said" code 4
 run --part sleep
 status=$?
 say "an unknown part is said" code 1
+
+# A build whose kernelcheck fails.
+mkdir "$scratch/bad"
+root=$(cd "$build" && pwd)
+ln -s "$root/kohl" "$scratch/bad/kohl"
+ln -s "$root/gpu/compare_networks" "$scratch/bad/compare_networks"
+printf '#!/bin/sh\necho "FAILED on purpose"\necho "1 passed, 1 failed"\nexit 2\n' >"$scratch/bad/kernelcheck"
+chmod +x "$scratch/bad/kernelcheck"
+tests/gpu/run.sh --build "$scratch/bad" --out "$scratch" --tiny --part check >"$scratch/log" 2>&1
+status=$?
+say "a failed unit is a failure" code 2
+say "and its row says so" rows check '^(baselines|gradients),failed,1,1,.*FAILED on purpose' 2
 
 if tests/gpu/pack.sh "$build" "$scratch/pack" >"$scratch/log" 2>&1 && "$scratch/pack/kohl" --version >>"$scratch/log" 2>&1; then
   say "a pack runs" logged '^kohl [0-9]'

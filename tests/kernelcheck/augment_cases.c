@@ -129,6 +129,7 @@ static const char *const colour_fixed[] = {"n=1",
                                            "n=70 pixels=5",
                                            "n=3 pixels=17003",
                                            "n=2 pixels=300 brightness=1",
+                                           "n=2 pixels=300 brightness=1 contrast=0.5",
                                            "n=2 pixels=300 brightness=400 contrast=0.5",
                                            "n=2 pixels=300 brightness=100 contrast=3 saturation=2",
                                            "n=2 pixels=300 brightness=400 saturation=3",
@@ -154,6 +155,7 @@ static const char *colour_layout(const case_problem *problem, kohl_direction dir
     case_tensor_give(&out->in[COLOUR_FACTORS], 0, factors, sizeof factors);
   }
   out->out[COLOUR_DST] = case_tensor_make("dst", rows, 3, 0);
+  out->may_be[COLOUR_DST] = 1u << COLOUR_SRC;
   out->flops = 23.0 * (double)rows;
   out->bytes = 36.0 * (double)rows; /* src is read twice */
   memcpy(out->desc, &d, sizeof d);

@@ -12,8 +12,9 @@
 #include "tests/kernelcheck/bench.h"
 #include "tests/kernelcheck/bench_sample.h"
 
-enum { SETS = 64, TIMINGS = 200, LEAST = 5, LAUNCHES = 256, ALIGNMENT = 256 };
-static const double timing_ms = 1.0, warm_up_ms = 30.0, timed_ms = 150.0;
+/* a timing goes through all sets, so that there are no more of them than launches */
+enum { SETS = 512, TIMINGS = 200, LEAST = 5, LAUNCHES = 512, ALIGNMENT = 256 };
+static const double timing_ms = 1.0, round_ms = 400.0, warm_up_ms = 30.0, timed_ms = 150.0;
 /* ref is timed beside it where it takes a moment */
 static const double ref_flops = 2e7;
 
@@ -52,7 +53,8 @@ static int set_count(const sets *s, size_t l2, size_t available) {
   return wanted < 1 ? 1 : wanted > SETS ? SETS : (int)wanted;
 }
 
-static void poison(const sets *s, const case_instance *instance, int set) {
+/* Set 0's outputs as they are before a run. */
+static void poison(const sets *s, const case_instance *instance) {
   kohl_context *ctx = s->tool->ctx;
   for (int i = 0; i < KOHL_ARGS_OUT; i++) {
     const case_tensor *tensor = &instance->layout.out[i];
@@ -60,8 +62,7 @@ static void poison(const sets *s, const case_instance *instance, int set) {
     guarded fill = guarded_make(tensor_bytes(tensor), 0);
     guarded_poison(&fill, false);
     if (tensor->updated) memcpy(fill.data, instance->initial[i], fill.bytes);
-    char *to = s->memory + (size_t)set * s->bytes + s->out[i];
-    need(s, kohl_device_upload(ctx, ctx->device, to, fill.data, fill.bytes));
+    need(s, kohl_device_upload(ctx, ctx->device, s->memory + s->out[i], fill.data, fill.bytes));
     need(s, kohl_device_wait(ctx, ctx->device));
     guarded_free(&fill);
   }
@@ -84,14 +85,11 @@ static void sets_make(sets *s, check_tool *tool, const case_instance *instance, 
   if (workspace) need(s, kohl_device_alloc(ctx, ctx->device, workspace, "a workspace", &s->workspace));
   for (int i = 0; i < KOHL_ARGS_IN; i++) {
     size_t bytes = tensor_bytes(&instance->layout.in[i]);
-    if (!bytes) continue;
-    need(s, kohl_device_upload(ctx, ctx->device, s->memory + s->in[i], instance->in[i].data, bytes));
-    for (int set = 1; set < s->count; set++) {
-      char *to = s->memory + (size_t)set * s->bytes + s->in[i];
-      need(s, kohl_device_copy(ctx, ctx->device, to, s->memory + s->in[i], bytes));
-    }
+    if (bytes) need(s, kohl_device_upload(ctx, ctx->device, s->memory + s->in[i], instance->in[i].data, bytes));
   }
-  for (int set = 0; set < s->count; set++) poison(s, instance, set);
+  poison(s, instance);
+  for (int set = 1; set < s->count; set++)
+    need(s, kohl_device_copy(ctx, ctx->device, s->memory + (size_t)set * s->bytes, s->memory, s->bytes));
 }
 
 static void sets_free(sets *s) {
@@ -121,15 +119,16 @@ static double time_once(const sets *s, const case_layout *layout, const bench_ro
   return 1e3 * seconds / row->launches;
 }
 
-/* Enough runs for a timing, a whole number of rounds through the sets where one round is not too long. */
+/* Enough runs for a timing, in whole rounds through the sets unless a round takes too long: then a run is so long that
+ * what it finds in the cache does not matter. */
 static void count_launches(const sets *s, const case_layout *layout, bench_row *row) {
   row->launches = 1;
   time_once(s, layout, row, NULL);
   double once = time_once(s, layout, row, NULL), wanted = ceil(timing_ms / fmax(once, 1e-6));
   row->launches = wanted > LAUNCHES ? LAUNCHES : (int)wanted;
-  int more = row->launches % s->count ? s->count - row->launches % s->count : 0;
-  if (row->launches + more <= LAUNCHES && (row->launches > s->count || once * s->count < 10.0 * timing_ms))
-    row->launches += more;
+  int rounds = (row->launches + s->count - 1) / s->count * s->count;
+  if (rounds > LAUNCHES) rounds -= s->count;
+  if (once * rounds < round_ms) row->launches = rounds;
   row->sets = s->count;
 }
 
@@ -172,7 +171,7 @@ static bool check(const sets *s, case_instance *instance, bench_samples *samples
   kohl_context *ctx = s->tool->ctx;
   guarded host[KOHL_ARGS_OUT];
   void *out[KOHL_ARGS_OUT];
-  poison(s, instance, 0);
+  poison(s, instance);
   launch(s, row->kernel, &instance->layout, 0);
   need(s, kohl_device_launched(ctx, ctx->device, row->kernel->id));
   for (int i = 0; i < KOHL_ARGS_OUT; i++) {

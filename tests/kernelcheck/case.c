@@ -81,7 +81,7 @@ uint64_t case_seed(uint64_t seed, const char *text, uint64_t index) {
 
 case_tensor case_tensor_make(const char *name, size_t rows, int channels, int stride) {
   case_tensor tensor = {name,  rows,  channels,   stride ? stride : channels, CASE_F32, CASE_SIGNED, 0,
-                        false, false, {0, 0, {0}}};
+                        false, false, false, {0, 0, {0}}};
   return tensor;
 }
 
@@ -129,6 +129,7 @@ void case_tensor_fill(const case_tensor *tensor, void *data, case_fill fill, int
   const float nan = NAN;
   for (size_t i = 0; i < extent; i++) {
     unsigned char *at = (unsigned char *)data + i * size;
+    bool hole = tensor->holes && i / (size_t)tensor->stride % 3 == 0;
     bool gap = i % (size_t)tensor->stride >= (size_t)tensor->channels;
     if (tensor->type == CASE_U8) {
       *at = gap ? 0xA5 : (unsigned char)(case_random(random) >> 56);
@@ -137,10 +138,10 @@ void case_tensor_fill(const case_tensor *tensor, void *data, case_fill fill, int
       uint64_t value = matrix ? draw_matrix(i % 6, fill, random) : case_random(random) >> case_between(random, 0, 63);
       memcpy(at, &value, sizeof value);
     } else if (tensor->values == CASE_LABELS) {
-      int32_t label = gap ? 0 : case_between(random, 0, tensor->labels - 1);
+      int32_t label = gap ? 0 : hole ? -1 : case_between(random, 0, tensor->labels - 1);
       memcpy(at, &label, sizeof label);
     } else {
-      float value = gap ? nan : draw_float(tensor, fill, integer, random);
+      float value = gap ? nan : hole ? 0.0f : draw_float(tensor, fill, integer, random);
       memcpy(at, &value, sizeof value);
     }
   }

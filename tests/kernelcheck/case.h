@@ -56,6 +56,7 @@ typedef struct case_tensor {
   case_type type;
   case_values values;
   int labels;
+  bool holes;   /* every third row leaves its sample out: a label of -1, a weight of 0 */
   bool weights; /* goes through pack where the kernel has one */
   bool updated; /* an output that is read too (a weight that an optimizer moves): holds values before the run */
   case_given given;

@@ -59,7 +59,10 @@ static void check_fill(subject *s, const case_layout *layout, case_fill fill, co
     const kohl_kernel *kernel = &s->op->kernels[i];
     if (kernel->direction != s->direction || !tool_wants(s->tool, kernel)) continue;
     const char *refusal = kohl_kernel_refusal(s->tool->ctx, kernel, layout->desc);
-    if (refusal && kernel->kind == KOHL_KIND_BASELINE) snprintf(s->refusal[i], sizeof s->refusal[i], "%s", refusal);
+    /* of a library, rather than of a problem that is none for it */
+    bool telling = kernel->cuda && (!*s->refusal[i] || !kernel->cuda->accepts(layout->desc));
+    if (refusal && telling && kernel->kind == KOHL_KIND_BASELINE)
+      snprintf(s->refusal[i], sizeof s->refusal[i], "%s", refusal);
     /* what a vendor makes of NaN is its own affair */
     if (refusal || (fill == CASE_SPECIAL && kernel->kind == KOHL_KIND_BASELINE)) continue;
     instance_judge(&instance, kernel, kernel == ref ? NULL : &expected, s->tool->pools, &verdict);

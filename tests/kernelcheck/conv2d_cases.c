@@ -102,7 +102,7 @@ static const char *const fixed[] = {
     "n=1 h=7 w=7 c=64 k=128 r=2 s=2 bias=1", "n=1 h=7 w=8 c=36 k=60 r=2 s=2 bias=1",
     "n=2 h=18 w=18 c=28 k=124 r=2 s=2 bias=1", "n=3 h=12 w=12 c=40 k=64 r=2 s=2 groups=2 bias=1",
     /* more blocks of rows than a launch of wgrad has */
-    "n=17 h=256 w=130 c=1 k=1 bias=1", NULL};
+    "n=1 h=140 w=130 c=16 k=16 groups=16 bias=1", NULL};
 
 static void draw(case_problem *problem, uint64_t *random) {
   double *v = problem->v;

@@ -5,11 +5,12 @@
 #include "kernels/sigmoid_bce/sigmoid_bce.h"
 #include "tests/kernelcheck/compare.h"
 
-enum { N, K, SMOOTHING, POSITIVES, CLASSES, SAMPLES, BY_WEIGHTS, LOSS_WEIGHT };
+enum { N, K, SMOOTHING, POSITIVES, CLASSES, SAMPLES, BY_WEIGHTS, LOSS_WEIGHT, LEFT_OUT };
 
 static const case_field fields[] = {{"n", 1, 0, 65536},      {"k", 1, 1, 1 << 20},          {"smoothing", 0, 0, 0.99},
                                     {"positives", 0, 0, 1},  {"classes", 0, 0, 1},          {"samples", 0, 0, 1},
-                                    {"by_weights", 0, 0, 1}, {"loss_weight", 1, 1e-3, 1e3}, {NULL, 0, 0, 0}};
+                                    {"by_weights", 0, 0, 1}, {"loss_weight", 1, 1e-3, 1e3}, {"left_out", 0, 0, 1},
+                                    {NULL, 0, 0, 0}};
 static const char *const fixed[] = {"n=1",
                                     "n=0 k=5",
                                     "n=70 k=3 classes=1",
@@ -19,6 +20,9 @@ static const char *const fixed[] = {"n=1",
                                     "n=5 k=9 samples=1 loss_weight=0.3",
                                     "n=2 k=4100 classes=1",
                                     "n=260 k=2 samples=1 by_weights=1",
+                                    "n=1 k=4 samples=1 left_out=1 by_weights=1",
+                                    "n=7 k=5 samples=1 left_out=1",
+                                    "n=16 k=17 samples=1 left_out=1 smoothing=0.1 by_weights=1",
                                     NULL};
 
 static void draw(case_problem *problem, uint64_t *random) {
@@ -28,6 +32,7 @@ static void draw(case_problem *problem, uint64_t *random) {
   v[SMOOTHING] = CASE_PICK(random, 0, 0, 1, 5) / 10.0;
   for (int i = POSITIVES; i <= BY_WEIGHTS; i++) v[i] = case_between(random, 0, 1);
   v[LOSS_WEIGHT] = CASE_PICK(random, 3, 10, 10, 17) / 10.0;
+  v[LEFT_OUT] = CASE_PICK(random, 0, 0, 1);
 }
 
 static void weights(const case_problem *problem, int field, const char *name, size_t rows, int channels,
@@ -51,6 +56,7 @@ static const char *layout(const case_problem *problem, kohl_direction direction,
   weights(problem, POSITIVES, "positive weights", 1, d.k, &out->in[SIGMOID_BCE_POSITIVE_WEIGHTS]);
   weights(problem, CLASSES, "class weights", 1, d.k, &out->in[SIGMOID_BCE_CLASS_WEIGHTS]);
   weights(problem, SAMPLES, "sample weights", n, 1, &out->in[SIGMOID_BCE_SAMPLE_WEIGHTS]);
+  out->in[SIGMOID_BCE_SAMPLE_WEIGHTS].holes = problem->v[LEFT_OUT] != 0;
   if (fwd) {
     out->out[SIGMOID_BCE_PROBABILITIES] = case_tensor_make("probabilities", n, d.k, 0);
     out->out[SIGMOID_BCE_LOSS] = case_tensor_make("loss", n, 1, 0);
@@ -112,6 +118,10 @@ static case_value gradient(const kohl_sigmoid_bce_desc *d, const kohl_args *args
   double positive = weight_at(args, SIGMOID_BCE_POSITIVE_WEIGHTS, (size_t)j) * target;
   double weight = weight_at(args, SIGMOID_BCE_SAMPLE_WEIGHTS, row) / d->k / divisor;
   weight *= weight_at(args, SIGMOID_BCE_CLASS_WEIGHTS, (size_t)j) * (double)d->loss_weight;
+  /* a product too small for f32 is 0, which gives NaN where it meets an infinite class weight or probability */
+  float product = (float)weight_at(args, SIGMOID_BCE_SAMPLE_WEIGHTS, row) / (float)d->k / (float)divisor;
+  product = product * d->loss_weight * (float)weight_at(args, SIGMOID_BCE_CLASS_WEIGHTS, (size_t)j);
+  if (product == 0.0f || isnan(product)) weight = (double)product;
   double shared = d->divide_by == KOHL_SIGMOID_BCE_BY_BATCH ? 0.0 : d->n;
   double value = weight * ((1.0 - target) * p - positive * (1.0 - p)), steps = shared + 5.0;
   double size = fabs(weight) * ((1.0 + fabs(target)) * fabs(p) + fabs(positive * (1.0 - p)));

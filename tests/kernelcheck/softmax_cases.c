@@ -7,14 +7,14 @@
 #include "kernels/softmax_xent/softmax_xent.h"
 #include "tests/kernelcheck/compare.h"
 
-enum { N, C, PIXELS, SRC_GAP, DST_GAP };                   /* of softmax */
-enum { SMOOTHING = 2, WEIGHTED, BY_WEIGHTS, LOSS_WEIGHT }; /* of softmax_xent, after n and k */
+enum { N, C, PIXELS, SRC_GAP, DST_GAP };                             /* of softmax */
+enum { SMOOTHING = 2, WEIGHTED, BY_WEIGHTS, LOSS_WEIGHT, LEFT_OUT }; /* of softmax_xent, after n and k */
 
 static const case_field softmax_fields[] = {{"n", 1, 0, 65536},      {"c", 1, 1, 1 << 20},    {"pixels", 1, 1, 1 << 20},
                                             {"src_gap", 0, 0, 4096}, {"dst_gap", 0, 0, 4096}, {NULL, 0, 0, 0}};
 static const case_field xent_fields[] = {{"n", 1, 0, 65536},    {"k", 1, 1, 1 << 20},    {"smoothing", 0, 0, 0.99},
                                          {"weighted", 0, 0, 1}, {"by_weights", 0, 0, 1}, {"loss_weight", 1, 1e-3, 1e3},
-                                         {NULL, 0, 0, 0}};
+                                         {"left_out", 0, 0, 1}, {NULL, 0, 0, 0}};
 
 static const char *const softmax_fixed[] = {"n=1",
                                             "n=0 c=5",
@@ -24,7 +24,7 @@ static const char *const softmax_fixed[] = {"n=1",
                                             "n=1 c=1000 dst_gap=3",
                                             "n=1 c=31 pixels=300",
                                             "n=2 c=200",
-                                            "n=2 c=9000",
+                                            "n=2 c=8191",
                                             NULL};
 static const char *const xent_fixed[] = {"n=1",
                                          "n=0 k=5",
@@ -35,6 +35,9 @@ static const char *const xent_fixed[] = {"n=1",
                                          "n=5 k=9 weighted=1 loss_weight=0.3",
                                          "n=2 k=4100 smoothing=0.1",
                                          "n=260 k=3 weighted=1 by_weights=1",
+                                         "n=1 k=4 left_out=1 by_weights=1",
+                                         "n=7 k=5 left_out=1 weighted=1",
+                                         "n=16 k=17 left_out=1 smoothing=0.1 weighted=1 by_weights=1",
                                          NULL};
 
 static void softmax_draw(case_problem *problem, uint64_t *random) {
@@ -54,6 +57,7 @@ static void xent_draw(case_problem *problem, uint64_t *random) {
   v[WEIGHTED] = case_between(random, 0, 1);
   v[BY_WEIGHTS] = case_between(random, 0, 1);
   v[LOSS_WEIGHT] = CASE_PICK(random, 3, 10, 10, 17) / 10.0;
+  v[LEFT_OUT] = CASE_PICK(random, 0, 0, 1);
 }
 
 static const char *softmax_layout(const case_problem *problem, kohl_direction direction, case_layout *out) {
@@ -159,6 +163,7 @@ static const char *xent_layout(const case_problem *problem, kohl_direction direc
   labels->type = CASE_I32;
   labels->values = CASE_LABELS;
   labels->labels = d.k;
+  labels->holes = problem->v[LEFT_OUT] != 0;
   if (problem->v[WEIGHTED] != 0) {
     out->in[SOFTMAX_XENT_CLASS_WEIGHTS] = case_tensor_make("class weights", 1, d.k, 0);
     out->in[SOFTMAX_XENT_CLASS_WEIGHTS].values = CASE_POSITIVE;
@@ -179,6 +184,7 @@ static const char *xent_layout(const case_problem *problem, kohl_direction direc
 
 static double weight_of(const kohl_args *args, int32_t label) {
   const float *weights = args->in[SOFTMAX_XENT_CLASS_WEIGHTS];
+  if (label == -1) return 0.0;
   return weights ? weights[label] : 1.0;
 }
 

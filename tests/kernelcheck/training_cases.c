@@ -117,12 +117,17 @@ static const char *const dropout_fixed[] = {"n=1",
                                             "n=2 features=4096 epoch=3",
                                             "n=5 features=33 rate=0 op=7",
                                             "n=40 features=5 rate=0.75 key=99",
+                                            "n=2 features=31",
+                                            "n=2 features=32 rate=0.3",
+                                            "n=2 features=63 op=1",
+                                            "n=3 features=65 rate=0.99",
+                                            "n=1 features=1000003 rate=0.1",
                                             NULL};
 
 static void dropout_draw(case_problem *problem, uint64_t *random) {
   double *v = problem->v;
   v[DROPOUT_N] = CASE_PICK(random, 0, 1, 2, 3, 33);
-  v[DROPOUT_FEATURES] = CASE_PICK(random, 1, 2, 3, 4, 5, 15, 16, 17, 255, 1000);
+  v[DROPOUT_FEATURES] = CASE_PICK(random, 1, 2, 3, 4, 5, 15, 16, 17, 33, 64, 129, 255, 1000);
   v[DROPOUT_RATE] = CASE_PICK(random, 0, 1, 2, 5, 5, 9) / 10.0;
   v[DROPOUT_SEED] = case_between(random, 0, 1000000);
   v[DROPOUT_EPOCH] = case_between(random, 0, 50);

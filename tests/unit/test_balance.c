@@ -11,23 +11,14 @@
 #include "datasets/expand.h"
 #include "datasets/png_write.h"
 #include "kernels/core/alloc.h"
+#include "tests/unit/list_make.h"
 
 static kohl_context *context;
 static char folder[64];
 static size_t warnings;
 
-static void count_warnings(kohl_log_level level, const char *text, void *user) {
-  (void)user;
-  (void)text;
-  warnings += level == KOHL_LOG_WARNING;
-}
-
 static void setup(void) {
-  kohl_context_options options = kohl_context_options_default();
-  options.threads = 3;
-  options.log = count_warnings;
-  warnings = 0;
-  ck_assert_int_eq(kohl_context_create(&options, &context), KOHL_OK);
+  context = list_context(3, &warnings);
   strcpy(folder, "/tmp/kohl_test_balance_XXXXXX");
   ck_assert_ptr_nonnull(mkdtemp(folder));
 }
@@ -49,10 +40,7 @@ static void make_samples(const int *count, int classes, kohl_samples *out) {
       used += (size_t)snprintf(text + used, room - used, "/c%d/%d.png,c%d,train\n", c, i, c);
     }
   }
-  kohl_csv *csv;
-  ck_assert_int_eq(kohl_csv_open_memory(context, "t.csv", text, used, &csv), KOHL_OK);
-  ck_assert_int_eq(kohl_samples_from_csv(context, csv, NULL, NULL, out), KOHL_OK);
-  kohl_csv_close(context, csv);
+  list_from_text(context, text, NULL, out);
   free(text);
 }
 
@@ -295,11 +283,8 @@ START_TEST(new_pictures_are_written_and_read) {
   static const char text[] =
       "path,label,split\n/x/a.png,one,train\n/x/b.jpg,one,train\n/x/c.png,one,test\n/x/d.png,a/b,train\n"
       "/x/a.png,a/b,val\n/x/e.png,big,train\n/x/f.png,big,train\n/x/g.png,big,train\n";
-  kohl_csv *csv;
   kohl_samples s, t;
-  ck_assert_int_eq(kohl_csv_open_memory(context, "t.csv", text, sizeof text - 1, &csv), KOHL_OK);
-  ck_assert_int_eq(kohl_samples_from_csv(context, csv, NULL, NULL, &s), KOHL_OK);
-  kohl_csv_close(context, csv);
+  list_from_text(context, text, NULL, &s);
   kohl_extra *extras;
   size_t count, written, bad = 1;
   ck_assert_int_eq(kohl_extras_plan(context, &s, 3, 1, &extras, &count), KOHL_OK);

@@ -35,11 +35,12 @@ static kohl_checkpoint state(int64_t epoch, char *history) {
                        .plan = 10,
                        .arrays = {{"params", a, A}, {"average", b, B}},
                        .array_count = 2,
+                       .kernels = (char *)"dense_fwd=ref",
                        .history = history};
   c.place.epoch = epoch;
   c.place.step = 10 * epoch;
   c.place.at = INT64_C(1) << 53; /* more than a double's whole numbers need not fit */
-  c.place.loss = 0.1;
+  c.place.head[0].loss = 0.1;
   c.place.best_epoch = 1;
   c.place.schedule.factor = 1.0 / 3;
   c.place.schedule.stop_waited = 5;
@@ -84,6 +85,7 @@ static void refused(const kohl_checkpoint *wrong, const char *text) {
   ck_assert_int_eq(kohl_checkpoint_read(ctx, file, (kohl_checkpoint *)wrong), KOHL_BAD_INPUT);
   ck_assert_msg(strstr(kohl_context_error(ctx), text), "%s", kohl_context_error(ctx));
   ck_assert(filled(100));
+  kohl_free(ctx, s.kernels);
   kohl_free(ctx, s.history);
   kohl_safetensors_close(ctx, file);
 }
@@ -100,11 +102,13 @@ START_TEST(comes_back) {
   ck_assert_int_eq(s.place.step, 70);
   ck_assert_int_eq(s.place.at, INT64_C(1) << 53);
   ck_assert_int_eq(s.place.best_epoch, 1);
-  ck_assert(s.place.best == -DBL_MAX && s.place.loss == 0.1); /* to the last bit */
+  ck_assert(s.place.best == -DBL_MAX && s.place.head[0].loss == 0.1); /* to the last bit */
   ck_assert(s.place.schedule.factor == 1.0 / 3 && s.place.schedule.stop_waited == 5);
   ck_assert_uint_eq(s.recipe, 0xfffffff7);
   ck_assert(s.data == 8 && s.features == 9 && s.plan == 10);
+  ck_assert_str_eq(s.kernels, "dense_fwd=ref");
   ck_assert_str_eq(s.history, "epoch,loss\n1,\"2\"\n");
+  kohl_free(ctx, s.kernels);
   kohl_free(ctx, s.history);
 }
 END_TEST
@@ -140,6 +144,7 @@ START_TEST(a_damaged_one_gives_way) {
   load(&s);
   ck_assert_int_eq(s.place.epoch, 7);
   ck_assert(filled(3));
+  kohl_free(ctx, s.kernels);
   kohl_free(ctx, s.history);
 }
 END_TEST

@@ -31,11 +31,11 @@ START_TEST(defaults_and_values) {
   ck_assert_int_eq(r.batch, 32);
   ck_assert_double_eq(r.data.validation, 1.0 / 6.0);
   ck_assert_double_eq(r.phases[0].optimizer.lr, 1e-4);
-  ck_assert_int_eq(r.head.dense.count, 1);
+  ck_assert_int_eq(r.head.head.dense.count, 1);
   ck_assert_int_eq(r.pictures.background.rgb[2], 255);
   kohl_recipe_free(ctx, &r);
   ck_assert_int_eq(parse("head: {dense: []}", &r), KOHL_OK);
-  ck_assert_int_eq(r.head.dense.count, 0);
+  ck_assert_int_eq(r.head.head.dense.count, 0);
   kohl_recipe_free(ctx, &r);
   const char *text =
       "# a comment\n"
@@ -60,15 +60,15 @@ START_TEST(defaults_and_values) {
   ck_assert_str_eq(r.data.split_column, "upstream_split");
   ck_assert_double_eq(r.data.validation, 0.125);
   ck_assert_int_eq(r.data.seed, 9000000000000000);
-  ck_assert_int_eq(r.head.dense.count, 2);
-  ck_assert_int_eq(r.head.dense.value[0], 512);
-  ck_assert_int_eq(r.head.dense.value[1], 64);
-  ck_assert_int_eq(r.head.pool, KOHL_HEAD_GLOBAL_MAX);
-  ck_assert_int_eq(r.loss.class_weights, KOHL_WEIGHTS_NONE);
-  ck_assert_int_eq(r.loss.weights_divide_by, KOHL_DIVIDE_BY_WEIGHTS);
+  ck_assert_int_eq(r.head.head.dense.count, 2);
+  ck_assert_int_eq(r.head.head.dense.value[0], 512);
+  ck_assert_int_eq(r.head.head.dense.value[1], 64);
+  ck_assert_int_eq(r.head.head.pool, KOHL_HEAD_GLOBAL_MAX);
+  ck_assert_int_eq(r.head.loss.class_weights, KOHL_WEIGHTS_NONE);
+  ck_assert_int_eq(r.head.loss.weights_divide_by, KOHL_DIVIDE_BY_WEIGHTS);
   ck_assert_double_eq(r.phases[0].optimizer.lr, 1.5e-3);
   ck_assert_int_eq(r.phases[0].optimizer.epsilon_place, KOHL_PLACE_INSIDE);
-  ck_assert_int_eq(r.best, KOHL_BEST_LOSS);
+  ck_assert_int_eq(r.best.word, KOHL_BEST_LOSS);
   ck_assert_int_eq(r.phases[0].epochs, 5);
   kohl_recipe_free(ctx, &r);
 }
@@ -224,12 +224,12 @@ START_TEST(overrides) {
                         "head.dense=7,8"};
   for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
     ck_assert_msg(kohl_recipe_set(ctx, &r, good[i]) == KOHL_OK, "%s", kohl_context_error(ctx));
-    if (i == 2) ck_assert_int_eq(r.head.dense.count, 0);
+    if (i == 2) ck_assert_int_eq(r.head.head.dense.count, 0);
   }
   ck_assert_double_eq(r.phases[0].optimizer.lr, 1e-3);
   ck_assert_int_eq(r.pictures.normalise, KOHL_NORMALISE_FEATUREWISE);
   ck_assert_str_eq(r.base.model, "a=b.safe");
-  ck_assert_int_eq(r.head.dense.count, 2);
+  ck_assert_int_eq(r.head.head.dense.count, 2);
   ck_assert_int_eq(r.phases[0].epochs, 2);
   const char *bad[][2] = {
       {"epochs", "--set epochs: expected KEY=VALUE"},
@@ -248,7 +248,7 @@ START_TEST(overrides) {
     ck_assert_msg(strncmp(text, bad[i][1], strlen(bad[i][1])) == 0, "'%s', expected '%s...'", text, bad[i][1]);
   }
   ck_assert_int_eq(r.phases[0].epochs, 2); /* unchanged by what was refused */
-  ck_assert_int_eq(r.head.dense.count, 2);
+  ck_assert_int_eq(r.head.head.dense.count, 2);
   kohl_recipe_free(ctx, &r);
 }
 END_TEST
@@ -293,7 +293,7 @@ START_TEST(adjusted_for_a_base) {
   const char *adjust = "base.adjust=vgg16: seed=5; squeezenet1_1: head.pool=global_avg  optimizer.lr=1e-3 ;x: batch=7";
   ck_assert_int_eq(kohl_recipe_set(ctx, &r, adjust), KOHL_OK);
   ck_assert_msg(kohl_recipe_adjust(ctx, &r, "squeezenet1_1") == KOHL_OK, "%s", ctx->error);
-  ck_assert_int_eq(r.head.pool, KOHL_HEAD_GLOBAL_AVG);
+  ck_assert_int_eq(r.head.head.pool, KOHL_HEAD_GLOBAL_AVG);
   ck_assert_double_eq(r.phases[0].optimizer.lr, 1e-3);
   ck_assert_int_eq(r.seed, 0);
   ck_assert_int_eq(r.batch, 32);
@@ -343,7 +343,7 @@ START_TEST(the_recipes_of_the_project) {
   ck_assert_int_eq(r.phases[0].epochs + r.phases[1].epochs, 50);
   ck_assert_double_eq(r.augment.rotation, 20);
   ck_assert_int_eq((int)r.pictures.size, 128);
-  ck_assert_int_eq(r.head.dense.value[0], 256);
+  ck_assert_int_eq(r.head.head.dense.value[0], 256);
   kohl_recipe_free(ctx, &r);
 }
 END_TEST

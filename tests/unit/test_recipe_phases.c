@@ -42,7 +42,7 @@ static void check_written(const kohl_recipe *r) {
   ck_assert_int_eq(kohl_recipe_print(ctx, &again, &second), KOHL_OK);
   ck_assert_str_eq(first, second);
   ck_assert_int_eq(again.phase_count, r->phase_count);
-  for (int i = KOHL_RECIPE_RUN_FIELDS; i < KOHL_RECIPE_FIELDS; i++) {
+  for (int i = KOHL_RECIPE_PHASE_FIRST; i < KOHL_RECIPE_FIELDS; i++) {
     for (int p = 0; p < r->phase_count; p++) {
       const kohl_recipe_field *field = &kohl_recipe_fields[i];
       const void *a = kohl_recipe_field_at(r, i, p), *b = kohl_recipe_field_at(&again, i, p);
@@ -63,8 +63,8 @@ START_TEST(the_list) {
     const kohl_recipe_field *field = &kohl_recipe_fields[i];
     if (strcmp(field->path, "best") == 0) best = field->words;
     if (strcmp(field->path, "stop.metric") == 0) stop = field->words;
-    if (i == KOHL_RECIPE_RUN_FIELDS) ck_assert_str_eq(field->path, "name");
-    if (i < KOHL_RECIPE_RUN_FIELDS) continue;
+    if (i == KOHL_RECIPE_PHASE_FIRST) ck_assert_str_eq(field->path, "name");
+    if (i < KOHL_RECIPE_PHASE_FIRST) continue;
     ck_assert(strchr(field->path, '.') || !group);
     group |= strchr(field->path, '.') != NULL;
   }

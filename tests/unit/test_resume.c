@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "nn/model.h"
 #include "tests/unit/fit_pictures.h"
@@ -69,6 +71,104 @@ START_TEST(resume_is_bit_exact) {
     fit_same_file(whole_best, best);
     fit_same_state(whole_last, last);
   }
+  kohl_context_destroy(ctx);
+}
+END_TEST
+
+static kohl_context *context_of(const char *cpu, const char *impl) {
+  kohl_context_options options = kohl_context_options_default();
+  options.threads = 1;
+  options.cpu = cpu;
+  options.impl = impl;
+  kohl_context *ctx;
+  ck_assert_int_eq(kohl_context_create(&options, &ctx), KOHL_OK);
+  return ctx;
+}
+
+/* The names of the kernels in the run's checkpoint; the caller's. */
+static char *kernels_of(const char *run) {
+  char name[64];
+  size_t bytes;
+  snprintf(name, sizeof name, "%s/last.ckpt", run);
+  char *text = fit_load(name, &bytes), *out = NULL;
+  static const char key[] = "kernels\\\":\\\""; /* JSON within a text of JSON */
+  for (size_t i = 0; i + sizeof key < bytes && !out; i++) {
+    if (memcmp(text + i, key, sizeof key - 1) != 0) continue;
+    out = strndup(text + i + sizeof key - 1, strcspn(text + i + sizeof key - 1, "\\"));
+  }
+  free(text);
+  ck_assert_ptr_nonnull(out);
+  return out;
+}
+
+static void check_log(const char *run, const char *text, bool there) {
+  char name[64];
+  size_t bytes;
+  snprintf(name, sizeof name, "%s/log.txt", run);
+  char *log = fit_load(name, &bytes);
+  ck_assert_msg((strstr(log, text) != NULL) == there, "%s", log);
+  free(log);
+}
+
+/* A resume takes the kernels of the first call, whatever its own context would choose; where it cannot run them,
+ * others, which the log names; all are of class CHAIN, so that the result is the same. */
+START_TEST(the_recorded_kernels_are_used) {
+  kohl_context *named = context_of(NULL, "dense_fwd=ref,rmsprop_fwd=ref"), *plain = context_of(NULL, NULL);
+  kohl_context *least = context_of("ref", NULL), *other = context_of(NULL, "dense_wgrad=ref");
+  fit_ok(plain, fit_train(plain, "whole_k", false, NULL, NULL));
+  char *kernels = kernels_of("whole_k");
+  const bool has_others = !strstr(kernels, "dense_fwd=ref"); /* a machine without AVX2 has one kernel of everything */
+  free(kernels);
+  fit_ok(named, fit_train(named, "named", false, "epochs=3", NULL));
+  fit_ok(plain, fit_train(plain, "named", true, "epochs=5", NULL));
+  kernels = kernels_of("named");
+  ck_assert_msg(strstr(kernels, "dense_fwd=ref") && strstr(kernels, "rmsprop_fwd=ref"), "%s", kernels);
+  ck_assert_ptr_null(strstr(kernels, "dense_fwd=i"));
+  free(kernels);
+  check_log("named", "in the place of those", false);
+  fit_ok(other, fit_train(other, "named", true, "epochs=8", NULL)); /* --impl has the first word */
+  check_log("named", "dense_wgrad=ref", has_others);
+  fit_same_state("whole_k/last.ckpt", "named/last.ckpt");
+  fit_ok(plain, fit_train(plain, "moved", false, "epochs=3", NULL));
+  fit_ok(least, fit_train(least, "moved", true, NULL, NULL));
+  check_log("moved", "all of class CHAIN and so with the same bits: ", has_others);
+  check_log("moved", "not equal", false);
+  fit_same_state("whole_k/last.ckpt", "moved/last.ckpt");
+  kohl_context_destroy(named);
+  kohl_context_destroy(plain);
+  kohl_context_destroy(least);
+  kohl_context_destroy(other);
+}
+END_TEST
+
+/* Half files of a process that is gone are removed; those of one that runs, and what only looks like them, stay. */
+START_TEST(stale_files_are_removed) {
+  kohl_context *ctx = fit_context(1);
+  const pid_t gone = fork();
+  if (gone == 0) _exit(0);
+  ck_assert_int_eq(waitpid(gone, NULL, 0), gone);
+  fit_ok(ctx, fit_train(ctx, "stale", false, "epochs=1", NULL));
+  const struct {
+    const char *format;
+    pid_t pid;
+    bool stays;
+  } files[] = {{"stale/last.ckpt.tmp.%d.0", gone, false},        {"stale/best.safetensors.tmp.%d.12", gone, false},
+               {"stale/figures/loss.svg.tmp.%d.0", gone, false}, {"stale/last.ckpt.tmp.%d.0", getpid(), true},
+               {"stale/last.ckpt.tmp.%d.0", getppid(), true},    {"stale/mine.txt.tmp.%d.0", gone, true},
+               {"stale/last.ckpt.tmp.%d.", gone, true},          {"stale/last.ckpt.tmp.%d.0.bak", gone, true},
+               {"stale/last.ckpt.tmp.x%d.0", gone, true},        {"stale/.ckpt.tmp.%d.0", gone, true}};
+  enum { FILES = sizeof files / sizeof *files };
+  char name[FILES][96];
+  if (access(fit_path("stale/figures"), F_OK) != 0) fit_make_folder("stale/figures"); /* without Cairo */
+  for (size_t i = 0; i < FILES; i++) {
+    snprintf(name[i], sizeof name[i], files[i].format, (int)files[i].pid); /* one of the texts above */
+    fit_write_text(name[i], "half");
+  }
+  fit_ok(ctx, fit_train(ctx, "stale", true, "epochs=1", NULL));
+  for (size_t i = 0; i < FILES; i++) {
+    ck_assert_msg((access(fit_path(name[i]), F_OK) == 0) == files[i].stays, "%s", name[i]);
+  }
+  check_log("stale", "3 unfinished files of a killed run removed", true);
   kohl_context_destroy(ctx);
 }
 END_TEST
@@ -150,6 +250,8 @@ int main(void) {
   tcase_add_unchecked_fixture(tests, fit_set_up, fit_tear_down);
   tcase_add_test(tests, threads_change_nothing);
   tcase_add_loop_test(tests, resume_is_bit_exact, 0, KINDS);
+  tcase_add_test(tests, the_recorded_kernels_are_used);
+  tcase_add_test(tests, stale_files_are_removed);
   tcase_add_test(tests, the_average_is_kept);
   tcase_add_test(tests, resume_checks_what_it_goes_on_from);
   suite_add_tcase(suite, tests);

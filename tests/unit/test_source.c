@@ -271,7 +271,7 @@ START_TEST(columns_beyond_the_path) {
   static const char *const groups[3] = {"g1", "g2", "g1"}, *const media[3] = {"stone", "wood, oak", ""};
   char path[128];
   snprintf(path, sizeof path, "%s/out.csv", folder);
-  ck_assert_int_eq(kohl_samples_write_csv(context, &s, KOHL_SPLIT_UNSET, path), KOHL_OK);
+  ck_assert_int_eq(kohl_samples_write_csv(context, &s, KOHL_SPLIT_UNSET, NULL, path), KOHL_OK);
   options.column_count = 0;
   ck_assert_msg(kohl_samples_open(context, path, &options, &t) == KOHL_OK, "%s", kohl_context_error(context));
   for (size_t i = 0; i < 6; i++) {
@@ -439,7 +439,7 @@ START_TEST(written_lists_are_read_again) {
   char path[128];
   snprintf(path, sizeof path, "%s/out.csv", folder);
   for (kohl_split split = KOHL_SPLIT_UNSET; split <= KOHL_SPLIT_TRAIN; split++) {
-    ck_assert_int_eq(kohl_samples_write_csv(context, &s, split, path), KOHL_OK);
+    ck_assert_int_eq(kohl_samples_write_csv(context, &s, split, NULL, path), KOHL_OK);
     ck_assert_int_eq(kohl_samples_open(context, path, NULL, &t), KOHL_OK);
     size_t from = split == KOHL_SPLIT_TRAIN;
     ck_assert_uint_eq(t.count, 3 - from);
@@ -450,8 +450,8 @@ START_TEST(written_lists_are_read_again) {
     }
     kohl_samples_free(context, &t);
   }
-  ck_assert_int_eq(kohl_samples_write_csv(context, &s, KOHL_SPLIT_UNSET, in_folder("no/where.csv")), KOHL_BAD_INPUT);
-  ck_assert_int_eq(kohl_samples_write_csv(context, &s, KOHL_SPLIT_UNSET, "/dev/full"), KOHL_NO_RESOURCE);
+  ck_assert_int_eq(kohl_samples_write_csv(context, &s, KOHL_SPLIT_UNSET, NULL, in_folder("no/where.csv")), KOHL_BAD_INPUT);
+  ck_assert_int_eq(kohl_samples_write_csv(context, &s, KOHL_SPLIT_UNSET, NULL, "/dev/full"), KOHL_NO_RESOURCE);
   kohl_samples_free(context, &s);
 }
 END_TEST
@@ -461,7 +461,7 @@ static kohl_status everything(kohl_context *ctx, const char *set, const char *cs
   kohl_samples s, t = {0};
   kohl_status status = kohl_samples_open(ctx, set, NULL, &s);
   if (status == KOHL_OK) status = kohl_samples_split(ctx, &s, 1, 0.3, 0.1);
-  if (status == KOHL_OK) status = kohl_samples_write_csv(ctx, &s, KOHL_SPLIT_UNSET, csv);
+  if (status == KOHL_OK) status = kohl_samples_write_csv(ctx, &s, KOHL_SPLIT_UNSET, NULL, csv);
   if (status == KOHL_OK) status = kohl_samples_open(ctx, csv, NULL, &t);
   kohl_samples_free(ctx, &s);
   kohl_samples_free(ctx, &t);

@@ -8,23 +8,12 @@
 #include "datasets/folds.h"
 #include "datasets/split.h"
 #include "kernels/core/philox.h"
+#include "tests/unit/list_make.h"
 
 static kohl_context *context;
 static size_t warnings;
 
-static void count_warnings(kohl_log_level level, const char *text, void *user) {
-  (void)user;
-  (void)text;
-  warnings += level == KOHL_LOG_WARNING;
-}
-
-static void setup(void) {
-  kohl_context_options options = kohl_context_options_default();
-  options.threads = 1;
-  options.log = count_warnings;
-  warnings = 0;
-  ck_assert_int_eq(kohl_context_create(&options, &context), KOHL_OK);
-}
+static void setup(void) { context = list_context(1, &warnings); }
 
 static void teardown(void) { kohl_context_destroy(context); }
 
@@ -36,10 +25,7 @@ static void make_samples(const int *labels, size_t n, kohl_samples *out) {
   for (size_t i = 0; i < n; i++) {
     used += (size_t)snprintf(text + used, room - used, "/p/%zu_%zu.png,c%03d\n", i / 10, i, labels[i]);
   }
-  kohl_csv *csv;
-  ck_assert_int_eq(kohl_csv_open_memory(context, "t.csv", text, used, &csv), KOHL_OK);
-  ck_assert_msg(kohl_samples_from_csv(context, csv, NULL, NULL, out) == KOHL_OK, "%s", kohl_context_error(context));
-  kohl_csv_close(context, csv);
+  list_from_text(context, text, NULL, out);
   free(text);
 }
 

@@ -198,8 +198,8 @@ START_TEST(the_op_makes_the_same_steps) {
   kohl_context *ctx = context(2, NULL, NULL);
   const kohl_update_options o = full(_i);
   const bool adam = _i >= KOHL_UPDATE_ADAM;
-  const kohl_update_desc d = {1,       N,       o.rule,          o.momentum, o.nesterov,     o.lr_inside, o.rho, false,
-                              o.beta1, o.beta2, o.epsilon_plain, o.epsilon,  o.weight_decay, 2.0f,        o.ema, 2};
+  kohl_update_desc d = kohl_update_desc_of(&o, N);
+  d.losses = 2;
   float params[N], gradients[N], op_params[N], state[3][N] = {{0}};
   kohl_update *update;
   draw(params, N, 0);

@@ -2,6 +2,7 @@
 #include "train/report/input.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -42,9 +43,8 @@ static kohl_status count_marks(kohl_report_input *input) {
       one->predicted += p->chosen[i];
       one->right += p->marks[i] & p->chosen[i];
     }
-    kohl_class_metrics_finish(one, (int64_t)p->count, 1);
-    m->macro_f1 += one->f1 / (double)classes;
   }
+  m->macro_f1 = kohl_class_sums_make(m->per_class, p->classes, p->count, 1).f1 / (double)classes;
   m->accuracy = (double)right / (double)p->count; /* the reader refuses a file without rows */
   return KOHL_OK;
 }
@@ -126,7 +126,11 @@ static int best_column(const kohl_report_input *input) {
     if (length >= sizeof word) return -1;
     memcpy(word, begin, length);
     word[length] = 0;
-    return kohl_report_column(&input->epochs, word);
+    char column[80];
+    const char *dot = strchr(word, '.'); /* "HEAD.val_loss" is the column val_HEAD_loss */
+    if (!dot || strncmp(dot, ".val_", 5) != 0) return kohl_report_column(&input->epochs, word);
+    snprintf(column, sizeof column, "val_%.*s_%s", (int)(dot - word), word, dot + 5);
+    return kohl_report_column(&input->epochs, column);
   }
   return -1;
 }

@@ -51,8 +51,8 @@ static kohl_status clean_labels(kohl_report *r) {
 
 static kohl_status make_page(kohl_report *r, const char *title, const char *no_figures) {
   static kohl_status (*const sections[])(kohl_report *) = {
-      kohl_report_curves,   kohl_report_confusion, kohl_report_classes, kohl_report_reliability,
-      kohl_report_pictures, kohl_report_data,      kohl_report_recipe,  kohl_report_cost};
+      kohl_report_heads,    kohl_report_curves, kohl_report_confusion, kohl_report_classes, kohl_report_reliability,
+      kohl_report_pictures, kohl_report_data,   kohl_report_recipe,    kohl_report_cost};
   kohl_page_begin(&r->html, title);
   kohl_status status = kohl_report_headline(r, title);
   if (!r->cairo) {

@@ -17,6 +17,7 @@ typedef struct kohl_report {
 } kohl_report;
 
 kohl_status kohl_report_headline(kohl_report *r, const char *title);
+kohl_status kohl_report_heads(kohl_report *r); /* nothing for a run with one head */
 kohl_status kohl_report_curves(kohl_report *r);
 kohl_status kohl_report_confusion(kohl_report *r);
 kohl_status kohl_report_classes(kohl_report *r);
