@@ -4,10 +4,10 @@ same features of the same pictures.
     linear_probe.py BUILD [--full]
 
 For each base (SqueezeNet 1.1; with --full Inception-v3 too) converts it, trains both phases of recipes/cleo.yaml on
-../shared/data/egyptian_artifacts with the split of its labels.csv (shorter, and without augmentation, which the
-regression has not either), evaluates the best model on the test pictures, and fits
-logistic regressions (standardised features, balanced classes, strength chosen on the validation pictures) to what the
-trained model's own base gives for the training pictures, averaged over the pixels and flattened.
+../shared/data/egyptian_artifacts with the split of its labels.csv and the recipe's own settings for that base,
+evaluates the best model on the test pictures, and fits logistic regressions (standardised features, balanced classes,
+strength chosen on the validation pictures) to what the trained model's own base gives for the training pictures,
+averaged over the pixels and flattened.
 
 Criterion: kohl's balanced accuracy on the test pictures >= the regression's - one standard error of the regression's
 (binomial, class by class), on the features in the form in which the head reads them; the other form is printed for
@@ -27,10 +27,6 @@ BASES = {  # file, architecture, further options of the conversion
     "squeezenet": ("squeezenet_v1.1/squeezenet_v1.1.uint8.safetensors", "squeezenet1_1", []),
     "inception": ("inception_v3/inception_v3.uint8.safetensors", "inception_v3", ["--preset", "nsfwjs"]),
 }
-SHORT = [f"--set={x}" for x in ("augment.rotation=0", "augment.width_shift=0", "augment.height_shift=0",
-                                "augment.horizontal_flip=false", "phases.1.epochs=20", "phases.2.epochs=1",
-                                # without augmentation; of four settings the best on the validation pictures
-                                "head.norm=batch", "optimizer.lr=1e-3")]
 KOHL = os.path.join(sys.argv[1], "kohl") if len(sys.argv) > 1 else "kohl"
 FULL = "--full" in sys.argv
 failures = 0
@@ -89,8 +85,8 @@ def regression(np, parts):
 def probe(np, folder, name, base, table):
     run, model = os.path.join(folder, name), os.path.join(folder, name, "best.safetensors")
     listing = os.path.join(DATA, "labels.csv")
-    kohl("train", os.path.join(ROOT, "recipes", "cleo.yaml"), "--data", DATA, "--init-from", base, "--quiet", "--out", run,
-         *SHORT)
+    kohl("train", os.path.join(ROOT, "recipes", "cleo.yaml"), "--data", DATA, "--init-from", base, "--quiet", "--out",
+         run)
     with open(os.path.join(run, "recipe.yaml"), encoding="utf-8") as file:
         settled = {line.split(":")[0].strip(): line.split('"')[1] for line in file if '"' in line}
     layer, key, pool = settled["at"], settled["best"], settled["pool"]
