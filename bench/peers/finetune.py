@@ -234,10 +234,9 @@ def summary(sides, common, busy):
         rows.append({**common, "engine": "kohl - pytorch", "seed": "sd", **width})
         rows += [] if busy else [{**common, "engine": "pytorch / kohl", "seed": "ratio", **ratio}]
         for k in ("test_accuracy", "test_balanced"):
-            of_means = width[k] / len(a) ** 0.5
-            good = gap[k] >= -of_means
-            lines.append(f"{k}: kohl - pytorch {gap[k]:+.4f}, sd of the means' difference {of_means:.4f} (of two runs' "
-                         f"{width[k]:.4f}): {'not worse' if good else 'WORSE'}")
+            verdicts = (f"{'not worse' if gap[k] >= -sd else 'WORSE'} by the sd of the difference of {what} ({sd:.4f})"
+                        for what, sd in (("two runs", width[k]), ("the means", width[k] / len(a) ** 0.5)))
+            lines.append(f"{k}: kohl - pytorch {gap[k]:+.4f}: {', '.join(verdicts)}")
         lines += [] if busy else ["wall time, pytorch / kohl: " + ", ".join(f"{k} {ratio[k]:.2f}" for k in TIMES)]
     if sides.get("kohl") and "probe" in sides:
         over = statistics.mean([r["test_balanced"] for r in sides["kohl"]]) - sides["probe"][0]["test_balanced"]
