@@ -2,7 +2,8 @@
 """Breaks every kernel of CUDA in small ways and asks whether the tests say so.
 
   mutants.py [--op OP] [--file TEXT] [--csv FILE] [--jobs N]     every mutant; by hand, takes long
-  mutants.py --sample SECONDS [--seed S]                         as many as that allows, as TAP, for `make check`
+             [--seconds S]                                       as many as that allows, drawn by --seed
+  mutants.py --sample SECONDS [--seed S]                         some of the recorded ones, as TAP, for `make check`
 
 A mutant is one change to one line of kernels/*/*_cuda.cu or a .cuh: a barrier deleted, `<` for `<=` or the other way
 round, the last one of a range left out, a division that rounded up rounding down, a `+ 1` or `- 1` left out.  It is
@@ -10,7 +11,7 @@ compiled, linked with kernelcheck in place of the right file, and run on the CPU
 descending order, under the detector of races, and with AddressSanitizer, until one of them reports it.  A run that
 crashes or takes too long reports it too.  Mutants that change nothing are listed, with the reason, in
 equivalent_mutants.txt.  At least 95 % of the others must be reported.  bench/results/cuda_mutants.csv has the last
-result of all; a sample must agree with it.  Needs the three builds of `make cuda-host`."""
+result; a sample must agree with it.  Needs the three builds of `make cuda-host`."""
 
 import argparse
 import concurrent.futures
@@ -250,16 +251,19 @@ def sample(mutants, options):
     recorded = [lane for lane in record.values()]
     print("%s - %d recorded mutants, %.1f %% reported" % ("ok" if share(recorded) >= REQUIRED else "not ok",
                                                          len(recorded), 100 * share(recorded)))
+    mutants = [m for m in mutants if m.key() in record]
     random.Random(options.seed).shuffle(mutants)
     results = run(mutants, options.jobs, options.sample)
-    missed = [m for m, lane in results if lane == NOBODY and record.get(m.key()) != NOBODY]
+    missed = [m for m, lane in results if lane == NOBODY and record[m.key()] != NOBODY]
     print("%s - %d mutants drawn, %d reported, %d more than recorded were not" %
           ("ok" if results and not missed else "not ok", len(results),
            sum(1 for _, lane in results if lane != NOBODY), len(missed)))
 
 
 def whole(mutants, options):
-    results = run(mutants, options.jobs, float("inf"))
+    if options.seconds:
+        random.Random(options.seed).shuffle(mutants)
+    results = run(mutants, options.jobs, options.seconds or float("inf"))
     if options.csv:
         with open(options.csv, "w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -268,7 +272,7 @@ def whole(mutants, options):
                 writer.writerow([m.path, m.line, m.name, m.source, lane])
     lanes = [lane for _, lane in results]
     print("# " + ", ".join("%s %d" % (name, lanes.count(name)) for name, _, _ in LANES) +
-          "; %d do not compile" % (len(mutants) - len(results)))
+          "; %d not judged: they do not compile, or there was no time" % (len(mutants) - len(results)))
     print("%s - %d mutants, %d reported, %.1f %%" % ("ok" if share(lanes) >= REQUIRED else "not ok", len(lanes),
                                                     len(lanes) - lanes.count(NOBODY), 100 * share(lanes)))
 
@@ -279,6 +283,7 @@ def main():
     parser.add_argument("--file", help="only files whose path contains this")
     parser.add_argument("--csv")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--seconds", type=float, metavar="S", help="begin no more after so long")
     parser.add_argument("--sample", type=float, metavar="SECONDS")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--list", action="store_true", help="only say which there are")
