@@ -83,7 +83,7 @@ ORACLE_BIN := $(patsubst tests/oracle/%.c,$B/oracle/%,$(wildcard tests/oracle/*.
 GPU_BIN := $(if $(filter 0,$(CUDA)),,$(patsubst tests/gpu/%.c,$B/gpu/%,$(wildcard tests/gpu/*.c)))
 UNIT_BIN := $(patsubst tests/unit/%.c,$B/unit/%,$(UNIT_SRC))
 
-.PHONY: all lib cuda-host host-flags check test asan tsan install-deps clean help unit fuzz
+.PHONY: FORCE all lib cuda-host host-flags check test asan tsan install-deps clean help unit fuzz
 all: $B/kohl $B/kernelcheck $B/libkohl.so $(GPU_BIN)
 
 help:
@@ -96,7 +96,12 @@ help:
 	@echo "make fuzz         builds the fuzz targets of tests/fuzz with clang"
 	@echo "make install-deps installs the Debian packages"
 
-$(C_B)/obj/%.o: %.c
+# The value of CUDA that the objects were compiled with: another one compiles them again.
+$(C_B)/cuda: FORCE
+	@mkdir -p $(@D); echo '$(CUDA)' | cmp -s - $@ || echo '$(CUDA)' >$@
+FORCE:
+
+$(C_B)/obj/%.o: %.c $(C_B)/cuda
 	@mkdir -p $(@D)
 	$(call say,CC $<) $(CC) $(CFLAGS_ALL) $(call isa,$<) -MMD -MP -c $< -o $@
 

@@ -126,7 +126,7 @@ def mutants_of(path):
 
 
 def all_files():
-    names = glob.glob("kernels/*/*.cu", root_dir=ROOT) + glob.glob("kernels/*/*.cuh", root_dir=ROOT)
+    names = glob.glob("kernels/*/*_cuda.cu", root_dir=ROOT) + glob.glob("kernels/*/*.cuh", root_dir=ROOT)
     return sorted(n for n in names if not n.startswith("kernels/core/") or n.endswith(".cuh"))
 
 
@@ -137,7 +137,7 @@ def users():
         with open(os.path.join(ROOT, name)) as file:
             words = file.read().split(":", 1)[1].split("\n\n")[0].replace("\\\n", " ").split()
         unit = words[0]
-        if unit.startswith("kernels/core/") or not os.path.exists(os.path.join(ROOT, unit)):
+        if not unit.endswith("_cuda.cu") or not os.path.exists(os.path.join(ROOT, unit)):
             continue
         for word in words:
             result.setdefault(os.path.normpath(word.rstrip(":")), set()).add(unit)
