@@ -178,7 +178,7 @@ cuda-host:
 	@$(MAKE) --no-print-directory CUDA=host MODE=tsan build/cuda_on_cpu_tsan/kernelcheck build/cuda_on_cpu_tsan/cuda_selftest
 
 test: all unit cuda-host
-	@MODE=$(MODE) PYTHON=$(PYTHON) CC="$(CC)" tests/run
+	@MODE=$(MODE) CUDA=$(CUDA) PYTHON=$(PYTHON) CC="$(CC)" tests/run
 
 asan:
 	@$(MAKE) --no-print-directory MODE=asan all unit
