@@ -1,0 +1,344 @@
+/* The driver of Winograd convolutions: packing, strips, and what each unit of work does.
+ *
+ * Two splits.  With private strips a unit is a few tiles: their patches are transformed, and then for each panel of
+ * filters all positions are multiplied and transformed back, so that V and M stay in the worker's L2.  With few tiles
+ * or few strips, all patches are transformed first and shared, and a unit is a panel: every byte of U, which is then
+ * the most of what is read, is read by one worker only. */
+#include "kernels/conv2d/wino.h"
+
+#include <string.h>
+
+enum {
+  LINE = 64,
+  PAD = 16,               /* floats between positions: an even number of lines would put them into the same sets */
+  SHARED_TILES = 64,      /* most tiles of a shared V */
+  HEAVY_BYTES = 16 << 20, /* of U, from which on ... */
+  FEW_TILES = 32,         /* ... so few tiles of F(4x4) share V; F(2x2): SHARED_TILES */
+  EVEN_STRIPS = 16,       /* below so many strips per worker, their number is a multiple of the workers */
+  MOST_LINES = 4,         /* a quarter of a block asks for so many lines of one kind, at most */
+};
+
+const double kohl_wino_g4[6][3] = {
+    {1.0, 0.0, 0.0},
+    {-2.0 / 3.0, -0.47140452079103168, -1.0 / 3.0},
+    {-2.0 / 3.0, 0.47140452079103168, -1.0 / 3.0},
+    {1.0 / 6.0, 0.23570226039551584, 1.0 / 3.0},
+    {1.0 / 6.0, -0.23570226039551584, 1.0 / 3.0},
+    {0.0, 0.0, 1.0},
+};
+const double kohl_wino_g2[4][3] = {{1.0, 0.0, 0.0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0.0, 0.0, 1.0}};
+
+static size_t round_up(size_t x, size_t to) { return (x + to - 1) / to * to; }
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+static size_t panels_of(const kohl_wino_isa *isa, const kohl_conv2d_desc *d) {
+  return ((size_t)d->k + isa->width - 1) / isa->width;
+}
+
+/* Most tiles of a strip: V of more channels leaves L2 anyway, and more tiles then read U less often. */
+static size_t strip_of(int m, int c) {
+  const size_t tiles = c >= 512 ? 24 : 14;
+  return m == 4 ? tiles : 2 * tiles;
+}
+
+static kohl_wino_tiling tiling_of(const kohl_conv2d_desc *d, int m, size_t workers) {
+  kohl_wino_tiling t = {.m = m, .side = m + 2, .positions = (size_t)(m + 2) * (size_t)(m + 2)};
+  t.down = ((size_t)d->p + m - 1) / m;
+  t.across = ((size_t)d->q + m - 1) / m;
+  t.tiles = (size_t)d->n * t.down * t.across;
+  t.strip = strip_of(m, d->c);
+  t.strips = (t.tiles + t.strip - 1) / t.strip;
+  if (t.strips < EVEN_STRIPS * workers) t.strips = smaller(round_up(t.strips, workers), t.tiles);
+  return t;
+}
+
+/* Whether V is shared. */
+static bool shares(const kohl_conv2d_desc *d, const kohl_wino_tiling *t, size_t workers) {
+  if (t->tiles > SHARED_TILES) return false;
+  const size_t bytes = t->positions * (size_t)d->c * (size_t)d->k * sizeof(float);
+  return t->strips < workers || (bytes >= HEAVY_BYTES && t->tiles <= (t->m == 4 ? FEW_TILES : SHARED_TILES));
+}
+
+size_t kohl_wino_packed_size(const kohl_wino_isa *isa, int m, const kohl_conv2d_desc *d) {
+  return panels_of(isa, d) * isa->width * (size_t)((m + 2) * (m + 2)) * (size_t)d->c * sizeof(float);
+}
+
+/* Where tap (r, s) of a channel's filter is: the filters' memory in either direction. */
+typedef struct {
+  const float *wei;
+  size_t filter, channel, tap; /* floats from one to the next */
+  bool turned;
+} filters;
+
+static void pack(const kohl_wino_isa *isa, int m, const kohl_conv2d_desc *d, const filters *from, float *packed) {
+  enum { WIDEST = 32 };
+  _Alignas(64) float g[9 * KOHL_WINO_BLOCK * WIDEST];
+  const size_t width = (size_t)isa->width, c = (size_t)d->c, positions = (size_t)((m + 2) * (m + 2));
+  for (size_t k0 = 0; k0 < (size_t)d->k; k0 += width, packed += positions * c * width) {
+    const size_t count = smaller(width, (size_t)d->k - k0);
+    if (count < width) memset(g, 0, sizeof g);
+    for (size_t c0 = 0; c0 < c; c0 += KOHL_WINO_BLOCK) {
+      for (size_t tap = 0; tap < 9; tap++) {
+        const float *at =
+            from->wei + k0 * from->filter + c0 * from->channel + (from->turned ? 8 - tap : tap) * from->tap;
+        for (size_t k = 0; k < count; k++) {
+          for (size_t i = 0; i < KOHL_WINO_BLOCK; i++)
+            g[(tap * KOHL_WINO_BLOCK + i) * width + k] = at[k * from->filter + i * from->channel];
+        }
+      }
+      const kohl_wino_filters call = {g, packed + c0 * width, c * width};
+      (m == 4 ? isa->filters4 : isa->filters2)(&call);
+    }
+  }
+}
+
+void kohl_wino_pack(const kohl_wino_isa *isa, int m, const kohl_conv2d_desc *d, const float *wei, float *packed) {
+  const filters from = {wei, 9 * (size_t)d->c, 1, (size_t)d->c, false};
+  pack(isa, m, d, &from, packed);
+}
+
+void kohl_wino_dgrad_pack(const kohl_wino_isa *isa, int m, const kohl_conv2d_desc *d, const float *wei, float *packed) {
+  const kohl_conv2d_desc conv = kohl_wino_dgrad(d);
+  const filters from = {wei, 1, 9 * (size_t)d->c, (size_t)d->c, true};
+  pack(isa, m, &conv, &from, packed);
+}
+
+static size_t v_floats(const kohl_conv2d_desc *d, const kohl_wino_tiling *t, size_t tiles) {
+  return t->positions * (tiles * (size_t)d->c + PAD);
+}
+
+static size_t m_floats(const kohl_wino_isa *isa, const kohl_wino_tiling *t, size_t tiles) {
+  return t->positions * (tiles * isa->width + PAD);
+}
+
+/* For any batch up to d->n: as many tiles as either split can have at a time. */
+size_t kohl_wino_workspace_size(const kohl_wino_isa *isa, int m, const kohl_conv2d_desc *d, size_t workers) {
+  const kohl_wino_tiling t = tiling_of(d, m, workers);
+  const size_t strip = smaller(t.strip, t.tiles), shared = smaller(SHARED_TILES, t.tiles);
+  const size_t apart = workers * (v_floats(d, &t, strip) + m_floats(isa, &t, strip));
+  const size_t together = v_floats(d, &t, shared) + workers * m_floats(isa, &t, shared);
+  return (round_up((size_t)d->c, LINE) + (apart > together ? apart : together)) * sizeof(float);
+}
+
+void kohl_wino_patch_of(const kohl_conv2d_desc *d, const kohl_wino_tiling *t, size_t tile, const float *src,
+                        const float *zeros, const float **table, kohl_wino_patch *call) {
+  const size_t picture = tile / (t->down * t->across), within = tile % (t->down * t->across);
+  const int y = (int)(within / t->across) * t->m - d->pad_top, x = (int)(within % t->across) * t->m - d->pad_left;
+  const ptrdiff_t column = d->src_stride, row = column * d->w;
+  src += picture * (size_t)d->h * (size_t)row;
+  call->blocks = (size_t)d->c / KOHL_WINO_BLOCK;
+  if (y >= 0 && x >= 0 && y + t->side <= d->h && x + t->side <= d->w) {
+    call->pixel = NULL;
+    call->src = src + y * row + x * column;
+    call->row = (size_t)row, call->column = (size_t)column;
+    return;
+  }
+  for (int i = 0; i < t->side; i++) {
+    for (int j = 0; j < t->side; j++) {
+      const bool inside = y + i >= 0 && y + i < d->h && x + j >= 0 && x + j < d->w;
+      table[i * t->side + j] = inside ? src + (y + i) * row + (x + j) * column : zeros;
+    }
+  }
+  call->pixel = table;
+}
+
+typedef struct {
+  const kohl_wino_isa *isa;
+  const kohl_conv2d_desc *d;
+  const kohl_args *args;
+  kohl_wino_tiling t;
+  size_t panels;
+  bool stream;
+  const float *zeros;
+  float *v, *m;              /* of the first worker; v of all when shared */
+  size_t v_worker, m_worker; /* floats from one worker's to the next's */
+} state;
+
+/* Patches first to first + count - 1 to V, whose positions are count * c + PAD floats apart. */
+static void transform(const state *st, size_t first, size_t tiles, size_t at, size_t count, float *v) {
+  const float *table[KOHL_WINO_SIDE * KOHL_WINO_SIDE];
+  kohl_wino_patch call = {.block = tiles * KOHL_WINO_BLOCK, .position = tiles * (size_t)st->d->c + PAD};
+  for (size_t i = at; i < at + count; i++) {
+    kohl_wino_patch_of(st->d, &st->t, first + i, st->args->in[CONV2D_SRC], st->zeros, table, &call);
+    call.v = v + i * KOHL_WINO_BLOCK;
+    (st->t.m == 4 ? st->isa->patch4 : st->isa->patch2)(&call);
+  }
+}
+
+/* One position and panel for all tiles of V: calls of even numbers of rows, which ask for the next filters meanwhile.
+ */
+static void multiply(const state *st, size_t tiles, const float *v, const float *u, float *m) {
+  const size_t c = (size_t)st->d->c, rows = (size_t)st->isa->rows, width = (size_t)st->isa->width;
+  const size_t calls = (tiles + rows - 1) / rows, lines = c * width * sizeof(float) / LINE;
+  kohl_wino_product call = {.block = tiles * KOHL_WINO_BLOCK, .blocks = c / KOHL_WINO_BLOCK, .u = u};
+  call.soon_lines[0] = (lines + c / 4 * calls - 1) / (c / 4 * calls);
+  call.soon[0] = (const char *)(u + c * width);
+  for (size_t i = 0, row = 0; i < calls; i++) {
+    call.rows = (int)((tiles - row + calls - i - 1) / (calls - i));
+    call.v = v + row * KOHL_WINO_BLOCK;
+    call.m = m + row * width;
+    st->isa->multiply(&call);
+    call.soon[0] += call.soon_lines[0] * (c / 4) * LINE;
+    row += (size_t)call.rows;
+  }
+}
+
+/* Tiles first to first + tiles - 1 of one panel, from M to dst. */
+static void finish(const state *st, size_t first, size_t tiles, size_t panel, const float *m) {
+  const kohl_conv2d_desc *d = st->d;
+  const kohl_wino_tiling *t = &st->t;
+  const size_t width = (size_t)st->isa->width, k0 = panel * width, size = (size_t)t->m, pool = d->pool ? 2 : 1;
+  const size_t dst_row = (size_t)d->q / pool * (size_t)d->dst_stride[0], add_row = (size_t)d->q * (size_t)d->add_stride;
+  const float *bia = d->bias ? (const float *)st->args->in[CONV2D_BIA] + k0 : NULL;
+  kohl_wino_result call = {.position = tiles * width + PAD,
+                           .channels = (int)smaller(width, (size_t)d->k - k0),
+                           .bia = bia,
+                           .add_row = add_row,
+                           .add_column = (size_t)d->add_stride,
+                           .relu = d->activation == KOHL_ACTIVATION_RELU,
+                           .pool = d->pool,
+                           .stream = st->stream,
+                           .row = dst_row,
+                           .column = (size_t)d->dst_stride[0]};
+  for (size_t i = 0; i < tiles; i++) {
+    const size_t picture = (first + i) / (t->down * t->across), within = (first + i) % (t->down * t->across);
+    const size_t y = within / t->across * size, x = within % t->across * size;
+    call.m = m + i * width;
+    call.rows = (int)smaller(size, (size_t)d->p - y);
+    call.columns = (int)smaller(size, (size_t)d->q - x);
+    call.dst = (float *)st->args->out[CONV2D_DST] + (picture * ((size_t)d->p / pool) + y / pool) * dst_row +
+               x / pool * call.column + k0;
+    if (d->add)
+      call.add =
+          (const float *)st->args->in[CONV2D_ADD] + (picture * (size_t)d->p + y) * add_row + x * call.add_column + k0;
+    (t->m == 4 ? st->isa->result4 : st->isa->result2)(&call);
+  }
+}
+
+/* All positions of one panel for the tiles in v, and what becomes of them. */
+static void panel(const state *st, size_t first, size_t tiles, size_t index, const float *v, float *m) {
+  const size_t c = (size_t)st->d->c, width = (size_t)st->isa->width, positions = st->t.positions;
+  const float *u = (const float *)st->args->in[CONV2D_WEI] + index * positions * c * width;
+  for (size_t p = 0; p < positions; p++)
+    multiply(st, tiles, v + p * (tiles * c + PAD), u + p * c * width, m + p * (tiles * width + PAD));
+  finish(st, first, tiles, index, m);
+}
+
+static void strip_unit(void *user, size_t index, size_t worker) {
+  const state *st = user;
+  const size_t first = st->t.tiles * index / st->t.strips, end = st->t.tiles * (index + 1) / st->t.strips;
+  float *v = st->v + worker * st->v_worker, *m = st->m + worker * st->m_worker;
+  transform(st, first, end - first, 0, end - first, v);
+  for (size_t i = 0; i < st->panels; i++) panel(st, first, end - first, i, v, m);
+  if (st->stream) st->isa->settle();
+}
+
+static void patch_unit(void *user, size_t index, size_t worker) {
+  const state *st = user;
+  (void)worker;
+  transform(st, 0, st->t.tiles, index, 1, st->v);
+}
+
+static void panel_unit(void *user, size_t index, size_t worker) {
+  const state *st = user;
+  panel(st, 0, st->t.tiles, index, st->v, st->m + worker * st->m_worker);
+  if (st->stream) st->isa->settle();
+}
+
+void kohl_wino_run(const kohl_wino_isa *isa, int m, const kohl_conv2d_desc *d, const kohl_args *args,
+                   kohl_threads *threads) {
+  const size_t workers = kohl_threads_count(threads), zeros = round_up((size_t)d->c, LINE);
+  float *memory = args->workspace;
+  state st = {.isa = isa, .d = d, .args = args, .t = tiling_of(d, m, workers), .panels = panels_of(isa, d)};
+  if (!st.t.tiles) return;
+  memset(memory, 0, zeros * sizeof *memory);
+  st.zeros = memory;
+  st.v = memory + zeros;
+  st.stream =
+      ((uintptr_t)args->out[CONV2D_DST] | (size_t)d->dst_stride[0] * sizeof(float)) % LINE == 0 && !d->add && !d->pool;
+  if (shares(d, &st.t, workers)) {
+    st.m_worker = m_floats(isa, &st.t, st.t.tiles);
+    st.m = st.v + v_floats(d, &st.t, st.t.tiles);
+    kohl_parallel(threads, patch_unit, &st, st.t.tiles);
+    kohl_parallel(threads, panel_unit, &st, st.panels);
+    return;
+  }
+  const size_t most = smaller(st.t.strip, st.t.tiles);
+  st.v_worker = v_floats(d, &st.t, most);
+  st.m_worker = m_floats(isa, &st.t, most);
+  st.m = st.v + workers * st.v_worker;
+  kohl_parallel(threads, strip_unit, &st, st.t.strips);
+}
+
+/* The tiles of a picture must not be mostly padding, nor U so large beside the pixels that reading it takes longer than
+ * multiplying directly: a position of U is read once for at least so many pixels. */
+enum { LEAST_CHANNELS = 16 };
+
+static const char *accepts(const kohl_conv2d_desc *d, int m) {
+  if (d->r != 3 || d->s != 3) return "filters are not 3x3";
+  if (d->stride_h != 1 || d->stride_w != 1 || d->dilation_h != 1 || d->dilation_w != 1)
+    return "a stride or dilation is not 1";
+  if (d->groups != 1) return "groups > 1";
+  if (d->dsts != 1) return "more than one destination";
+  if (d->c % KOHL_WINO_BLOCK) return "channels are no multiple of 16";
+  if (d->k < LEAST_CHANNELS) return "fewer than 16 filters";
+  if (d->p < m / 2 + 1 || d->q < m / 2 + 1) return "a picture is hardly a tile";
+  return NULL;
+}
+
+const char *kohl_wino4_accepts(const void *desc) {
+  const char *refusal = kohl_conv2d_check(desc);
+  return refusal ? refusal : accepts(desc, 4);
+}
+
+const char *kohl_wino2_accepts(const void *desc) {
+  const char *refusal = kohl_conv2d_check(desc);
+  return refusal ? refusal : accepts(desc, 2);
+}
+
+kohl_conv2d_desc kohl_wino_dgrad(const kohl_conv2d_desc *d) {
+  return (kohl_conv2d_desc){.n = d->n,
+                            .h = d->p,
+                            .w = d->q,
+                            .c = d->k,
+                            .k = d->c,
+                            .r = 3,
+                            .s = 3,
+                            .p = d->h,
+                            .q = d->w,
+                            .stride_h = 1,
+                            .stride_w = 1,
+                            .dilation_h = 1,
+                            .dilation_w = 1,
+                            .pad_top = 2 - d->pad_top,
+                            .pad_left = 2 - d->pad_left,
+                            .pad_bottom = 2 - d->pad_bottom,
+                            .pad_right = 2 - d->pad_right,
+                            .groups = 1,
+                            .src_stride = d->dst_stride[0],
+                            .dsts = 1,
+                            .dst_k = {d->c},
+                            .dst_stride = {d->src_stride}};
+}
+
+static const char *dgrad_accepts(const kohl_conv2d_desc *d, int m) {
+  const char *refusal = kohl_conv2d_gradient_check(d);
+  if (!refusal) refusal = accepts(d, m);
+  if (refusal) return refusal;
+  if (d->pad_top > 2 || d->pad_left > 2 || d->pad_bottom > 2 || d->pad_right > 2) return "a padding is above 2";
+  const kohl_conv2d_desc conv = kohl_wino_dgrad(d);
+  return accepts(&conv, m);
+}
+
+const char *kohl_wino4_dgrad_accepts(const void *desc) { return dgrad_accepts(desc, 4); }
+const char *kohl_wino2_dgrad_accepts(const void *desc) { return dgrad_accepts(desc, 2); }
+
+void kohl_wino_dgrad_run(const kohl_wino_isa *isa, int m, const kohl_conv2d_desc *d, const kohl_args *args,
+                         kohl_threads *threads) {
+  const kohl_conv2d_desc conv = kohl_wino_dgrad(d);
+  kohl_args forward = {.workspace = args->workspace};
+  forward.in[CONV2D_SRC] = args->in[CONV2D_DGRAD_DDST];
+  forward.in[CONV2D_WEI] = args->in[CONV2D_DGRAD_WEI];
+  forward.out[CONV2D_DST] = args->out[CONV2D_DGRAD_DSRC];
+  kohl_wino_run(isa, m, &conv, &forward, threads);
+}
