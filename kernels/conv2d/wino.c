@@ -5,17 +5,17 @@
  * or few strips, all patches are transformed first and shared, and a unit is a panel: every byte of U, which is then
  * the most of what is read, is read by one worker only. */
 #include "kernels/conv2d/wino.h"
+#include "kernels/core/cpu.h"
 
 #include <string.h>
 
 enum {
   LINE = 64,
-  PAD = 16,               /* floats between positions: an even number of lines would put them into the same sets */
-  SHARED_TILES = 64,      /* most tiles of a shared V */
-  HEAVY_BYTES = 16 << 20, /* of U, from which on ... */
-  FEW_TILES = 32,         /* ... so few tiles of F(4x4) share V; F(2x2): SHARED_TILES */
-  EVEN_STRIPS = 16,       /* below so many strips per worker, their number is a multiple of the workers */
-  MOST_LINES = 4,         /* a quarter of a block asks for so many lines of one kind, at most */
+  PAD = 16,                 /* floats between positions: an even number of lines would put them into the same sets */
+  SHARED_TILES = 64,        /* most tiles of a shared V */
+  HEAVY_BYTES = 16 << 20,   /* of U, from which on ... */
+  FEW_TILES = 32,           /* ... so few tiles of F(4x4) share V; F(2x2): SHARED_TILES */
+  AHEAD_BYTES = 1400 << 10, /* of V, from which on its next position is asked for instead of the next strip's pixels */
 };
 
 const double kohl_wino_g4[6][3] = {
@@ -35,10 +35,12 @@ static size_t panels_of(const kohl_wino_isa *isa, const kohl_conv2d_desc *d) {
   return ((size_t)d->k + isa->width - 1) / isa->width;
 }
 
-/* Most tiles of a strip: V of more channels leaves L2 anyway, and more tiles then read U less often. */
-static size_t strip_of(int m, int c) {
-  const size_t tiles = c >= 512 ? 24 : 14;
-  return m == 4 ? tiles : 2 * tiles;
+/* Most tiles of a strip.  V and M of a strip should stay in L2, while U is read once per strip: that of many channels
+ * leaves L2 anyway, and then more tiles share it.  No bit of the result depends on it, nor does the workspace, which is
+ * for `room` tiles. */
+static size_t strip_of(int m, int c, bool room) {
+  const size_t calls = c >= 512 ? 3 : room || kohl_cpu_l2_bytes() >= 2 << 20 ? 2 : 1;
+  return calls * (m == 4 ? 14 : 28);
 }
 
 static kohl_wino_tiling tiling_of(const kohl_conv2d_desc *d, int m, size_t workers) {
@@ -46,9 +48,8 @@ static kohl_wino_tiling tiling_of(const kohl_conv2d_desc *d, int m, size_t worke
   t.down = ((size_t)d->p + m - 1) / m;
   t.across = ((size_t)d->q + m - 1) / m;
   t.tiles = (size_t)d->n * t.down * t.across;
-  t.strip = strip_of(m, d->c);
-  t.strips = (t.tiles + t.strip - 1) / t.strip;
-  if (t.strips < EVEN_STRIPS * workers) t.strips = smaller(round_up(t.strips, workers), t.tiles);
+  t.strip = strip_of(m, d->c, false);
+  t.strips = smaller(round_up((t.tiles + t.strip - 1) / t.strip, workers), t.tiles);
   return t;
 }
 
@@ -114,7 +115,7 @@ static size_t m_floats(const kohl_wino_isa *isa, const kohl_wino_tiling *t, size
 /* For any batch up to d->n: as many tiles as either split can have at a time. */
 size_t kohl_wino_workspace_size(const kohl_wino_isa *isa, int m, const kohl_conv2d_desc *d, size_t workers) {
   const kohl_wino_tiling t = tiling_of(d, m, workers);
-  const size_t strip = smaller(t.strip, t.tiles), shared = smaller(SHARED_TILES, t.tiles);
+  const size_t strip = smaller(strip_of(m, d->c, true), t.tiles), shared = smaller(SHARED_TILES, t.tiles);
   const size_t apart = workers * (v_floats(d, &t, strip) + m_floats(isa, &t, strip));
   const size_t together = v_floats(d, &t, shared) + workers * m_floats(isa, &t, shared);
   return (round_up((size_t)d->c, LINE) + (apart > together ? apart : together)) * sizeof(float);
@@ -147,7 +148,7 @@ typedef struct {
   const kohl_conv2d_desc *d;
   const kohl_args *args;
   kohl_wino_tiling t;
-  size_t panels;
+  size_t panels, workers;
   bool stream;
   const float *zeros;
   float *v, *m;              /* of the first worker; v of all when shared */
@@ -165,20 +166,50 @@ static void transform(const state *st, size_t first, size_t tiles, size_t at, si
   }
 }
 
+/* What is to be in L2 soon: the pixels of the strip that this worker will probably have next, a row of two tiles at a
+ * time, or where V does not fit, the tiles of its next position. */
+typedef struct {
+  bool pixels;
+  size_t next, tiles; /* the next strip */
+  size_t asked;       /* rows of two tiles */
+} ahead;
+
+static void look_ahead(const state *st, ahead *a, const float *next_position, size_t tiles, size_t calls,
+                       kohl_wino_product *call) {
+  const size_t c = (size_t)st->d->c, quarters = c / 4 * calls;
+  const kohl_wino_tiling *t = &st->t;
+  call->soon[1] = (const char *)next_position;
+  call->soon_lines[1] = next_position ? (tiles * c * sizeof(float) / LINE + quarters - 1) / quarters : 0;
+  if (!a->pixels) return;
+  call->soon_lines[1] = 0;
+  const size_t rows = (size_t)t->side, tile = a->next + a->asked / rows * 2;
+  if (tile >= a->next + a->tiles) return;
+  const size_t picture = tile / (t->down * t->across), within = tile % (t->down * t->across);
+  const ptrdiff_t y = (ptrdiff_t)(within / t->across * (size_t)t->m + a->asked % rows) - st->d->pad_top;
+  const ptrdiff_t x = (ptrdiff_t)(within % t->across * (size_t)t->m) - st->d->pad_left;
+  a->asked++;
+  if (y < 0 || y >= st->d->h) return;
+  const size_t pixel = (picture * (size_t)st->d->h + (size_t)y) * (size_t)st->d->w + (size_t)(x < 0 ? 0 : x);
+  call->soon[1] = (const char *)((const float *)st->args->in[CONV2D_SRC] + pixel * (size_t)st->d->src_stride);
+  call->soon_lines[1] = (2 * (size_t)t->m * (size_t)st->d->src_stride * sizeof(float) / LINE + quarters - 1) / quarters;
+}
+
 /* One position and panel for all tiles of V: calls of even numbers of rows, which ask for the next filters meanwhile.
  */
-static void multiply(const state *st, size_t tiles, const float *v, const float *u, float *m) {
+static void multiply(const state *st, size_t tiles, const float *v, const float *u, float *m,
+                     const float *next_position, ahead *a) {
   const size_t c = (size_t)st->d->c, rows = (size_t)st->isa->rows, width = (size_t)st->isa->width;
   const size_t calls = (tiles + rows - 1) / rows, lines = c * width * sizeof(float) / LINE;
   kohl_wino_product call = {.block = tiles * KOHL_WINO_BLOCK, .blocks = c / KOHL_WINO_BLOCK, .u = u};
   call.soon_lines[0] = (lines + c / 4 * calls - 1) / (c / 4 * calls);
   call.soon[0] = (const char *)(u + c * width);
+  look_ahead(st, a, next_position, tiles, calls, &call);
   for (size_t i = 0, row = 0; i < calls; i++) {
     call.rows = (int)((tiles - row + calls - i - 1) / (calls - i));
     call.v = v + row * KOHL_WINO_BLOCK;
     call.m = m + row * width;
     st->isa->multiply(&call);
-    call.soon[0] += call.soon_lines[0] * (c / 4) * LINE;
+    for (int kind = 0; kind < 2; kind++) call.soon[kind] += call.soon_lines[kind] * (c / 4) * LINE;
     row += (size_t)call.rows;
   }
 }
@@ -216,20 +247,26 @@ static void finish(const state *st, size_t first, size_t tiles, size_t panel, co
 }
 
 /* All positions of one panel for the tiles in v, and what becomes of them. */
-static void panel(const state *st, size_t first, size_t tiles, size_t index, const float *v, float *m) {
+static void panel(const state *st, size_t first, size_t tiles, size_t index, const float *v, float *m, ahead *a) {
   const size_t c = (size_t)st->d->c, width = (size_t)st->isa->width, positions = st->t.positions;
+  const size_t position = tiles * c + PAD;
   const float *u = (const float *)st->args->in[CONV2D_WEI] + index * positions * c * width;
-  for (size_t p = 0; p < positions; p++)
-    multiply(st, tiles, v + p * (tiles * c + PAD), u + p * c * width, m + p * (tiles * width + PAD));
+  for (size_t p = 0; p < positions; p++) {
+    const float *next = v + (p + 1 < positions ? p + 1 : 0) * position;
+    multiply(st, tiles, v + p * position, u + p * c * width, m + p * (tiles * width + PAD), next, a);
+  }
   finish(st, first, tiles, index, m);
 }
 
 static void strip_unit(void *user, size_t index, size_t worker) {
   const state *st = user;
-  const size_t first = st->t.tiles * index / st->t.strips, end = st->t.tiles * (index + 1) / st->t.strips;
+  const size_t tiles = st->t.tiles, strips = st->t.strips, next = index + st->workers;
+  const size_t first = tiles * index / strips, count = tiles * (index + 1) / strips - first;
   float *v = st->v + worker * st->v_worker, *m = st->m + worker * st->m_worker;
-  transform(st, first, end - first, 0, end - first, v);
-  for (size_t i = 0; i < st->panels; i++) panel(st, first, end - first, i, v, m);
+  ahead a = {.pixels = st->v_worker * sizeof *v <= AHEAD_BYTES};
+  if (next < strips) a.next = tiles * next / strips, a.tiles = tiles * (next + 1) / strips - a.next;
+  transform(st, first, count, 0, count, v);
+  for (size_t i = 0; i < st->panels; i++) panel(st, first, count, i, v, m, &a);
   if (st->stream) st->isa->settle();
 }
 
@@ -241,7 +278,8 @@ static void patch_unit(void *user, size_t index, size_t worker) {
 
 static void panel_unit(void *user, size_t index, size_t worker) {
   const state *st = user;
-  panel(st, 0, st->t.tiles, index, st->v, st->m + worker * st->m_worker);
+  ahead a = {.pixels = false};
+  panel(st, 0, st->t.tiles, index, st->v, st->m + worker * st->m_worker, &a);
   if (st->stream) st->isa->settle();
 }
 
@@ -249,7 +287,8 @@ void kohl_wino_run(const kohl_wino_isa *isa, int m, const kohl_conv2d_desc *d, c
                    kohl_threads *threads) {
   const size_t workers = kohl_threads_count(threads), zeros = round_up((size_t)d->c, LINE);
   float *memory = args->workspace;
-  state st = {.isa = isa, .d = d, .args = args, .t = tiling_of(d, m, workers), .panels = panels_of(isa, d)};
+  state st = {
+      .isa = isa, .d = d, .args = args, .t = tiling_of(d, m, workers), .panels = panels_of(isa, d), .workers = workers};
   if (!st.t.tiles) return;
   memset(memory, 0, zeros * sizeof *memory);
   st.zeros = memory;
@@ -270,9 +309,9 @@ void kohl_wino_run(const kohl_wino_isa *isa, int m, const kohl_conv2d_desc *d, c
   kohl_parallel(threads, strip_unit, &st, st.t.strips);
 }
 
-/* The tiles of a picture must not be mostly padding, nor U so large beside the pixels that reading it takes longer than
- * multiplying directly: a position of U is read once for at least so many pixels. */
-enum { LEAST_CHANNELS = 16 };
+/* A position of U is read once for all tiles, and U is 4 times (F(2x2): 16/9 times) as large as the filters: with too
+ * few tiles reading it takes longer than what is saved.  Fewer than 12 tiles of F(4x4) are up to 48 of F(2x2). */
+enum { LEAST_FILTERS = 16, LEAST_TILES = 12 };
 
 static const char *accepts(const kohl_conv2d_desc *d, int m) {
   if (d->r != 3 || d->s != 3) return "filters are not 3x3";
@@ -281,8 +320,9 @@ static const char *accepts(const kohl_conv2d_desc *d, int m) {
   if (d->groups != 1) return "groups > 1";
   if (d->dsts != 1) return "more than one destination";
   if (d->c % KOHL_WINO_BLOCK) return "channels are no multiple of 16";
-  if (d->k < LEAST_CHANNELS) return "fewer than 16 filters";
-  if (d->p < m / 2 + 1 || d->q < m / 2 + 1) return "a picture is hardly a tile";
+  if (d->k < LEAST_FILTERS) return "fewer than 16 filters";
+  const int64_t down = (d->p + m - 1) / m, across = (d->q + m - 1) / m;
+  if (d->n * down * across < LEAST_TILES) return "fewer than 12 tiles";
   return NULL;
 }
 
