@@ -8,7 +8,7 @@
  * filters x tiles times tiles x channels: dU.  Pixels outside either picture are zeros.
  *
  * Accuracy class WINOGRAD (docs/NUMERICS.md).  All kernels are bit-equal, since all make the same f32 roundings:
- *   - V as in the forward (wino.inc, patch_vector4);
+ *   - V as in the forward (wino_patch.inc);
  *   - Y down the columns, then along the rows, each line y0 to y3 of four by the same operations, H and R being
  *     sqrt(1/2) and sqrt(2), rounded to f32:
  *       e = fma(0.5, y2, y0), f = fma(0.5, y3, y1), g = fma(2, y2, y0), h = fma(2, y3, y1);
@@ -33,9 +33,6 @@ enum { KOHL_WGRAD_WINO_CHUNK = 32 }; /* tiles: V and Y of 128 channels and filte
 /* Into how many groups the chunks of tiles fall, at least 1: a function of the desc alone, so that few channels, too,
  * are work for many threads. */
 size_t kohl_wgrad_wino_groups(const kohl_conv2d_desc *d);
-
-/* Rows of positions that are computed together: a set of these four. */
-enum { KOHL_WINO_ROW_0 = 1, KOHL_WINO_ROWS_12 = 2, KOHL_WINO_ROWS_34 = 4, KOHL_WINO_ROW_5 = 8, KOHL_WINO_ROWS = 15 };
 
 /* The tile of 4x4 pixels of ddst, blocks of 16 filters of it, to Y: as kohl_wino_patch. */
 typedef struct kohl_wgrad_wino_tile {
