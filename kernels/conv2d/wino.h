@@ -10,14 +10,19 @@
  * 1, -1 and infinity for m = 2, and 0, +-1/sqrt(2), +-sqrt(2) and infinity for m = 4, whose error is half of that of
  * small integers.
  *
- * Accuracy class WINOGRAD (docs/NUMERICS.md).  All kernels of one m are bit-equal, since all make the same roundings:
- *   - U in double, down the columns of g, then along its rows: fma(g2, G2, fma(g1, G1, g0 * G0)); rounded once to f32;
- *   - V down the columns, then along the rows, Y along the rows, then down the columns, with the operations of
- * wino.inc;
- *   - the sum over c in chunks of KOHL_WINO_CHUNK channels: acc = 0, acc = fma(V, U, acc) with c ascending; chunks are
- *     added in ascending order;
- *   - then the epilogue of conv2d.h.
- * An infinity or NaN in the source makes NaN of whole tiles, not only of the pixels that its filters reach. */
+ * Accuracy class WINOGRAD (docs/NUMERICS.md).  All kernels of one m are bit-equal, since all make the same roundings,
+ * which wino_ref.c has in the plainest form:
+ *   - U in double, down the columns of g, then along its rows: fma(g2, G2, fma(g1, G1, g0 * G0)), zeros of G taking
+ *     part; rounded once to f32.  G's sqrt(2)/3 and sqrt(2)/6 are rounded to double;
+ *   - V down the columns, then along the rows; Y along the rows, then down the columns; in f32, with the operations of
+ *     patch_end, patch_pair, patch_row2 and result_line4, result_line2 in wino.inc.  A pixel outside the picture is a
+ *     zero that takes part;
+ *   - the sum over c in chunks of KOHL_WINO_CHUNK channels: acc = 0, then acc = fma(V, U, acc) with c ascending; the
+ *     result is the first chunk's sum, to which those of the others are added in ascending order;
+ *   - then the epilogue of conv2d.h; a fused pool takes the largest of (0,0), (0,1), (1,0), (1,1) in that order, an
+ *     equal one or -0 beside +0 not replacing the one before, and a NaN always.
+ * An infinity or NaN in the source makes NaN of whole tiles, not only of the pixels that its filters reach; one in a
+ * filter makes NaN of all outputs of that filter. */
 #ifndef KOHL_KERNELS_CONV2D_WINO_H
 #define KOHL_KERNELS_CONV2D_WINO_H
 
