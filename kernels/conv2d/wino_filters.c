@@ -90,22 +90,31 @@ typedef struct {
   bool turned;
 } filters;
 
+/* g[tap][channel][k]: the taps of `count` filters and the 16 channels from c0 on, filters side by side. */
+static void gather(const filters *from, size_t k0, size_t count, size_t c0, size_t width, float *g) {
+  enum { BLOCK = KOHL_WINO_BLOCK };
+  for (size_t tap = 0; tap < 9; tap++, g += BLOCK * width) {
+    const float *at = from->wei + k0 * from->filter + c0 * from->channel + (from->turned ? 8 - tap : tap) * from->tap;
+    if (from->filter == 1) {
+      for (size_t i = 0; i < BLOCK; i++) memcpy(g + i * width, at + i * from->channel, count * sizeof *g);
+      continue;
+    }
+    for (size_t k = 0; k < count; k++) {
+      for (size_t i = 0; i < BLOCK; i++) g[i * width + k] = at[k * from->filter + i * from->channel];
+    }
+  }
+}
+
 static void pack(const kohl_wino_isa *isa, int m, const kohl_conv2d_desc *d, const filters *from, float *packed) {
   enum { WIDEST = 32 };
   _Alignas(64) float g[9 * KOHL_WINO_BLOCK * WIDEST];
   const size_t width = (size_t)isa->width, c = (size_t)d->c, positions = (size_t)((m + 2) * (m + 2));
+  memset(g, 0, sizeof g);
   for (size_t k0 = 0; k0 < (size_t)d->k; k0 += width, packed += positions * c * width) {
     const size_t count = smaller(width, (size_t)d->k - k0);
     if (count < width) memset(g, 0, sizeof g);
     for (size_t c0 = 0; c0 < c; c0 += KOHL_WINO_BLOCK) {
-      for (size_t tap = 0; tap < 9; tap++) {
-        const float *at =
-            from->wei + k0 * from->filter + c0 * from->channel + (from->turned ? 8 - tap : tap) * from->tap;
-        for (size_t k = 0; k < count; k++) {
-          for (size_t i = 0; i < KOHL_WINO_BLOCK; i++)
-            g[(tap * KOHL_WINO_BLOCK + i) * width + k] = at[k * from->filter + i * from->channel];
-        }
-      }
+      gather(from, k0, count, c0, width, g);
       const kohl_wino_filters call = {g, packed + c0 * width, c * width};
       (m == 4 ? isa->filters4 : isa->filters2)(&call);
     }

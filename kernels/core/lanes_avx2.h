@@ -64,6 +64,7 @@ LANES_INLINE void wides_store(double *at, int count, wides x) {
     _mm256_maskstore_pd(at, wides_mask(count), x);
   }
 }
+LANES_INLINE void wides_store_floats(float *at, wides x) { _mm_storeu_ps(at, _mm256_cvtpd_ps(x)); } /* rounded */
 LANES_INLINE wides wides_set(double x) { return _mm256_set1_pd(x); }
 LANES_INLINE wides wides_add(wides a, wides b) { return _mm256_add_pd(a, b); }
 LANES_INLINE wides wides_sub(wides a, wides b) { return _mm256_sub_pd(a, b); }

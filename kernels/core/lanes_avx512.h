@@ -54,6 +54,7 @@ LANES_INLINE void wides_store(double *at, int count, wides x) {
     _mm512_mask_storeu_pd(at, wides_mask(count), x);
   }
 }
+LANES_INLINE void wides_store_floats(float *at, wides x) { _mm256_storeu_ps(at, _mm512_cvtpd_ps(x)); }
 LANES_INLINE wides wides_set(double x) { return _mm512_set1_pd(x); }
 LANES_INLINE wides wides_add(wides a, wides b) { return _mm512_add_pd(a, b); }
 LANES_INLINE wides wides_sub(wides a, wides b) { return _mm512_sub_pd(a, b); }
