@@ -88,6 +88,14 @@ static inline __attribute__((always_inline)) void tile(const kohl_igemm_call *ca
   }
   chain(call, acc, rows, vectors);
   if (call->last) finish(call, acc, rows, vectors, mask);
+  if (call->stream && vectors == 2) {
+#pragma GCC unroll 14
+    for (int i = 0; i < rows; i++) {
+      _mm512_stream_ps(call->dst + i * call->dst_stride, acc[i][0]);
+      _mm512_stream_ps(call->dst + i * call->dst_stride + LANES, acc[i][1]);
+    }
+    return;
+  }
 #pragma GCC unroll 14
   for (int i = 0; i < rows; i++) {
 #pragma GCC unroll 2
@@ -125,7 +133,9 @@ static void micro(const kohl_igemm_call *call) {
   tiles[call->rows - 1][call->channels > LANES](call);
 }
 
-const kohl_igemm_isa kohl_igemm_avx512 = {ROWS, LANES, micro};
+static void settle(void) { _mm_sfence(); }
+
+const kohl_igemm_isa kohl_igemm_avx512 = {ROWS, LANES, micro, settle};
 
 static size_t packed_size(const void *desc) { return kohl_igemm_packed_size(&kohl_igemm_avx512, desc); }
 

@@ -10,6 +10,7 @@ enum {
   MOST_UNITS = 64,         /* per worker, in the search for a split */
   PACK = 32,               /* taps and channels of a block of weights that is packed at once */
   MERGE_FLOATS = 64,       /* a filter row of at most so many floats is treated as one tap */
+  STREAM_BYTES = 16 << 20, /* of outputs, from which on they go past the caches */
   CHUNK_BYTES = 512 << 10, /* a longer panel of a 1x1 filter is cut along its chain, to stay in L2 */
 };
 
@@ -175,6 +176,7 @@ typedef struct {
   const panel *panels;
   const float *zeros;
   char *scratch; /* of worker 0 */
+  bool stream;   /* outputs go past the caches */
 } state;
 
 /* An output pixel, and the input pixel under the filter's first tap. */
@@ -332,6 +334,7 @@ static void multiply(const state *st, const panel *p, size_t tile, size_t stop, 
           .dst = (float *)st->args->out[CONV2D_DST + p->dst] + pixel * stride + p->dst_c,
           .add_stride = (size_t)d->add_stride,
           .dst_stride = stride,
+          .stream = st->stream && chunk >= s->run && p->channels == 2 * s->isa->lanes,
       };
       if (st->view) {
         multiply_apart(st, &call, p, pixel, buffer);
@@ -355,6 +358,18 @@ static void unit(void *context, size_t index, size_t worker) {
   size_t p = block * st->s.panels / u->blocks, end = (block + 1) * st->s.panels / u->blocks;
   float *buffer = (float *)(scratch + st->s.table + st->s.copies);
   for (; p < end; p++) multiply(st, &st->panels[p], tile, stop, table, buffer);
+  if (st->stream) st->s.isa->settle();
+}
+
+/* Whether all outputs are whole, aligned vectors, and so many that no cache will keep them for the next layer. */
+static bool streams(const kohl_conv2d_desc *d, const kohl_args *args, const kohl_igemm_view *view) {
+  size_t bytes = 0;
+  if (view || d->add) return false;
+  for (int i = 0; i < d->dsts; i++) {
+    bytes += (size_t)d->n * d->p * d->q * (size_t)d->dst_k[i] * sizeof(float);
+    if (((uintptr_t)args->out[CONV2D_DST + i] | (size_t)d->dst_stride[i] * sizeof(float)) % LINE) return false;
+  }
+  return bytes >= STREAM_BYTES;
 }
 
 void kohl_igemm_run(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, const kohl_args *args,
@@ -373,6 +388,7 @@ void kohl_igemm_run_view(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, c
   memset(zeros, 0, st.s.zeros);
   st.panels = panels;
   st.zeros = (const float *)zeros;
+  st.stream = streams(d, args, view);
   st.scratch = zeros + st.s.zeros;
   kohl_parallel(threads, unit, &st, st.u.strips * st.u.blocks);
 }

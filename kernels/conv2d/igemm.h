@@ -29,12 +29,14 @@ typedef struct kohl_igemm_call {
   const float *bia, *add; /* of the panel's first channel; NULL: none */
   float *dst;             /* first pixel, first channel */
   size_t add_stride, dst_stride;
+  bool stream; /* past the caches; needs whole, aligned vectors */
 } kohl_igemm_call;
 
 typedef struct kohl_igemm_isa {
   int rows;  /* most pixels of a tile */
   int lanes; /* floats of a vector; a panel is two vectors wide, or one where 'lanes' channels or fewer are left */
   void (*micro)(const kohl_igemm_call *call);
+  void (*settle)(void); /* after streaming stores */
 } kohl_igemm_isa;
 
 extern const kohl_igemm_isa kohl_igemm_avx2, kohl_igemm_avx512;
