@@ -22,6 +22,11 @@ TITLES = {"vgg19": "VGG-19", "vgg19_notop": "VGG-19, no top", "inception_v3": "I
 COLUMNS = 5
 
 
+def short(value):
+    """Three digits, never with an exponent."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def panels(rows):
     """Batch 1 of all networks, then their larger batches."""
     found = {}
@@ -39,10 +44,10 @@ def draw(axes, net, batch, rows):
         hatch = "" if row["precision"] == "f32" else "////"
         axes.bar(at, speed, 0.8, color=COLOURS[row["engine"]], hatch=hatch, edgecolor="white" if hatch else "none",
                  yerr=[[max(0, speed - low)], [max(0, high - speed)]], error_kw={"elinewidth": 0.8, "ecolor": "#333333"})
-        axes.text(at, high, f" {speed:.3g}", rotation=90, ha="center", va="bottom", fontsize=7)
+        axes.text(at, high, " " + short(speed), rotation=90, ha="center", va="bottom", fontsize=7)
     for limit, style, text in zip(limits, ("--", ":"), ("direct", "F(4,3)")):
         axes.axhline(limit, color="#333333", linestyle=style, linewidth=0.9)
-        axes.text(-0.45, limit, f"{text} {limit:.3g}", fontsize=7, ha="left", va="bottom")
+        axes.text(-0.45, limit, f"{text} {short(limit)}", fontsize=7, ha="left", va="bottom")
     axes.set_xticks(range(len(rows)), [LABELS.get(r["engine"], r["engine"]) + (" bf16" if r["precision"] != "f32" else "") for r in rows],
                     rotation=60, ha="right", rotation_mode="anchor", fontsize=7)
     axes.tick_params(axis="y", labelsize=7)
@@ -66,8 +71,8 @@ def main():
         line[0].set_ylabel("pictures/s", fontsize=8)
     first = rows[0]
     figure.suptitle(f"{first['cpu']}, {first['threads']} threads, {first['level']}; medians of {first['rounds']} turns, "
-                    f"lines from the slowest to the fastest; bf16 hatched; commit {first['commit']}", fontsize=9)
-    figure.tight_layout(rect=(0, 0, 1, 0.98))
+                    f"lines from the slowest to the fastest; bf16 hatched; commit {first['commit']}", fontsize=9, wrap=True)
+    figure.tight_layout(rect=(0, 0, 1, 0.97))
     figure.savefig(sys.argv[2], dpi=130)
 
 
