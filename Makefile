@@ -156,7 +156,7 @@ $B/oracle/%: $(C_B)/obj/tests/oracle/%.o $B/libkohl.a
 # Beside other engines, in PEERS_PYTHON's environment (bench/peers/README.md); PEERS_ARGS goes to infer.py.
 PEERS_PYTHON ?= python3
 PEERS_CSV ?= bench/results/infer_peers.csv
-bench-peers: $B/kohl $B/oracle/random_model $B/peers/kohl_infer
+bench-peers: $B/kohl $B/oracle/random_model $B/peers/kohl_serve
 	@$(PEERS_PYTHON) bench/peers/infer.py $B --csv $(PEERS_CSV) $(PEERS_ARGS)
 	@$(PEERS_PYTHON) bench/peers/plot.py $(PEERS_CSV) $(PEERS_CSV:.csv=.png)
 
@@ -173,7 +173,7 @@ $B/faults/%.so: tests/faults/%.c
 	@mkdir -p $(@D)
 	$(call say,LD $@) $(CC) $(BASE) -O2 -fvisibility=default -shared $< -ldl -o $@
 
-unit: $(UNIT_BIN) $(ORACLE_BIN) $B/peers/kohl_infer $B/faults/fail_io.so
+unit: $(UNIT_BIN) $(ORACLE_BIN) $B/peers/kohl_serve $B/faults/fail_io.so
 
 .SECONDARY:
 

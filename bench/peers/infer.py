@@ -49,12 +49,12 @@ def engine_script(peer):
     return os.path.join(HERE, "engines", peer + "_infer.py")
 
 
-def find_peers(options):
-    """Those of --peers that can be imported here."""
+def find_peers(options, script=engine_script):
+    """Those of --peers that can be imported here; script(peer) is the file that does."""
     found = []
     for peer in options.peers:
         try:
-            run(sys.executable, engine_script(peer), "about", 1)
+            run(sys.executable, script(peer), "about", 1)
             found.append(peer)
         except Failed as error:
             print(f"# {peer} is absent: {str(error).splitlines()[-1]}", file=sys.stderr, flush=True)
@@ -121,7 +121,7 @@ class Net:
 
 
 def open_sides(options, net, peers, batch):
-    command = [os.path.join(options.build, "peers", "kohl_infer"), net.path("model.safetensors"), net.path("pictures.f32"), str(batch),
+    command = [os.path.join(options.build, "peers", "kohl_serve"), net.path("model.safetensors"), net.path("pictures.f32"), str(batch),
                str(options.threads)]
     version = run(net.kohl(), "--version").split()[-1]
     mine = Side("kohl", version, "f32", "", command, options.threads)

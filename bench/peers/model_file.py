@@ -39,3 +39,30 @@ def multiplies(nodes, weights, shapes):
             products = -(-h // TILE) * -(-w // TILE) * POINTS * weight.size // 9
         winograd += products
     return direct, winograd
+
+
+def fold(nodes, weights, until):
+    """The same network with the batch-norms before node `until` multiplied into the convolutions that they follow."""
+    weights, kept, renamed, before = dict(weights), [], {}, True
+    convolutions = {}
+    for node in nodes:
+        before = before and node["name"] != until
+        node = {**node, "inputs": [renamed.get(name, name) for name in node["inputs"]]}
+        convolution = convolutions.get(node["inputs"][0]) if node["inputs"] else None
+        if not before or node["layer"] != "batch_norm" or convolution is None:
+            kept.append(node)
+            if node["layer"] == "conv2d":
+                convolutions[node["name"]] = node
+            continue
+        name, at = node["name"], convolution["name"]
+        scale = weights.get(name + ".gamma", 1) / np.sqrt(weights[name + ".variance"].astype(np.float64) + node["epsilon"])
+        bias = weights.get(at + ".bias", 0) - weights[name + ".mean"]
+        weights[at + ".weight"] = (weights[at + ".weight"] * scale[:, None, None, None]).astype(np.float32)
+        weights[at + ".bias"] = (bias * scale + weights.get(name + ".beta", 0)).astype(np.float32)
+        convolution["bias"], renamed[name] = True, at
+    return kept, weights
+
+
+def gradient_order(nodes, weights):
+    """The names of what kohl_serve writes as gradients."""
+    return [name for node in nodes for name in (node["name"] + ".weight", node["name"] + ".bias") if name in weights]

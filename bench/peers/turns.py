@@ -1,7 +1,7 @@
 """Processes that take turns: each stays alive and does one thing at a time, when it is asked; in between it is stopped.
 
 A stopped process (SIGSTOP) spins in no thread pool and holds no processor, whatever its library does after its work.
-What a process is asked and how it answers stands in kohl_infer.c.  All of them end with this one.
+What a process is asked and how it answers stands in kohl_serve.c.  All of them end with this one.
 """
 import ctypes
 import os

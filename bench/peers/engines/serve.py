@@ -2,9 +2,9 @@
 
     about BATCH                             prints {"version": ..., "variants": {"f32": [...], "bf16": [...]}}
     prepare FOLDER                          writes the peer's own files beside kohl's model in FOLDER
-    serve FOLDER BATCH THREADS PRECISION VARIANT
+    serve FOLDER BATCH THREADS PRECISION VARIANT [LAYER train|frozen]
 
-serve answers requests as kohl_infer.c says.  Libraries that print do it on standard error: the answers have standard
+serve answers requests as kohl_serve.c says, whose LAYER is that of training.  Libraries that print do it on standard error: the answers have standard
 output for themselves.  Everything is NHWC in the files that are exchanged.
 """
 import json
@@ -33,8 +33,9 @@ class Engine:
     """To be filled by a peer.  open() is timed: from files to a network that can run; what Python needs for it has been imported."""
     version = ""
 
-    def __init__(self, folder, batch=1, threads=1, precision="f32", variant=""):
+    def __init__(self, folder, batch=1, threads=1, precision="f32", variant="", layer="", norms=""):
         self.folder, self.batch, self.threads, self.precision, self.variant = folder, batch, threads, precision, variant
+        self.layer, self.frozen_norms = layer, norms == "frozen"
 
     @staticmethod
     def variants(batch):
@@ -48,11 +49,11 @@ class Engine:
         raise NotImplementedError
 
     def run(self):
-        """One forward pass of the batch, to the logits."""
+        """One forward pass of the batch, to the logits; or one step of training."""
         raise NotImplementedError
 
     def output(self):
-        """The last run's logits as numpy array, NCHW or [n, k]."""
+        """The last run's logits as numpy array, NCHW or [n, k]; or in training the gradients, [count]."""
         raise NotImplementedError
 
     def path(self, name):
@@ -115,7 +116,7 @@ def main(kind):
     elif verb == "prepare":
         kind(words[0]).prepare()
     else:
-        engine = kind(words[0], int(words[1]), int(words[2]), words[3], words[4])
+        engine = kind(words[0], int(words[1]), int(words[2]), *words[3:])
         for line in sys.stdin:
             try:
                 say(f"ok {answer(engine, line)}")

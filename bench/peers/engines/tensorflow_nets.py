@@ -26,9 +26,18 @@ def dense(node, weight, x):
 
 
 def batch_norm(node, weight, x):
-    return tf.raw_ops.FusedBatchNormV3(
-        x=x, scale=weight("gamma"), offset=weight("beta"), mean=weight("mean"), variance=weight("variance"),
-        epsilon=node["epsilon"], is_training=False).y
+    """node["learns"]: by the batch's statistics, and the running ones follow."""
+    mean, variance = weight("mean"), weight("variance")
+    beta = weight("beta") if node["beta"] else tf.zeros_like(mean)
+    gamma = weight("gamma") if node["gamma"] else tf.ones_like(mean)
+    learns = node.get("learns", False)
+    none = tf.zeros([0])
+    found = tf.raw_ops.FusedBatchNormV3(x=x, scale=gamma, offset=beta, mean=none if learns else mean, variance=none if learns else variance,
+                                        epsilon=node["epsilon"], is_training=learns)
+    if learns:
+        for running, new in ((mean, found.batch_mean), (variance, found.batch_variance)):
+            running.assign_sub((1 - node["momentum"]) * (running - new))
+    return found.y
 
 
 def max_pool(node, _, x):
