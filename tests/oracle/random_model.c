@@ -3,9 +3,9 @@
  *   random_model ARCH PRESET SIZE CLASSES SEED OUT
  *
  * The architecture with the preset's options and preprocessing (convert/presets.def), pictures of SIZE pixels (0: the
- * preset's), labels "0", "1", ...  Filters are drawn with He's scale, batch-norms near the identity, and the last one
- * of a residual branch is small, since sums of many would grow (kohl_random_uniform; the seed gives the same bytes
- * everywhere). */
+ * preset's), labels "0", "1", ...; CLASSES 0: without a head.  Filters are drawn with He's scale, batch-norms near the
+ * identity, and the last one of a residual branch is small, since sums of many would grow (kohl_random_uniform; the
+ * seed gives the same bytes everywhere). */
 #include "convert/presets.h"
 #include "tests/oracle/network.h"
 
@@ -57,7 +57,7 @@ int main(int argc, char **argv) {
     draw(&net, i, argv[1]);
   }
   net.model->preprocessing = kohl_preset_preprocessing(preset, size);
-  net.model->task = KOHL_TASK_ONE_LABEL;
+  net.model->task = net.classes ? KOHL_TASK_ONE_LABEL : KOHL_TASK_NONE;
   set_labels(&net);
   network_need(&net, kohl_model_save(net.ctx, net.model, argv[6]));
   network_end(&net);
