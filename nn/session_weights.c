@@ -120,6 +120,11 @@ typedef struct waiting {
   size_t count, bytes;
 } waiting;
 
+/* Where a step's weights and bias go, as its second and third argument. */
+typedef struct target {
+  void *wei, *bia;
+} target;
+
 static void pack_waiting(kohl_session *session, waiting *jobs) {
   kohl_parallel(session->ctx->threads, pack_unit, session, jobs->count);
   *jobs = (waiting){0, 0};
@@ -147,13 +152,13 @@ static kohl_status place_weights(kohl_session *session, const struct kohl_pack_j
 }
 
 /* Weights that go as they are stored. */
-static kohl_status pack_plain(kohl_session *session, const kohl_step *step, size_t k, size_t row, waiting *jobs) {
+static kohl_status pack_plain(kohl_session *session, const kohl_step *step, target to, size_t k, size_t row,
+                              waiting *jobs) {
   const float *wei, *bia;
   kohl_status status = stored(session, step->sources[0], "weight", &wei);
   if (status == KOHL_OK) status = stored(session, step->sources[0], "bias", &bia);
-  if (status == KOHL_OK && step->in[2] >= 0 && bia)
-    status = place(session, kohl_session_at(session, step->in[2]), bia, k * sizeof *bia);
-  const struct kohl_pack_job job = {step, wei, kohl_session_at(session, step->in[1]), k * row * sizeof *wei};
+  if (status == KOHL_OK && to.bia && bia) status = place(session, to.bia, bia, k * sizeof *bia);
+  const struct kohl_pack_job job = {step, wei, to.wei, k * row * sizeof *wei};
   return status == KOHL_OK ? place_weights(session, &job, jobs) : status;
 }
 
@@ -164,23 +169,22 @@ static kohl_status settle(kohl_session *session, kohl_status status) {
   return status == KOHL_OK ? waited : status;
 }
 
-static kohl_status pack_norm(kohl_session *session, const kohl_step *step) {
+static kohl_status pack_norm(kohl_session *session, const kohl_step *step, target to) {
   float *vectors;
   const int c = step->desc.batchnorm.c;
   kohl_status status = kohl_alloc(session->ctx, 2 * (size_t)c, sizeof *vectors, "a batch-norm", &vectors);
   if (status != KOHL_OK) return status;
   status = norm_vectors(session, step->sources[0], c, vectors, vectors + c);
-  for (int i = 0; i < 2 && status == KOHL_OK; i++) /* BATCHNORM_SCALE, BATCHNORM_SHIFT */
-    status = place(session, kohl_session_at(session, step->in[1 + i]), vectors + i * c, (size_t)c * sizeof *vectors);
+  if (status == KOHL_OK) status = place(session, to.wei, vectors, (size_t)c * sizeof *vectors);
+  if (status == KOHL_OK) status = place(session, to.bia, vectors + c, (size_t)c * sizeof *vectors);
   status = settle(session, status);
   kohl_free(session->ctx, vectors);
   return status;
 }
 
 /* Weights of several sources, or with their batch-norms folded in. */
-static kohl_status pack_folded(kohl_session *session, const kohl_step *step, size_t k, size_t row) {
+static kohl_status pack_folded(kohl_session *session, const kohl_step *step, target to, size_t k, size_t row) {
   const int sources = step->op == &kohl_conv2d_op ? step->desc.conv2d.dsts : 1;
-  const bool biased = step->in[2] >= 0;
   float *weights;
   kohl_status status = kohl_alloc(session->ctx, k * row + k, sizeof *weights, "weights to be packed", &weights);
   if (status != KOHL_OK) return status;
@@ -188,12 +192,11 @@ static kohl_status pack_folded(kohl_session *session, const kohl_step *step, siz
   for (int i = 0, done = 0; i < sources && status == KOHL_OK; i++) {
     int own = step->op == &kohl_conv2d_op ? step->desc.conv2d.dst_k[i] : (int)k;
     status = fold(session, step->sources[i], step->norms[i], own, row, weights + (size_t)done * row,
-                  biased ? bias + done : NULL);
+                  to.bia ? bias + done : NULL);
     done += own;
   }
-  struct kohl_pack_job job = {step, weights, kohl_session_at(session, step->in[1]), k * row * sizeof *weights};
-  if (status == KOHL_OK && biased)
-    status = place(session, kohl_session_at(session, step->in[2]), bias, k * sizeof *bias);
+  struct kohl_pack_job job = {step, weights, to.wei, k * row * sizeof *weights};
+  if (status == KOHL_OK && to.bia) status = place(session, to.bia, bias, k * sizeof *bias);
   if (status == KOHL_OK && session->device) status = place(session, job.packed, weights, job.bytes);
   if (status == KOHL_OK && !session->device) pack_whole(session, &job);
   status = settle(session, status);
@@ -201,24 +204,30 @@ static kohl_status pack_folded(kohl_session *session, const kohl_step *step, siz
   return status;
 }
 
-static kohl_status pack_step(kohl_session *session, const kohl_step *step, waiting *jobs) {
+static kohl_status pack_step(kohl_session *session, const kohl_step *step, target to, waiting *jobs) {
   const kohl_desc *desc = &step->desc;
-  if (step->op == &kohl_batchnorm_op) return pack_norm(session, step);
+  if (step->op == &kohl_batchnorm_op) return pack_norm(session, step, to);
   bool conv = step->op == &kohl_conv2d_op;
   size_t row = conv ? (size_t)desc->conv2d.r * desc->conv2d.s * (size_t)(desc->conv2d.c / desc->conv2d.groups)
                     : (size_t)desc->dense.c;
   int sources = conv ? desc->conv2d.dsts : 1;
   size_t k = (size_t)(conv ? desc->conv2d.k : desc->dense.k);
-  if (sources == 1 && step->norms[0] < 0) return pack_plain(session, step, k, row, jobs);
-  return pack_folded(session, step, k, row);
+  if (sources == 1 && step->norms[0] < 0) return pack_plain(session, step, to, k, row, jobs);
+  return pack_folded(session, step, to, k, row);
 }
 
-/* Steps whose weights have memory of their own in the arena; others read params. */
-static bool has_weights(const kohl_plan *plan, const kohl_step *step) {
+bool kohl_session_has_weights(const kohl_plan *plan, const kohl_step *step) {
   bool weighted = step->op == &kohl_conv2d_op || step->op == &kohl_dense_op;
   if (step->absorbed_by >= 0 || step->repeats >= 0) return false;
   if (step->direction == KOHL_FWD && step->op == &kohl_batchnorm_op) return true;
   return step->direction != KOHL_WGRAD && weighted && plan->buffers[step->in[1]].home < 0;
+}
+
+kohl_status kohl_session_pack_step(kohl_session *session, const kohl_step *step, void *wei, void *bia) {
+  waiting jobs = {0, 0};
+  kohl_status status = pack_step(session, step, (target){wei, bia}, &jobs);
+  if (status == KOHL_OK) pack_waiting(session, &jobs);
+  return status;
 }
 
 kohl_status kohl_session_pack(kohl_session *session, bool again) {
@@ -226,7 +235,9 @@ kohl_status kohl_session_pack(kohl_session *session, bool again) {
   waiting jobs = {0, 0};
   for (size_t i = 0; i < session->plan->step_count && status == KOHL_OK; i++) {
     const kohl_step *step = &session->plan->steps[i];
-    if (has_weights(session->plan, step) && (!again || step->repack)) status = pack_step(session, step, &jobs);
+    if (!kohl_session_has_weights(session->plan, step) || (again && !step->repack)) continue;
+    const target to = {kohl_session_at(session, step->in[1]), kohl_session_at(session, step->in[2])};
+    status = pack_step(session, step, to, &jobs);
   }
   if (status == KOHL_OK) pack_waiting(session, &jobs);
   if (again) return status;
