@@ -29,6 +29,7 @@ LANES_INLINE void lanes_store(float *at, int count, lanes x) {
     _mm256_maskstore_ps(at, lanes_mask(count), x);
   }
 }
+LANES_INLINE void lanes_stream(float *at, lanes x) { _mm256_stream_ps(at, x); } /* past the caches; `at` is aligned */
 LANES_INLINE lanes lanes_set(float x) { return _mm256_set1_ps(x); }
 LANES_INLINE lanes lanes_add(lanes a, lanes b) { return _mm256_add_ps(a, b); }
 LANES_INLINE lanes lanes_sub(lanes a, lanes b) { return _mm256_sub_ps(a, b); }
@@ -38,6 +39,7 @@ LANES_INLINE lanes lanes_sqrt(lanes a) { return _mm256_sqrt_ps(a); }
 LANES_INLINE lanes lanes_fma(lanes a, lanes b, lanes c) { return _mm256_fmadd_ps(a, b, c); }   /* ab + c */
 LANES_INLINE lanes lanes_fms(lanes a, lanes b, lanes c) { return _mm256_fmsub_ps(a, b, c); }   /* ab - c */
 LANES_INLINE lanes lanes_fnma(lanes a, lanes b, lanes c) { return _mm256_fnmadd_ps(a, b, c); } /* c - ab */
+LANES_INLINE lanes lanes_max(lanes a, lanes b) { return _mm256_max_ps(a, b); } /* b where either is NaN */
 LANES_INLINE lanes_where lanes_greater(lanes a, lanes b) { return _mm256_cmp_ps(a, b, _CMP_GT_OQ); }
 LANES_INLINE lanes_where lanes_equal(lanes a, lanes b) { return _mm256_cmp_ps(a, b, _CMP_EQ_OQ); }
 LANES_INLINE lanes_where lanes_nan(lanes a) { return _mm256_cmp_ps(a, a, _CMP_UNORD_Q); }

@@ -23,6 +23,7 @@ LANES_INLINE void lanes_store(float *at, int count, lanes x) {
     _mm512_mask_storeu_ps(at, lanes_mask(count), x);
   }
 }
+LANES_INLINE void lanes_stream(float *at, lanes x) { _mm512_stream_ps(at, x); }
 LANES_INLINE lanes lanes_set(float x) { return _mm512_set1_ps(x); }
 LANES_INLINE lanes lanes_add(lanes a, lanes b) { return _mm512_add_ps(a, b); }
 LANES_INLINE lanes lanes_sub(lanes a, lanes b) { return _mm512_sub_ps(a, b); }
@@ -32,6 +33,7 @@ LANES_INLINE lanes lanes_sqrt(lanes a) { return _mm512_sqrt_ps(a); }
 LANES_INLINE lanes lanes_fma(lanes a, lanes b, lanes c) { return _mm512_fmadd_ps(a, b, c); }
 LANES_INLINE lanes lanes_fms(lanes a, lanes b, lanes c) { return _mm512_fmsub_ps(a, b, c); }
 LANES_INLINE lanes lanes_fnma(lanes a, lanes b, lanes c) { return _mm512_fnmadd_ps(a, b, c); }
+LANES_INLINE lanes lanes_max(lanes a, lanes b) { return _mm512_max_ps(a, b); }
 LANES_INLINE lanes_where lanes_greater(lanes a, lanes b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
 LANES_INLINE lanes_where lanes_equal(lanes a, lanes b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
 LANES_INLINE lanes_where lanes_nan(lanes a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q); }

@@ -114,7 +114,7 @@ static void warp_truth(const case_layout *out, const kohl_args *args, int output
   }
 }
 
-const case_op case_warp = {"warp", warp_fields, warp_fixed, warp_draw, warp_layout, warp_truth, NULL, NULL};
+const case_op case_warp = {"warp", warp_fields, warp_fixed, warp_draw, warp_layout, warp_truth, NULL, NULL, NULL};
 
 enum { C_N, C_PIXELS, C_BRIGHTNESS, C_CONTRAST, C_SATURATION };
 /* The factors are those of the first picture, all of them drawn where brightness is 0; the others' are drawn. */
@@ -224,5 +224,5 @@ static void colour_truth(const case_layout *out, const kohl_args *args, int outp
   }
 }
 
-const case_op case_colour = {"colour",      colour_fields, colour_fixed, colour_draw,
-                             colour_layout, colour_truth,  NULL,         NULL};
+const case_op case_colour = {"colour",     colour_fields, colour_fixed, colour_draw, colour_layout,
+                             colour_truth, NULL,          NULL,         NULL};

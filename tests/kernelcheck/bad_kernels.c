@@ -11,12 +11,6 @@
 #include "kernels/softmax/softmax.h"
 #include "tests/kernelcheck/instance.h"
 
-typedef enum bad_mistake {
-#define BAD(op, direction, id, check, idea) BAD_##op##_##direction##_##id,
-#include "tests/kernelcheck/bad_kernels.def"
-#undef BAD
-} bad_mistake;
-
 typedef struct bad_state {
   const kohl_conv2d_desc *d;
   const kohl_args *args;
@@ -84,13 +78,14 @@ static void pixel(void *state, size_t index, size_t worker) {
 
 static const char *conv2d_accepts(const void *desc) { return kohl_conv2d_check(desc); }
 
-static size_t conv2d_workspace(const void *desc, size_t workers) {
-  (void)desc;
-  return 64 * workers;
+static size_t conv2d_workspace(const void *desc, size_t workers, bad_mistake mistake) {
+  const kohl_conv2d_desc *d = desc;
+  return 64 * workers * (mistake == BAD_conv2d_fwd_shrinking_workspace && d->n < 3 ? 2 : 1);
 }
 
 static void conv2d_fwd_run(const void *desc, const kohl_args *args, kohl_threads *threads, bad_mistake mistake) {
   bad_state st = {desc, args, mistake, false};
+  if (bad_winograd(desc, args, threads, mistake)) return;
   size_t workers = kohl_threads_count(threads);
   st.reversed = mistake == BAD_conv2d_fwd_other_order || (mistake == BAD_conv2d_fwd_thread_order && workers > 1);
   if (mistake == BAD_conv2d_fwd_writes_input && st.d->n > 0) {
@@ -125,7 +120,7 @@ static void conv2d_dgrad_run(const void *desc, const kohl_args *args, kohl_threa
   const kohl_conv2d_desc *d = desc;
   float *dsrc = args->out[CONV2D_DGRAD_DSRC];
   const int p_count = mistake == BAD_conv2d_dgrad_border ? d->p - 1 : d->p;
-  (void)threads;
+  if (bad_winograd(desc, args, threads, mistake)) return;
   for (size_t pixel = 0; pixel < (size_t)d->n * d->h * d->w; pixel++, dsrc += d->src_stride) {
     for (int c = 0; c < d->c; c++) dsrc[c] = dgrad_chain(d, args, pixel, c, p_count);
   }
@@ -161,7 +156,9 @@ static void conv2d_wgrad_run(const void *desc, const kohl_args *args, kohl_threa
 }
 
 static const char *pool_accepts(const void *desc) { return kohl_pool_check(desc); }
-static size_t no_workspace(const void *desc, size_t workers) { return (void)desc, (void)workers, (size_t)0; }
+static size_t no_workspace(const void *desc, size_t workers, bad_mistake mistake) {
+  return (void)desc, (void)workers, (void)mistake, (size_t)0;
+}
 #define pool_workspace no_workspace
 
 static void pool_reduce(const kohl_pool_cells *cells, int c, float *dst) {
@@ -223,8 +220,11 @@ static void dense_fwd_run(const void *desc, const kohl_args *args, kohl_threads 
   static void run_##op##_##direction##_##id(const void *desc, const kohl_args *args, kohl_threads *threads) { \
     op##_##direction##_run(desc, args, threads, BAD_##op##_##direction##_##id);                               \
   }                                                                                                           \
-  static const kohl_kernel_code code_##op##_##direction##_##id = {op##_accepts, NULL, NULL, op##_workspace,   \
-                                                                  run_##op##_##direction##_##id};
+  static size_t workspace_##op##_##direction##_##id(const void *desc, size_t workers) {                       \
+    return op##_workspace(desc, workers, BAD_##op##_##direction##_##id);                                      \
+  }                                                                                                           \
+  static const kohl_kernel_code code_##op##_##direction##_##id = {                                            \
+      op##_accepts, NULL, NULL, workspace_##op##_##direction##_##id, run_##op##_##direction##_##id};
 #include "tests/kernelcheck/bad_kernels.def"
 #undef BAD
 

@@ -208,4 +208,4 @@ static double share(const case_layout *out, const kohl_args *args, int output) {
   return 0.0;
 }
 
-const case_op case_batchnorm_train = {"batchnorm_train", fields, fixed, draw, layout, truth, share, NULL};
+const case_op case_batchnorm_train = {"batchnorm_train", fields, fixed, draw, layout, truth, share, NULL, NULL};

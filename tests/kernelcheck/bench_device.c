@@ -181,7 +181,7 @@ static bool check(const sets *s, case_instance *instance, bench_samples *samples
     need(s, kohl_device_download(ctx, ctx->device, out[i], s->memory + s->out[i], host[i].bytes));
   }
   need(s, kohl_device_wait(ctx, ctx->device));
-  bench_samples_make(samples, instance, row->kernel->accuracy);
+  bench_samples_make(samples, instance, row->kernel);
   bool right = bench_samples_check(samples, &instance->layout, out, &row->max_rel, &row->rms, where);
   for (int i = 0; i < KOHL_ARGS_OUT; i++) guarded_free(&host[i]);
   return right;

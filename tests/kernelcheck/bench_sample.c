@@ -14,11 +14,14 @@ void bench_samples_free(bench_samples *samples) {
   memset(samples, 0, sizeof *samples);
 }
 
-void bench_samples_make(bench_samples *samples, case_instance *instance, kohl_accuracy accuracy) {
-  if (samples->made && samples->accuracy == accuracy) return;
+void bench_samples_make(bench_samples *samples, case_instance *instance, const kohl_kernel *kernel) {
+  const int tile = instance_tile(kernel);
+  if (samples->made && samples->accuracy == kernel->accuracy && samples->tile == tile) return;
   bench_samples_free(samples);
   samples->made = true;
-  samples->accuracy = instance->layout.accuracy = accuracy;
+  samples->accuracy = instance->layout.accuracy = kernel->accuracy;
+  samples->tile = instance->layout.tile = tile;
+  const case_op *op = instance->layout.problem->op;
   kohl_args args = instance_args(instance);
   for (int i = 0; i < KOHL_ARGS_OUT; i++) {
     const case_tensor *tensor = &instance->layout.out[i];
@@ -32,9 +35,9 @@ void bench_samples_make(bench_samples *samples, case_instance *instance, kohl_ac
     for (size_t s = 0; s < count; s++) {
       size_t row = count > 1 ? s * (tensor->rows - 1) / (count - 1) : tensor->rows - 1;
       samples->rows[i][s] = row;
-      instance->layout.problem->op->truth(&instance->layout, &args, i, row,
-                                          samples->values[i] + s * (size_t)tensor->channels);
+      op->truth(&instance->layout, &args, i, row, samples->values[i] + s * (size_t)tensor->channels);
     }
+    if (op->bounds) op->bounds(&instance->layout, &args, i, samples->rows[i], count, samples->values[i]);
   }
 }
 

@@ -8,14 +8,15 @@ enum { BENCH_SAMPLES = 12 }; /* rows of each output at most, the first and the l
 
 typedef struct bench_samples {
   bool made;
-  kohl_accuracy accuracy; /* whose bounds they have */
+  kohl_accuracy accuracy; /* whose bounds they have, */
+  int tile;               /* and which m of WINOGRAD's */
   size_t count[KOHL_ARGS_OUT], rows[KOHL_ARGS_OUT][BENCH_SAMPLES];
   case_value *values[KOHL_ARGS_OUT]; /* count x channels */
 } bench_samples;
 
-/* Makes them with the bounds of a class; nothing when they are there already.  Starts from zeros, freed by
+/* Makes them with the bounds of a kernel's class; nothing when they are there already.  Starts from zeros, freed by
  * bench_samples_free. */
-void bench_samples_make(bench_samples *samples, case_instance *instance, kohl_accuracy accuracy);
+void bench_samples_make(bench_samples *samples, case_instance *instance, const kohl_kernel *kernel);
 void bench_samples_free(bench_samples *samples);
 
 /* Whether outputs out[i], which were poisoned, are written everywhere and within the bounds where they were sampled;

@@ -151,7 +151,7 @@ static void kernel_run(check_tool *tool, case_instance *instance, bench_samples 
   case_print(layout->problem, text);
   bound_make(&b, instance, row->kernel, threads);
   run_once(&b, threads); /* the checked run is the warm-up */
-  bench_samples_make(samples, instance, row->kernel->accuracy);
+  bench_samples_make(samples, instance, row->kernel);
   bool right = bench_samples_check(samples, layout, b.args.out, &row->max_rel, &row->rms, &where);
   row->pack_ms = b.pack_ms;
   if (right) {

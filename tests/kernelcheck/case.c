@@ -80,8 +80,8 @@ uint64_t case_seed(uint64_t seed, const char *text, uint64_t index) {
 }
 
 case_tensor case_tensor_make(const char *name, size_t rows, int channels, int stride) {
-  case_tensor tensor = {name,  rows,  channels,   stride ? stride : channels, CASE_F32, CASE_SIGNED, 0,
-                        false, false, false, {0, 0, {0}}};
+  case_tensor tensor = {name,  rows, channels,   stride ? stride : channels, CASE_F32, CASE_SIGNED, 0, false, false,
+                        false, 1,    {0, 0, {0}}};
   return tensor;
 }
 
@@ -106,7 +106,7 @@ const char *case_fill_name(case_fill fill) {
 static float draw_float(const case_tensor *tensor, case_fill fill, int integer, uint64_t *random) {
   static const float special[] = {NAN, INFINITY, -INFINITY, -0.0f, 1e-40f, 1e-38f};
   if (fill == CASE_INTEGERS) {
-    return (float)case_between(random, tensor->values == CASE_POSITIVE ? 1 : -integer, integer);
+    return (float)(tensor->step * case_between(random, tensor->values == CASE_POSITIVE ? 1 : -integer, integer));
   }
   uint64_t bits = case_random(random);
   if (fill == CASE_SPECIAL && bits % 61 == 0) return special[bits / 61 % 6];

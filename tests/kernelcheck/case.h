@@ -59,6 +59,7 @@ typedef struct case_tensor {
   bool holes;   /* every third row leaves its sample out: a label of -1, a weight of 0 */
   bool weights; /* goes through pack where the kernel has one */
   bool updated; /* an output that is read too (a weight that an optimizer moves): holds values before the run */
+  int step;     /* integers are multiples of it */
   case_given given;
 } case_tensor;
 
@@ -71,7 +72,8 @@ typedef struct case_layout {
   int integer;            /* largest |integer| with which f32 arithmetic is exact; 0: there is none */
   bool partial;           /* a gradient that leaves out part of the forward: no slopes to compare */
   bool linear;            /* the output is linear in in[0]: the adjoint identity holds */
-  kohl_accuracy accuracy; /* whose bounds truth gives, for sums of products */
+  kohl_accuracy accuracy; /* whose bounds truth and bounds give, for sums of products */
+  int tile;               /* m of WINOGRAD's F(m x m, 3x3) */
   /* By output, bits 1 << slot of the inputs that it may be, where their strides are equal: as the op's header says. */
   unsigned may_be[KOHL_ARGS_OUT];
 } case_layout;
@@ -98,6 +100,10 @@ struct case_op {
   double (*share)(const case_layout *layout, const kohl_args *args, int output);
   /* Makes the problem smaller along one side for timing ref; false when it cannot.  NULL: halve field 0, the batch. */
   bool (*reduce)(case_problem *problem);
+  /* Replaces limits and variances of the rows (ascending) that truth has filled, where the accuracy's bounds do not
+   * follow from the sums alone.  NULL: truth has them all. */
+  void (*bounds)(const case_layout *layout, const kohl_args *args, int output, const size_t *rows, size_t count,
+                 case_value *values);
 };
 
 /* Every op's case_op, from cases.def; NULL when the op has none. */

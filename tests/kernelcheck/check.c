@@ -39,22 +39,32 @@ static void print_failure(subject *s, size_t index, const case_instance *instanc
          options->cpu ? " --cpu " : "", options->cpu ? options->cpu : "", text);
 }
 
-static const kohl_kernel *find_ref(const kohl_op *op, kohl_direction direction) {
-  for (size_t i = 0; i < op->count; i++) {
-    if (op->kernels[i].direction == direction && !strcmp(op->kernels[i].id, "ref")) return &op->kernels[i];
-  }
-  return NULL;
+/* What references gave on one instance, by their place in the list. */
+typedef struct references {
+  outcome outcomes[KERNELS];
+  bool made[KERNELS];
+} references;
+
+/* The outcome that a kernel is compared with; NULL when it is a reference itself, or of a class of any bits. */
+static const outcome *expected_of(subject *s, case_instance *instance, const kohl_kernel *kernel, references *known) {
+  const kohl_kernel *ref = instance_reference(s->op, kernel);
+  if (ref == kernel || kernel->kind == KOHL_KIND_BASELINE) return NULL;
+  const size_t i = (size_t)(ref - s->op->kernels);
+  case_verdict verdict = {0};
+  if (!known->made[i]) instance_run(instance, ref, NULL, false, &known->outcomes[i], &verdict);
+  known->made[i] = true;
+  return &known->outcomes[i];
 }
 
 /* All wanted kernels on one problem with one fill. */
-static void check_fill(subject *s, const case_layout *layout, case_fill fill, const kohl_kernel *ref) {
+static void check_fill(subject *s, const case_layout *layout, case_fill fill) {
   if (fill == CASE_INTEGERS && !layout->integer) return;
   case_instance instance;
-  outcome expected;
+  references known;
   case_verdict verdict = {0};
+  memset(&known, 0, sizeof known);
   instance_make(&instance, layout, fill, s->tool->options->seed);
   instance.ctx = s->tool->ctx;
-  instance_run(&instance, ref, NULL, false, &expected, &verdict);
   for (size_t i = 0; i < s->op->count && i < KERNELS; i++) {
     const kohl_kernel *kernel = &s->op->kernels[i];
     if (kernel->direction != s->direction || !tool_wants(s->tool, kernel)) continue;
@@ -65,7 +75,7 @@ static void check_fill(subject *s, const case_layout *layout, case_fill fill, co
       snprintf(s->refusal[i], sizeof s->refusal[i], "%s", refusal);
     /* what a vendor makes of NaN is its own affair */
     if (refusal || (fill == CASE_SPECIAL && kernel->kind == KOHL_KIND_BASELINE)) continue;
-    instance_judge(&instance, kernel, kernel == ref ? NULL : &expected, s->tool->pools, &verdict);
+    instance_judge(&instance, kernel, expected_of(s, &instance, kernel, &known), s->tool->pools, &verdict);
     if (instance.refusal[0]) {
       snprintf(s->refusal[i], sizeof s->refusal[i], "%s", instance.refusal);
       continue;
@@ -74,8 +84,28 @@ static void check_fill(subject *s, const case_layout *layout, case_fill fill, co
     count(s->tool, !verdict.failed);
     if (verdict.failed) print_failure(s, i, &instance, &verdict);
   }
-  outcome_free(&expected);
+  for (size_t i = 0; i < KERNELS; i++) {
+    if (known.made[i]) outcome_free(&known.outcomes[i]);
+  }
   instance_free(&instance);
+}
+
+/* NULL when every kernel that accepts a desc has a reference that does, and there is one; else why not. */
+static const char *without_reference(const subject *s, const void *desc) {
+  const char *why = "the list has no kernel for this direction";
+  bool any = false;
+  for (size_t i = 0; i < s->op->count; i++) {
+    const kohl_kernel *kernel = &s->op->kernels[i], *ref = instance_reference(s->op, kernel);
+    if (kernel->direction != s->direction || (kernel->needs & KOHL_CAP_CUDA && !kernel->cuda)) continue;
+    const char *refusal = kernel->cuda ? kernel->cuda->accepts(desc) : kernel->code->accepts(desc);
+    if (refusal) {
+      why = any ? why : refusal;
+      continue;
+    }
+    if (!ref || ref->code->accepts(desc)) return "a kernel accepts what its reference refuses";
+    any = true;
+  }
+  return any ? NULL : why;
 }
 
 /* One problem; false when the op has no such problem in this direction or it is larger than most_flops (0: any). */
@@ -86,10 +116,9 @@ static bool check_problem(subject *s, const case_problem *problem, double most_f
   layout.direction = s->direction;
   *why = s->cases->layout(problem, s->direction, &layout);
   if (*why || (most_flops > 0.0 && layout.flops > most_flops)) return false;
-  const kohl_kernel *ref = find_ref(s->op, s->direction);
-  *why = ref->code->accepts(layout.desc);
+  *why = without_reference(s, layout.desc);
   if (*why) return false;
-  for (int fill = 0; fill < CASE_FILLS; fill++) check_fill(s, &layout, (case_fill)fill, ref);
+  for (int fill = 0; fill < CASE_FILLS; fill++) check_fill(s, &layout, (case_fill)fill);
   return true;
 }
 
@@ -153,8 +182,10 @@ static void check_direction(check_tool *tool, const kohl_op *op, const case_op *
   memset(&s, 0, sizeof s);
   s = (subject){.tool = tool, .op = op, .cases = cases, .direction = direction};
   s.most_flops = tool->options->fast ? 6e5 : 6e6;
-  if (!find_ref(op, direction)) {
-    printf("FAILED %s %s: the list has no ref\n", op->name, kohl_direction_name(direction));
+  for (size_t i = 0; i < op->count; i++) {
+    const kohl_kernel *kernel = &op->kernels[i];
+    if (kernel->direction != direction || instance_reference(op, kernel)) continue;
+    printf("FAILED %s %s %s: the list has no reference for it\n", op->name, kohl_direction_name(direction), kernel->id);
     count(tool, false);
     return;
   }

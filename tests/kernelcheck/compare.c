@@ -143,6 +143,19 @@ bool compare_class(const case_tensor *tensor, const void *data, const case_value
   return true;
 }
 
+bool compare_spread(const case_tensor *tensor, const void *data, const case_value *truth, difference *where) {
+  for (size_t row = 0; row < tensor->rows; row++) {
+    for (int c = 0; c < tensor->channels; c++, truth++) {
+      double got = compare_get(tensor, data, row * (size_t)tensor->stride + (size_t)c);
+      bool right = !isfinite(truth->value)   ? !isfinite(got)
+                   : !isfinite(truth->limit) ? true
+                                             : fabs(got - truth->value) <= truth->limit;
+      if (!right) return differ(tensor, row, c, got, truth->value, truth->limit, where);
+    }
+  }
+  return true;
+}
+
 void compare_errors(const case_tensor *tensor, const void *data, const case_value *truth, double *max_rel,
                     double *rms) {
   double count = (double)tensor->rows * tensor->channels, squares = 0.0, size = 0.0, worst = 0.0;

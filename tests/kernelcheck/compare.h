@@ -72,6 +72,9 @@ bool compare_rms(const case_tensor *tensor, const void *data, const case_value *
 bool compare_bits(const case_tensor *tensor, const void *data, const void *expected, difference *where);
 /* NaN where truth is NaN, the same infinity where truth is infinite, finite elsewhere. */
 bool compare_class(const case_tensor *tensor, const void *data, const case_value *truth, difference *where);
+/* The same for a class that spreads them over whole tiles: not finite where truth is not finite; within its limit
+ * elsewhere, but for a limit that is not finite. */
+bool compare_spread(const case_tensor *tensor, const void *data, const case_value *truth, difference *where);
 /* No element is still the poison it was filled with. */
 bool compare_written(const case_tensor *tensor, const void *data, uint32_t poison, difference *where);
 /* The floats between channels and stride are still the poison. */

@@ -4,6 +4,7 @@
 
 #include "kernels/conv2d/conv2d.h"
 #include "tests/kernelcheck/compare.h"
+#include "tests/kernelcheck/winograd.h"
 
 enum {
   N,
@@ -27,33 +28,19 @@ enum {
   DSTS,
   BIAS,
   ADD,
-  RELU
+  RELU,
+  POOL
 };
 
 /* A second side of -1 is as the first: stride_w as stride, pad_left and pad_bottom as pad, pad_right as pad_left. */
-static const case_field fields[] = {{"n", 1, 0, 4096},
-                                    {"h", 1, 1, 65536},
-                                    {"w", 1, 1, 65536},
-                                    {"c", 1, 1, 65536},
-                                    {"k", 1, 1, 65536},
-                                    {"r", 1, 1, 64},
-                                    {"s", 1, 1, 64},
-                                    {"stride", 1, 1, 64},
-                                    {"stride_w", -1, -1, 64},
-                                    {"dilation", 1, 1, 64},
-                                    {"dilation_w", -1, -1, 64},
-                                    {"pad", 0, 0, 64},
-                                    {"pad_left", -1, -1, 64},
-                                    {"pad_bottom", -1, -1, 64},
-                                    {"pad_right", -1, -1, 64},
-                                    {"groups", 1, 1, 65536},
-                                    {"src_gap", 0, 0, 4096},
-                                    {"dst_gap", 0, 0, 4096},
-                                    {"dsts", 1, 1, 4},
-                                    {"bias", 0, 0, 1},
-                                    {"add", 0, 0, 1},
-                                    {"relu", 0, 0, 1},
-                                    {NULL, 0, 0, 0}};
+static const case_field fields[] = {{"n", 1, 0, 4096},        {"h", 1, 1, 65536},         {"w", 1, 1, 65536},
+                                    {"c", 1, 1, 65536},       {"k", 1, 1, 65536},         {"r", 1, 1, 64},
+                                    {"s", 1, 1, 64},          {"stride", 1, 1, 64},       {"stride_w", -1, -1, 64},
+                                    {"dilation", 1, 1, 64},   {"dilation_w", -1, -1, 64}, {"pad", 0, 0, 64},
+                                    {"pad_left", -1, -1, 64}, {"pad_bottom", -1, -1, 64}, {"pad_right", -1, -1, 64},
+                                    {"groups", 1, 1, 65536},  {"src_gap", 0, 0, 4096},    {"dst_gap", 0, 0, 4096},
+                                    {"dsts", 1, 1, 4},        {"bias", 0, 0, 1},          {"add", 0, 0, 1},
+                                    {"relu", 0, 0, 1},        {"pool", 0, 0, 1},          {NULL, 0, 0, 0}};
 
 /* Register blocks in use are 14 x 32, 6 x 16 and 12 x 32 pixels x channels: sizes stand at, below and above them. */
 static const char *const fixed[] = {
@@ -102,10 +89,43 @@ static const char *const fixed[] = {
     "n=1 h=7 w=7 c=64 k=128 r=2 s=2 bias=1", "n=1 h=7 w=8 c=36 k=60 r=2 s=2 bias=1",
     "n=2 h=18 w=18 c=28 k=124 r=2 s=2 bias=1", "n=3 h=12 w=12 c=40 k=64 r=2 s=2 groups=2 bias=1",
     /* more blocks of rows than a launch of wgrad has */
-    "n=1 h=140 w=130 c=16 k=16 groups=16 bias=1", NULL};
+    "n=1 h=140 w=130 c=16 k=16 groups=16 bias=1",
+    /* Winograd's tiles of 4 x 4 and 2 x 2: one, parts of them, many; channels of several chunks of 128, the last one
+     * shorter; strips of workers, and patches that they share: of few tiles, and because the filters are large */
+    "n=1 h=4 w=4 c=16 k=16 r=3 s=3 pad=1", "n=2 h=5 w=9 c=32 k=48 r=3 s=3 pad=1 bias=1 relu=1 src_gap=16 dst_gap=16",
+    "n=3 h=7 w=6 c=48 k=32 r=3 s=3 pad=0 pad_bottom=2 pad_right=1 bias=1 add=1 relu=1 src_gap=1 dst_gap=3",
+    "n=1 h=5 w=6 c=144 k=160 r=3 s=3 pad=1 bias=1", "n=1 h=7 w=5 c=272 k=16 r=3 s=3 pad=2 bias=1",
+    "n=1 h=7 w=5 c=16 k=272 r=3 s=3 pad=2", "n=1 h=33 w=35 c=16 k=16 r=3 s=3 pad=1 bias=1 relu=1 pool=1",
+    "n=2 h=9 w=10 c=16 k=33 r=3 s=3 pad=1 bias=1 relu=1 pool=1", "n=1 h=11 w=13 c=32 k=32 r=3 s=3 pad=1 pool=1",
+    "n=0 h=8 w=8 c=16 k=16 r=3 s=3 pad=1 bias=1", "n=1 h=3 w=5 c=512 k=512 r=3 s=3 pad=1 bias=1", NULL};
+
+/* 3x3 of stride 1 with whole blocks of 16 channels. */
+static void draw_winograd(case_problem *problem, uint64_t *random) {
+  double *v = problem->v;
+  v[N] = CASE_PICK(random, 1, 1, 2, 3);
+  v[H] = CASE_PICK(random, 3, 4, 5, 6, 7, 8, 9, 12, 17, 24);
+  v[W] = CASE_PICK(random, 3, 4, 5, 6, 7, 8, 9, 13, 16, 31);
+  v[C] = CASE_PICK(random, 16, 16, 16, 32, 48, 80, 144, 272);
+  v[K] = CASE_PICK(random, 16, 16, 16, 17, 32, 37, 48, 80, 144);
+  v[R] = v[S] = 3;
+  v[PAD] = CASE_PICK(random, 0, 1, 1, 1, 2);
+  v[PAD_LEFT] = case_between(random, 0, 1) ? -1 : case_between(random, 0, 2);
+  v[PAD_BOTTOM] = case_between(random, 0, 1) ? -1 : case_between(random, 0, 2);
+  v[PAD_RIGHT] = case_between(random, 0, 1) ? -1 : case_between(random, 0, 2);
+  v[SRC_GAP] = CASE_PICK(random, 0, 0, 1, 16);
+  v[DST_GAP] = CASE_PICK(random, 0, 0, 3, 16);
+  v[BIAS] = case_between(random, 0, 1);
+  v[ADD] = !case_between(random, 0, 3);
+  v[RELU] = case_between(random, 0, 1);
+  v[POOL] = !case_between(random, 0, 3);
+}
 
 static void draw(case_problem *problem, uint64_t *random) {
   double *v = problem->v;
+  if (!case_between(random, 0, 2)) {
+    draw_winograd(problem, random);
+    return;
+  }
   v[N] = CASE_PICK(random, 1, 1, 1, 2, 3, 0);
   v[H] = CASE_PICK(random, 1, 2, 3, 5, 6, 7, 8, 11, 13, 17);
   v[W] = CASE_PICK(random, 1, 2, 5, 6, 7, 12, 13, 14, 15, 17, 27, 28, 29, 31);
@@ -170,6 +190,7 @@ static void desc_make(const case_problem *problem, kohl_conv2d_desc *d) {
   d->add = problem->v[ADD] != 0;
   d->add_stride = d->add ? d->k + (d->k % 4 ? 3 : 4) : 0;
   d->activation = problem->v[RELU] != 0 ? KOHL_ACTIVATION_RELU : KOHL_ACTIVATION_NONE;
+  d->pool = problem->v[POOL] != 0;
   split(problem, d);
 }
 
@@ -187,6 +208,7 @@ static double tensors(const kohl_conv2d_desc *d, case_layout *out) {
     out->in[CONV2D_WEI] = wei;
     if (d->bias) out->in[CONV2D_BIA] = case_tensor_make("bia", 1, d->k, 0);
     if (d->add) out->in[CONV2D_ADD] = case_tensor_make("add", pixels, d->k, d->add_stride);
+    if (d->pool) pixels = (size_t)d->n * (d->p / 2) * (d->q / 2);
     for (int i = 0; i < d->dsts; i++) out->out[i] = case_tensor_make(names[i], pixels, d->dst_k[i], d->dst_stride[i]);
     return filter + 2.0;
   }
@@ -204,13 +226,25 @@ static double tensors(const kohl_conv2d_desc *d, case_layout *out) {
   return (double)pixels;
 }
 
+/* Winograd's F(2x2, 3x3) is exact with weights that are multiples of 4: U = G g G^T halves twice.  |U| is at most 9/4
+ * of the largest weight, |V| 4 of the largest pixel, |A^T| adds up three sums twice: every number is at most 81 c d g.
+ */
+static void winograd_integers(const kohl_conv2d_desc *d, case_layout *out) {
+  const int c = out->direction == KOHL_FWD ? d->c : d->k;
+  if (out->direction == KOHL_WGRAD || d->r != 3 || d->s != 3 || d->stride_h * d->stride_w != 1) return;
+  if (d->dilation_h * d->dilation_w != 1 || d->groups != 1 || d->dsts != 1 || c % 16) return;
+  out->in[out->direction == KOHL_FWD ? (int)CONV2D_WEI : (int)CONV2D_DGRAD_WEI].step = 4;
+  out->integer = (int)fmin(100.0, sqrt(0x1p24 / (4.0 * 81.0 * c + 2.0)) - 1.0);
+}
+
 static const char *layout(const case_problem *problem, kohl_direction direction, case_layout *out) {
   kohl_conv2d_desc d;
   bool fwd = direction == KOHL_FWD;
   memset(&d, 0, sizeof d);
   desc_make(problem, &d);
-  out->partial = !fwd && (d.activation != KOHL_ACTIVATION_NONE || d.dsts > 1);
+  out->partial = !fwd && (d.activation != KOHL_ACTIVATION_NONE || d.dsts > 1 || d.pool);
   if (!fwd) { /* one destination whatever the forward has, so that all fixed problems serve all directions */
+    d.pool = false;
     d.dsts = 1;
     d.dst_k[0] = d.k;
     d.dst_stride[0] = d.k + case_int(problem, DST_GAP);
@@ -224,7 +258,8 @@ static const char *layout(const case_problem *problem, kohl_direction direction,
   out->bytes = 4.0 * (src + (double)d.k * d.r * d.s * (d.c / d.groups) + dst * (fwd && d.add ? 2 : 1));
   /* terms m^2 < 2^24 keeps every partial sum below 2^24 (in fwd with bias and addend) */
   out->integer = (int)fmin(100.0, sqrt(0x1p24 / fmax(terms, 1.0)) - 1.0);
-  out->linear = !d.bias && !d.add && d.activation == KOHL_ACTIVATION_NONE;
+  winograd_integers(&d, out);
+  out->linear = !d.bias && !d.add && !d.pool && d.activation == KOHL_ACTIVATION_NONE;
   memcpy(out->desc, &d, sizeof d);
   return NULL;
 }
@@ -252,6 +287,21 @@ static case_value one(const kohl_conv2d_desc *d, const kohl_args *args, kohl_acc
   if (d->bias) compare_add(&chain, bia[k]);
   if (d->add) compare_add(&chain, add[pixel * d->add_stride + k]);
   return compare_sum_value(&chain, accuracy, d->activation == KOHL_ACTIVATION_RELU);
+}
+
+/* The largest of the four outputs under a fused pool's cell; NaN where one is.  Limit and variance: winograd.h. */
+static case_value one_pooled(const kohl_conv2d_desc *d, const kohl_args *args, kohl_accuracy accuracy, size_t cell,
+                             int k) {
+  const size_t across = (size_t)d->q / 2, row = cell / across, rows = (size_t)d->p / 2;
+  const size_t first = (row / rows * d->p + row % rows * 2) * d->q + cell % across * 2;
+  case_value best = {-INFINITY, 0.0, 0.0};
+  for (int i = 0; i < 4; i++) {
+    case_value x = one(d, args, accuracy, first + (size_t)(i / 2 * d->q + i % 2), k);
+    if (x.value > best.value || isnan(x.value)) best.value = x.value;
+    best.limit = fmax(best.limit, x.limit);
+    best.variance += x.variance;
+  }
+  return best;
 }
 
 /* One channel of one input pixel's gradient: taps descending, zeros outside ddst, none that the stride passes by. */
@@ -316,8 +366,17 @@ static void truth(const case_layout *out, const kohl_args *args, int output, siz
   } else {
     int k = 0;
     for (int i = 0; i < output; i++) k += d->dst_k[i];
-    for (int j = 0; j < d->dst_k[output]; j++) values[j] = one(d, args, out->accuracy, row, k + j);
+    for (int j = 0; j < d->dst_k[output]; j++)
+      values[j] = (d->pool ? one_pooled : one)(d, args, out->accuracy, row, k + j);
   }
+}
+
+static void bounds(const case_layout *out, const kohl_args *args, int output, const size_t *rows, size_t count,
+                   case_value *values) {
+  const kohl_conv2d_desc *d = (const void *)out->desc;
+  (void)output;
+  if (out->accuracy != KOHL_ACCURACY_WINOGRAD) return;
+  winograd_bounds(d, out->direction, args, out->tile, rows, count, values);
 }
 
 static bool reduce(case_problem *problem) {
@@ -332,4 +391,4 @@ static bool reduce(case_problem *problem) {
   return true;
 }
 
-const case_op case_conv2d = {"conv2d", fields, fixed, draw, layout, truth, NULL, reduce};
+const case_op case_conv2d = {"conv2d", fields, fixed, draw, layout, truth, NULL, reduce, bounds};

@@ -125,4 +125,4 @@ static bool reduce(case_problem *problem) {
   return true;
 }
 
-const case_op case_dense = {"dense", fields, fixed, draw, layout, truth, NULL, reduce};
+const case_op case_dense = {"dense", fields, fixed, draw, layout, truth, NULL, reduce, NULL};

@@ -239,9 +239,11 @@ static void activation_truth(const case_layout *out, const kohl_args *args, int 
   }
 }
 
-const case_op case_batchnorm = {"batchnorm",      relu_fields,     relu_fixed, relu_draw,
-                                batchnorm_layout, batchnorm_truth, NULL,       NULL};
-const case_op case_add = {"add", relu_fields, relu_fixed, relu_draw, add_layout, add_truth, NULL, NULL};
-const case_op case_concat = {"concat", relu_fields, relu_fixed, relu_draw, concat_layout, concat_truth, NULL, NULL};
-const case_op case_activation = {"activation",      function_fields,  function_fixed, function_draw,
-                                 activation_layout, activation_truth, NULL,           NULL};
+const case_op case_batchnorm = {"batchnorm",     relu_fields, relu_fixed, relu_draw, batchnorm_layout,
+                                batchnorm_truth, NULL,        NULL,       NULL};
+const case_op case_add = {"add", relu_fields, relu_fixed, relu_draw, add_layout, add_truth, NULL, NULL, NULL};
+const case_op case_concat = {"concat",     relu_fields, relu_fixed, relu_draw, concat_layout,
+                             concat_truth, NULL,        NULL,       NULL};
+const case_op case_activation = {
+    "activation", function_fields, function_fixed, function_draw, activation_layout, activation_truth, NULL, NULL,
+    NULL};

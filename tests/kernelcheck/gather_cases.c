@@ -54,5 +54,5 @@ static void gather_truth(const case_layout *out, const kohl_args *args, int outp
   }
 }
 
-const case_op case_gather = {"gather",      gather_fields, gather_fixed, gather_draw,
-                             gather_layout, gather_truth,  NULL,         NULL};
+const case_op case_gather = {"gather",     gather_fields, gather_fixed, gather_draw, gather_layout,
+                             gather_truth, NULL,          NULL,         NULL};

@@ -60,7 +60,7 @@ static double scalar(const gradient *g) {
 
 /* The gradient's inputs: the forward's inputs and (rounded) outputs of the same names. */
 static void join(gradient *g) {
-  instance_truth(&g->fwd, KOHL_ACCURACY_CHAIN);
+  instance_truth(&g->fwd, KOHL_ACCURACY_CHAIN, 0);
   for (int i = 0; i < KOHL_ARGS_IN; i++) {
     const case_tensor *in = &g->back.layout.in[i];
     if (!in->name) continue;
@@ -188,13 +188,14 @@ static bool problem_run(check_tool *tool, const kohl_op *op, kohl_direction dire
   instance_make(&g.back, &layouts[1], CASE_FLOATS, tool->options->seed);
   g.fwd.ctx = g.back.ctx = tool->ctx;
   join(&g);
-  instance_truth(&g.back, KOHL_ACCURACY_CHAIN);
   for (size_t i = 0; i < op->count; i++) {
     const kohl_kernel *kernel = &op->kernels[i], *forward = forward_of(op, kernel);
     if (kernel->direction != direction || !tool_wants(tool, kernel) || !forward) continue;
     if (kernel->kind == KOHL_KIND_BASELINE) continue; /* its derivatives are not ours: `check` compares it with truth */
     if (kohl_kernel_refusal(tool->ctx, kernel, layouts[1].desc)) continue;
     if (kohl_kernel_refusal(tool->ctx, forward, layouts[0].desc)) continue;
+    instance_truth(&g.fwd, forward->accuracy, instance_tile(forward));
+    instance_truth(&g.back, kernel->accuracy, instance_tile(kernel));
     outcome out;
     case_verdict verdict = {0};
     difference where = {"run", 0, 0, NAN, NAN, 0.0};

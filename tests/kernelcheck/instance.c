@@ -61,7 +61,7 @@ void instance_free(case_instance *instance) {
   }
   for (int i = 0; i < KOHL_ARGS_OUT; i++) {
     free(instance->initial[i]);
-    free(instance->truth[i]);
+    for (int t = 0; t < CASE_TRUTHS; t++) free(instance->truths[t].values[i]);
   }
 }
 
@@ -73,20 +73,50 @@ kohl_args instance_args(const case_instance *instance) {
   return args;
 }
 
-void instance_truth(case_instance *instance, kohl_accuracy accuracy) {
-  kohl_args args = instance_args(instance);
-  bool other = instance->layout.accuracy != accuracy;
-  instance->layout.accuracy = accuracy;
+int instance_tile(const kohl_kernel *kernel) {
+  return kernel->accuracy == KOHL_ACCURACY_WINOGRAD ? kernel->id[strcspn(kernel->id, "0123456789")] - '0' : 0;
+}
+
+const kohl_kernel *instance_reference(const kohl_op *op, const kohl_kernel *kernel) {
+  char id[64] = "ref";
+  if (kernel->accuracy == KOHL_ACCURACY_WINOGRAD)
+    snprintf(id, sizeof id, "%.*s_ref", (int)strcspn(kernel->id, "_"), kernel->id);
+  for (size_t i = 0; i < op->count; i++) {
+    if (op->kernels[i].direction == kernel->direction && !strcmp(op->kernels[i].id, id)) return &op->kernels[i];
+  }
+  return NULL;
+}
+
+/* One output of a class. */
+static case_value *truth_of(const case_instance *instance, int output) {
+  const case_layout *layout = &instance->layout;
+  const case_op *op = layout->problem->op;
+  const size_t rows = layout->out[output].rows, channels = (size_t)layout->out[output].channels;
+  const kohl_args args = instance_args(instance);
+  case_value *values = calloc(rows * channels + 1, sizeof *values);
+  size_t *all = malloc((rows + 1) * sizeof *all);
+  if (!values || !all) exit(4);
+  for (size_t row = 0; row < rows; row++) {
+    op->truth(layout, &args, output, row, values + row * channels);
+    all[row] = row;
+  }
+  if (op->bounds) op->bounds(layout, &args, output, all, rows, values);
+  free(all);
+  return values;
+}
+
+void instance_truth(case_instance *instance, kohl_accuracy accuracy, int tile) {
+  int t = 0;
+  while (instance->truths[t].made && (instance->truths[t].accuracy != accuracy || instance->truths[t].tile != tile))
+    t++;
+  case_truth *truth = &instance->truths[t];
+  instance->layout.accuracy = truth->accuracy = accuracy;
+  instance->layout.tile = truth->tile = tile;
+  instance->truth = truth->values;
+  if (truth->made) return;
+  truth->made = true;
   for (int i = 0; i < KOHL_ARGS_OUT; i++) {
-    const case_tensor *tensor = &instance->layout.out[i];
-    if (!tensor->name || (instance->truth[i] && !other)) continue;
-    size_t channels = (size_t)tensor->channels;
-    free(instance->truth[i]);
-    instance->truth[i] = calloc(tensor->rows * channels + 1, sizeof(case_value));
-    if (!instance->truth[i]) exit(4);
-    for (size_t row = 0; row < tensor->rows; row++) {
-      instance->layout.problem->op->truth(&instance->layout, &args, i, row, instance->truth[i] + row * channels);
-    }
+    if (instance->layout.out[i].name) truth->values[i] = truth_of(instance, i);
   }
 }
 
@@ -135,6 +165,21 @@ static guarded pack(const case_instance *instance, const kohl_kernel *kernel, in
   return packed;
 }
 
+/* A plan may run fewer pictures than it has workspace for. */
+static void larger_batches(const case_instance *instance, const kohl_kernel *kernel, size_t workers, size_t bytes,
+                           case_verdict *verdict) {
+  case_layout more = instance->layout;
+  int n;
+  for (int by = 1; by < 100; by *= 3) {
+    memcpy(&n, instance->layout.desc, sizeof n); /* every desc's first member */
+    n += by;
+    memcpy(more.desc, &n, sizeof n);
+    size_t larger = kohl_kernel_workspace(kernel, more.desc, workers);
+    difference where = {"bytes for a larger batch", 0, n, (double)larger, (double)bytes, -1.0};
+    if (larger < bytes) fail(verdict, CHECK_workspace, &where);
+  }
+}
+
 /* in, over: the input that the output `over` is; over -1: none. */
 static void run(case_instance *instance, const kohl_kernel *kernel, kohl_threads *threads, bool other_poison, int in,
                 int over, outcome *out, case_verdict *verdict) {
@@ -161,6 +206,7 @@ static void run(case_instance *instance, const kohl_kernel *kernel, kohl_threads
     args.in[in] = args.out[over];
   }
   size_t bytes = kohl_kernel_workspace(kernel, desc, kohl_threads_count(threads));
+  larger_batches(instance, kernel, kohl_threads_count(threads), bytes, verdict);
   guarded workspace = guarded_make(bytes, 0);
   guarded_poison(&workspace, other_poison);
   args.workspace = bytes ? workspace.data : NULL;
@@ -208,9 +254,11 @@ static void against_truth(const case_instance *instance, const outcome *got, cas
     const void *data = got->out[i].data;
     const case_value *truth = instance->truth[i];
     if (!tensor->name) continue;
+    const bool winograd = instance->layout.accuracy == KOHL_ACCURACY_WINOGRAD;
     if (instance->fill == CASE_SPECIAL) {
-      if (!compare_class(tensor, data, truth, &where)) fail(verdict, CHECK_special, &where);
-    } else if (instance->fill == CASE_INTEGERS && instance->layout.integer) {
+      bool right = winograd ? compare_spread(tensor, data, truth, &where) : compare_class(tensor, data, truth, &where);
+      if (!right) fail(verdict, CHECK_special, &where);
+    } else if (instance->fill == CASE_INTEGERS && instance->layout.integer && instance->layout.tile != 4) {
       if (!compare_exact(tensor, data, truth, &where)) fail(verdict, CHECK_exact, &where);
     } else {
       if (!compare_bound(tensor, data, truth, &where)) fail(verdict, CHECK_bound, &where);
@@ -238,14 +286,14 @@ void instance_judge(case_instance *instance, const kohl_kernel *kernel, const ou
                     kohl_threads *const pools[3], case_verdict *verdict) {
   outcome first, second;
   verdict->failed = 0;
-  instance_truth(instance, kernel->accuracy);
+  instance_truth(instance, kernel->accuracy, instance_tile(kernel));
   instance_run(instance, kernel, pools[0], false, &first, verdict);
   if (instance->refusal[0]) {
     outcome_free(&first);
     return;
   }
   against_truth(instance, &first, verdict);
-  if (ref && kernel->accuracy == KOHL_ACCURACY_CHAIN) {
+  if (ref && (kernel->accuracy == KOHL_ACCURACY_CHAIN || kernel->accuracy == KOHL_ACCURACY_WINOGRAD)) {
     same_bits(instance, &first, ref, instance->fill == CASE_SPECIAL ? CHECK_special : CHECK_chain, verdict);
   }
   /* with floats alone: waking a pool costs more than most of these problems */

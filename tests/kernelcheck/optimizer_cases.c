@@ -259,7 +259,8 @@ static void clip_truth(const case_layout *out, const kohl_args *args, int output
   }
 }
 
-const case_op case_sgd = {"sgd", sgd_fields, sgd_fixed, sgd_draw, sgd_layout, sgd_truth, NULL, NULL};
-const case_op case_adam = {"adam", adam_fields, adam_fixed, adam_draw, adam_layout, adam_truth, NULL, NULL};
-const case_op case_ema = {"ema", ema_fields, ema_fixed, ema_draw, ema_layout, ema_truth, NULL, NULL};
-const case_op case_clip_norm = {"clip_norm", clip_fields, clip_fixed, clip_draw, clip_layout, clip_truth, NULL, NULL};
+const case_op case_sgd = {"sgd", sgd_fields, sgd_fixed, sgd_draw, sgd_layout, sgd_truth, NULL, NULL, NULL};
+const case_op case_adam = {"adam", adam_fields, adam_fixed, adam_draw, adam_layout, adam_truth, NULL, NULL, NULL};
+const case_op case_ema = {"ema", ema_fields, ema_fixed, ema_draw, ema_layout, ema_truth, NULL, NULL, NULL};
+const case_op case_clip_norm = {"clip_norm", clip_fields, clip_fixed, clip_draw, clip_layout,
+                                clip_truth,  NULL,        NULL,       NULL};

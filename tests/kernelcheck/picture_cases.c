@@ -220,6 +220,7 @@ static void resize_truth(const case_layout *out, const kohl_args *args, int outp
 }
 
 const case_op case_normalise = {
-    "normalise", normalise_fields, normalise_fixed, normalise_draw, normalise_layout, normalise_truth, NULL, NULL};
-const case_op case_resize = {"resize",      resize_fields, resize_fixed, resize_draw,
-                             resize_layout, resize_truth,  NULL,         NULL};
+    "normalise", normalise_fields, normalise_fixed, normalise_draw, normalise_layout, normalise_truth, NULL, NULL,
+    NULL};
+const case_op case_resize = {"resize",     resize_fields, resize_fixed, resize_draw, resize_layout,
+                             resize_truth, NULL,          NULL,         NULL};

@@ -291,6 +291,6 @@ static void adaptive_truth(const case_layout *out, const kohl_args *args, int ou
   for (int c = 0; c < d->c; c++) values[c] = reduce_window(args->in[0], &as_pool, n, y, x, c, max);
 }
 
-const case_op case_pool = {"pool", pool_fields, pool_fixed, pool_draw, pool_layout, pool_truth, NULL, NULL};
-const case_op case_adaptive_pool = {"adaptive_pool", adaptive_fields, adaptive_fixed, adaptive_draw,
-                                    adaptive_layout, adaptive_truth,  NULL,           NULL};
+const case_op case_pool = {"pool", pool_fields, pool_fixed, pool_draw, pool_layout, pool_truth, NULL, NULL, NULL};
+const case_op case_adaptive_pool = {
+    "adaptive_pool", adaptive_fields, adaptive_fixed, adaptive_draw, adaptive_layout, adaptive_truth, NULL, NULL, NULL};

@@ -6,13 +6,6 @@
 #include "tests/kernelcheck/instance.h"
 #include "tests/kernelcheck/options.h"
 
-static const kohl_kernel *find_ref(const kohl_op *op, kohl_direction direction) {
-  for (size_t i = 0; i < op->count; i++) {
-    if (op->kernels[i].direction == direction && !strcmp(op->kernels[i].id, "ref")) return &op->kernels[i];
-  }
-  return NULL;
-}
-
 /* Adds the checks that a bad kernel fails on one problem to *failed; stops early when the one that is looked for is
  * among them. */
 static void judge(check_tool *tool, const bad_kernel *bad, const kohl_kernel *ref, const case_problem *problem,
@@ -28,7 +21,6 @@ static void judge(check_tool *tool, const bad_kernel *bad, const kohl_kernel *re
     outcome expected;
     case_verdict verdict = {0};
     instance_make(&instance, &layout, (case_fill)fill, tool->options->seed);
-    instance_truth(&instance, KOHL_ACCURACY_CHAIN);
     instance_run(&instance, ref, NULL, false, &expected, &verdict);
     instance_judge(&instance, &bad->kernel, &expected, tool->pools, &verdict);
     *failed |= verdict.failed;
@@ -38,7 +30,7 @@ static void judge(check_tool *tool, const bad_kernel *bad, const kohl_kernel *re
 }
 
 static void test(check_tool *tool, const bad_kernel *bad, const kohl_op *op, const case_op *cases) {
-  const kohl_kernel *ref = find_ref(op, bad->kernel.direction);
+  const kohl_kernel *ref = instance_reference(op, &bad->kernel);
   unsigned failed = 0;
   for (const char *const *text = cases->fixed; ref && *text && !(failed >> bad->check & 1); text++) {
     case_problem problem;

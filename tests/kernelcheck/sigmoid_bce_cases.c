@@ -150,4 +150,4 @@ static double share(const case_layout *out, const kohl_args *args, int output) {
   return output == SIGMOID_BCE_LOSS ? (double)d->loss_weight / divisor_of(d, args) : 0.0;
 }
 
-const case_op case_sigmoid_bce = {"sigmoid_bce", fields, fixed, draw, layout, truth, share, NULL};
+const case_op case_sigmoid_bce = {"sigmoid_bce", fields, fixed, draw, layout, truth, share, NULL, NULL};

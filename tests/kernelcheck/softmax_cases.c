@@ -254,7 +254,7 @@ static double xent_share(const case_layout *out, const kohl_args *args, int outp
   return output == SOFTMAX_XENT_LOSS ? (double)d->loss_weight / divisor_of(d, args) : 0.0;
 }
 
-const case_op case_softmax = {"softmax",      softmax_fields, softmax_fixed, softmax_draw,
-                              softmax_layout, softmax_truth,  NULL,          NULL};
-const case_op case_softmax_xent = {"softmax_xent", xent_fields, xent_fixed, xent_draw,
-                                   xent_layout,    xent_truth,  xent_share, NULL};
+const case_op case_softmax = {"softmax",     softmax_fields, softmax_fixed, softmax_draw, softmax_layout,
+                              softmax_truth, NULL,           NULL,          NULL};
+const case_op case_softmax_xent = {"softmax_xent", xent_fields, xent_fixed, xent_draw, xent_layout,
+                                   xent_truth,     xent_share,  NULL,       NULL};

@@ -248,8 +248,8 @@ static void rmsprop_truth(const case_layout *out, const kohl_args *args, int out
   }
 }
 
-const case_op case_lrn = {"lrn", lrn_fields, lrn_fixed, lrn_draw, lrn_layout, lrn_truth, NULL, NULL};
-const case_op case_dropout = {"dropout",      dropout_fields, dropout_fixed, dropout_draw,
-                              dropout_layout, dropout_truth,  NULL,          NULL};
-const case_op case_rmsprop = {"rmsprop",      rmsprop_fields, rmsprop_fixed, rmsprop_draw,
-                              rmsprop_layout, rmsprop_truth,  NULL,          NULL};
+const case_op case_lrn = {"lrn", lrn_fields, lrn_fixed, lrn_draw, lrn_layout, lrn_truth, NULL, NULL, NULL};
+const case_op case_dropout = {"dropout",     dropout_fields, dropout_fixed, dropout_draw, dropout_layout,
+                              dropout_truth, NULL,           NULL,          NULL};
+const case_op case_rmsprop = {"rmsprop",     rmsprop_fields, rmsprop_fixed, rmsprop_draw, rmsprop_layout,
+                              rmsprop_truth, NULL,           NULL,          NULL};

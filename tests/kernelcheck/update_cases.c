@@ -304,4 +304,4 @@ static void truth(const case_layout *out, const kohl_args *args, int output, siz
   for (int64_t i = 0; i < d->count; i++) values[i] = (case_value){old[i], 0.0, 0.0};
 }
 
-const case_op case_update = {"update", fields, fixed, draw, layout, truth, NULL, NULL};
+const case_op case_update = {"update", fields, fixed, draw, layout, truth, NULL, NULL, NULL};
