@@ -128,6 +128,8 @@ int cli_begin(cli *c) {
   if (status != KOHL_OK) {
     return cli_fail(c, status, "%ld threads: %s", cli_get(c, CLI_OPTION_threads)->number, kohl_status_text(status));
   }
+  status = kohl_context_keep_packed(c->ctx, cli_get(c, CLI_OPTION_packed)->text);
+  if (status != KOHL_OK) return cli_fail_library(c, status);
   const char *device = cli_get(c, CLI_OPTION_device)->text;
   status = device && *device ? kohl_context_use_device(c->ctx, device) : KOHL_OK;
   if (status == KOHL_OK) return 0;

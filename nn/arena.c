@@ -1,12 +1,16 @@
 /* Pass 8 of the plan: how long each buffer lives, and where in the arena it lies.
  *
- * Buffers are placed largest first, each at the lowest offset where nothing that lives at the same time lies. */
+ * Weights come first, in the order of their numbers, since they live all the time: so they can be memory of their own,
+ * a mapped file.  Other buffers are placed behind them, largest first, each at the lowest offset where nothing that
+ * lives at the same time lies. */
 #include <string.h>
 
 #include "kernels/core/alloc.h"
 #include "nn/plan_passes.h"
 
 enum { ALIGNMENT = 64 };
+
+static size_t aligned(size_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 
 static void touch(kohl_plan *plan, int buffer, int step) {
   if (buffer < 0) return;
@@ -62,12 +66,12 @@ static bool alive_together(const kohl_buffer *a, const kohl_buffer *b) {
 
 /* The lowest offset for `buffer` beside the first `count` buffers of `placed`, which are sorted by offset. */
 static size_t lowest_gap(const kohl_plan *plan, const kohl_buffer *buffer, const int *placed, int count) {
-  size_t at = 0;
+  size_t at = plan->weights_bytes;
   for (int i = 0; i < count; i++) {
     const kohl_buffer *other = &plan->buffers[placed[i]];
     if (!alive_together(buffer, other)) continue;
     if (at + buffer->bytes <= other->offset) break;
-    size_t end = (other->offset + other->bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    size_t end = aligned(other->offset + other->bytes);
     if (end > at) at = end;
   }
   return at;
@@ -99,9 +103,20 @@ static void place_all(kohl_plan *plan, const int *order, int *placed, int count)
     int j = i;
     for (; j > 0 && plan->buffers[placed[j - 1]].offset > buffer->offset; j--) placed[j] = placed[j - 1];
     placed[j] = order[i];
-    size_t end = (buffer->offset + buffer->bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    size_t end = aligned(buffer->offset + buffer->bytes);
     if (end > plan->arena_bytes) plan->arena_bytes = end;
   }
+}
+
+static void place_weights(kohl_plan *plan) {
+  plan->weights_bytes = 0;
+  for (size_t i = 0; i < plan->buffer_count; i++) {
+    kohl_buffer *buffer = &plan->buffers[i];
+    if (buffer->kind != KOHL_BUFFER_WEIGHTS || buffer->home >= 0) continue;
+    buffer->offset = plan->weights_bytes;
+    plan->weights_bytes += aligned(buffer->bytes);
+  }
+  plan->arena_bytes = plan->weights_bytes;
 }
 
 kohl_status kohl_plan_place(kohl_context *ctx, kohl_plan *plan) {
@@ -112,8 +127,10 @@ kohl_status kohl_plan_place(kohl_context *ctx, kohl_plan *plan) {
   status = kohl_alloc(ctx, 2 * plan->buffer_count, sizeof *order, "a plan", &order);
   if (status != KOHL_OK) return status;
   for (size_t i = 0; i < plan->buffer_count; i++) {
-    if (plan->buffers[i].home < 0 && plan->buffers[i].first >= 0) order[count++] = (int)i;
+    const kohl_buffer *buffer = &plan->buffers[i];
+    if (buffer->kind != KOHL_BUFFER_WEIGHTS && buffer->home < 0 && buffer->first >= 0) order[count++] = (int)i;
   }
+  place_weights(plan);
   order_by_size(plan, order, count);
   place_all(plan, order, order + plan->buffer_count, count);
   kohl_free(ctx, order);

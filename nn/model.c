@@ -97,6 +97,11 @@ kohl_status kohl_weight_verify(kohl_context *ctx, const kohl_model *model, const
   return weight->file_index < 0 ? KOHL_OK : kohl_safetensors_verify(ctx, model->file, (size_t)weight->file_index);
 }
 
+void kohl_model_release(const kohl_model *model, const void *data, size_t bytes) {
+  if (model->file && data) kohl_safetensors_release(model->file, data, bytes);
+  if (model->file && !data) kohl_safetensors_release_all(model->file);
+}
+
 /* The first value that is NaN or infinite, or count. */
 static size_t first_not_finite(const float *data, size_t count) {
   for (size_t i = 0; i < count; i++) {

@@ -72,6 +72,10 @@ kohl_status kohl_weight_own(kohl_context *ctx, kohl_weight *weight);
 /* Checks a weight: it has data, its CRC32C agrees. */
 kohl_status kohl_weight_verify(kohl_context *ctx, const kohl_model *model, const kohl_weight *weight);
 
+/* Gives back the memory of bytes of a mapped weight, or (data NULL) of all: they are read from the file again when
+ * somebody asks for them.  What is not mapped stays.  Any thread. */
+void kohl_model_release(const kohl_model *model, const void *data, size_t bytes);
+
 /* Checks every weight (CRC32C, finite values); `kohl verify`. */
 kohl_status kohl_model_verify(kohl_context *ctx, const kohl_model *model);
 

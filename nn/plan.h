@@ -137,7 +137,7 @@ typedef struct kohl_plan {
   size_t param_count, state_count;
   size_t *param_offset, *state_offset; /* per node, the first of its floats in params and state; SIZE_MAX: none */
   int segments; /* into which the forward pass is cut for recompute; 1: all that gradients read is kept */
-  size_t arena_bytes;
+  size_t arena_bytes, weights_bytes; /* of all, and of the weights, which come first */
   uint64_t digest; /* of kernels, fusions and offsets */
 } kohl_plan;
 

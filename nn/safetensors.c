@@ -202,11 +202,37 @@ bool kohl_safetensors_crc(const kohl_safetensors *file, size_t index, uint32_t *
   return true;
 }
 
+void kohl_safetensors_release(const kohl_safetensors *file, const void *data, size_t bytes) {
+  const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  const uintptr_t map = (uintptr_t)file->map, at = (uintptr_t)data;
+  if (!file->map || at < map || at - map > file->length || bytes > file->length - (at - map)) return;
+  const size_t begin = (at - map) / page * page;
+  madvise((char *)file->map + begin, at - map + bytes - begin, MADV_DONTNEED);
+}
+
+void kohl_safetensors_release_all(const kohl_safetensors *file) {
+  kohl_safetensors_release(file, file->map, file->length);
+}
+
+/* The sum of a tensor's bytes.  Of a large one no more than a piece stays in memory at a time. */
+static uint32_t sum_of(const kohl_safetensors *file, const kohl_tensor_info *info) {
+  const size_t piece = 16u << 20;
+  uint32_t crc = 0;
+  for (size_t at = 0; at < info->bytes;) {
+    const size_t n = info->bytes - at < piece ? info->bytes - at : piece;
+    const char *data = (const char *)info->data + at;
+    crc = kohl_crc32c(crc, data, n);
+    if (info->bytes > piece) kohl_safetensors_release(file, data, n);
+    at += n;
+  }
+  return crc;
+}
+
 kohl_status kohl_safetensors_verify(kohl_context *ctx, const kohl_safetensors *file, size_t index) {
   uint32_t recorded;
   if (!kohl_safetensors_crc(file, index, &recorded)) return KOHL_OK;
   const kohl_tensor_info *info = &file->tensors[index].info;
-  uint32_t found = kohl_crc32c(0, info->data, info->bytes);
+  uint32_t found = sum_of(file, info);
   if (found == recorded) return KOHL_OK;
   return kohl_fail(ctx, KOHL_BAD_INPUT,
                    "%s: tensor '%s': CRC32C of its data is %08x, expected %08x: the file is damaged", file->name,

@@ -84,6 +84,11 @@ const kohl_safetensors_text *kohl_safetensors_metadata_find(const kohl_safetenso
 /* The tensor's recorded CRC32C; false when the file has none. */
 bool kohl_safetensors_crc(const kohl_safetensors *file, size_t index, uint32_t *crc);
 
+/* Gives back the memory behind bytes of a mapped file: the pages that hold them are read again when somebody asks for
+ * them.  Bytes that are not the file's mapped ones are left alone.  Any thread, also while others read the file. */
+void kohl_safetensors_release(const kohl_safetensors *file, const void *data, size_t bytes);
+void kohl_safetensors_release_all(const kohl_safetensors *file);
+
 /* Compares a tensor's bytes with its recorded CRC32C: KOHL_BAD_INPUT names the tensor and both sums.  KOHL_OK when the
  * file has none. */
 kohl_status kohl_safetensors_verify(kohl_context *ctx, const kohl_safetensors *file, size_t index);

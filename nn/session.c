@@ -6,7 +6,11 @@
 #include "nn/session_parts.h"
 
 void *kohl_session_at(const kohl_session *session, int buffer) {
-  return buffer < 0 ? NULL : session->arena + kohl_buffer_offset(session->plan, buffer);
+  const kohl_plan *plan = session->plan;
+  if (buffer < 0) return NULL;
+  const size_t offset = kohl_buffer_offset(plan, buffer);
+  const bool weights = plan->buffers[kohl_buffer_root(plan, buffer)].kind == KOHL_BUFFER_WEIGHTS;
+  return weights ? session->weights + offset : session->arena + (offset - plan->weights_bytes);
 }
 
 kohl_status kohl_session_memory(kohl_session *session, size_t bytes, const char *what, void *out) {
@@ -71,7 +75,7 @@ static kohl_status begin_training(kohl_session *session) {
   return status == KOHL_OK ? kohl_session_keep_state(session) : status;
 }
 
-static void resolve(kohl_session *session) {
+void kohl_session_resolve(kohl_session *session) {
   for (size_t i = 0; i < session->plan->step_count; i++) {
     const kohl_step *step = &session->plan->steps[i];
     kohl_args *args = &session->args[i];
@@ -108,17 +112,21 @@ kohl_status kohl_session_create(kohl_context *ctx, const kohl_model *model, cons
   session->device = ctx->device;
   status = make_plan(session, *options);
   if (status == KOHL_OK)
-    status = kohl_session_memory(session, session->plan->arena_bytes, "the network's arena", &session->arena);
+    status = kohl_alloc(ctx, session->plan->step_count, sizeof *session->jobs, "a session", &session->jobs);
+  if (status == KOHL_OK) status = kohl_session_packed_open(session);
+  if (status == KOHL_OK && !kohl_session_packed_mapped(session))
+    status = kohl_session_memory(session, session->plan->weights_bytes, "the network's weights", &session->weights);
+  if (status == KOHL_OK)
+    status = kohl_session_memory(session, session->plan->arena_bytes - session->plan->weights_bytes,
+                                 "the network's arena", &session->arena);
   if (status == KOHL_OK && session->device) status = kohl_session_mirror_create(session);
   if (status == KOHL_OK)
     status = kohl_alloc(ctx, session->plan->step_count, sizeof *session->args, "a session", &session->args);
-  if (status == KOHL_OK)
-    status = kohl_alloc(ctx, session->plan->step_count, sizeof *session->jobs, "a session", &session->jobs);
   if (status == KOHL_OK) {
-    resolve(session);
+    kohl_session_resolve(session);
     if (options->train) status = begin_training(session);
   }
-  if (status == KOHL_OK) status = kohl_session_pack(session, false);
+  if (status == KOHL_OK) status = kohl_session_packed_fill(session);
   if (status == KOHL_OK)
     *out = session;
   else
@@ -131,6 +139,8 @@ void kohl_session_destroy(kohl_session *session) {
   kohl_context *ctx = session->ctx;
   kohl_session_mirror_destroy(session);
   kohl_plan_destroy(ctx, session->plan);
+  if (!kohl_session_packed_mapped(session)) kohl_session_release(session, session->weights);
+  kohl_session_packed_close(session);
   kohl_session_release(session, session->arena);
   kohl_session_release(session, session->state_before);
   kohl_session_release(session, session->state_kept);
@@ -176,6 +186,7 @@ static kohl_status check_batch(kohl_session *session, int n) {
 
 kohl_status kohl_session_run(kohl_session *session, int n) {
   kohl_status status = check_batch(session, n);
+  if (status == KOHL_OK) status = kohl_session_packed_check(session);
   if (status != KOHL_OK) return status;
   return session->device ? kohl_session_device_run(session, session->plan->forward_steps, n, 0, false)
                          : run_steps(session, session->plan->forward_steps, n, 0);

@@ -16,7 +16,9 @@ struct kohl_session {
   const kohl_model *model; /* borrowed */
   kohl_plan *plan;
   kohl_device *device;                /* borrowed; NULL: the CPU */
-  char *arena;                        /* of the device, where there is one */
+  char *weights;                      /* the arena's first part, of the device where there is one */
+  char *arena;                        /* its other part */
+  struct kohl_session_packed *packed; /* the file that packed weights are kept in; NULL: none was asked for */
   struct kohl_session_mirror *mirror; /* device: what the caller sees of the arena, and the recorded graphs */
   kohl_args *args;                    /* per step, resolved to addresses */
   struct kohl_pack_job *jobs;         /* room for the weights that are packed together */

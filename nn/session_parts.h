@@ -1,8 +1,9 @@
 /* What the files of the session share: session.c (making and running), session_weights.c (packing weights into the
- * arena), session_device.c (runs on a device). */
+ * arena), session_packed.c (packed weights kept in a file), session_device.c (runs on a device). */
 #ifndef KOHL_NN_SESSION_PARTS_H
 #define KOHL_NN_SESSION_PARTS_H
 
+#include "nn/packed.h"
 #include "nn/session.h"
 
 /* Where the caller finds a buffer: the arena on the CPU, the mirror on a device.  NULL for -1 and for what has none. */
@@ -26,6 +27,22 @@ struct kohl_pack_job {
 
 /* Packs all weights into the arena, or again those that training changes. */
 kohl_status kohl_session_pack(kohl_session *session, bool again);
+
+/* Whether a step's weights have memory of their own in the arena; others read params.  On the CPU: packs those of one
+ * step, with its bias (NULL: it has none), to other memory of the same sizes. */
+bool kohl_session_has_weights(const kohl_plan *plan, const kohl_step *step);
+kohl_status kohl_session_pack_step(kohl_session *session, const kohl_step *step, void *wei, void *bia);
+
+/* The addresses of every step's arguments. */
+void kohl_session_resolve(kohl_session *session);
+
+/* Packed weights that are kept in a file (session_packed.c): takes them from it where the context wants that and it
+ * fits; packs, where weights are not from the file, and writes it; checks them once, before the first run. */
+kohl_status kohl_session_packed_open(kohl_session *session);
+bool kohl_session_packed_mapped(const kohl_session *session);
+kohl_status kohl_session_packed_fill(kohl_session *session);
+kohl_status kohl_session_packed_check(kohl_session *session);
+void kohl_session_packed_close(kohl_session *session);
 
 /* A step's desc for n samples of an epoch. */
 kohl_desc kohl_session_desc(const kohl_step *step, int n, uint32_t epoch);

@@ -6,6 +6,9 @@
 #include "kernels/core/alloc.h"
 #include "nn/session_parts.h"
 
+/* Of a large layer's weights, what is packed at a time; and the weights that wait to be packed together, at most. */
+enum { PIECE_BYTES = 8 << 20, WAITING_BYTES = 32 << 20 };
+
 /* scale and shift of a batch-norm node, c floats each. */
 static kohl_status norm_vectors(kohl_session *session, int node, int c, float *scale, float *shift) {
   kohl_context *ctx = session->ctx;
@@ -54,6 +57,7 @@ static kohl_status fold(kohl_session *session, int node, int norm, int k, size_t
   if (status == KOHL_OK) status = stored(session, node, "bias", &bia);
   if (status != KOHL_OK) return status;
   memcpy(weights, wei, (size_t)k * row * sizeof *weights);
+  kohl_model_release(session->model, wei, (size_t)k * row * sizeof *weights);
   for (int i = 0; bias && i < k; i++) bias[i] = bia ? bia[i] : 0.0f;
   if (norm < 0) return KOHL_OK;
   float *scale;
@@ -67,13 +71,63 @@ static kohl_status fold(kohl_session *session, int node, int norm, int k, size_t
   return status;
 }
 
-static void pack_unit(void *state, size_t index, size_t worker) {
-  const struct kohl_pack_job *job = (const struct kohl_pack_job *)state + index;
-  (void)worker;
+static void pack_whole(const kohl_session *session, const struct kohl_pack_job *job) {
   if (kohl_kernel_packs(job->step->kernel))
     job->step->kernel->code->pack(&job->step->desc, job->wei, job->packed);
   else
     memcpy(job->packed, job->wei, job->bytes);
+  kohl_model_release(session->model, job->wei, job->bytes);
+}
+
+static void pack_unit(void *state, size_t index, size_t worker) {
+  const kohl_session *session = state;
+  (void)worker;
+  pack_whole(session, &session->jobs[index]);
+}
+
+/* A dense layer of which every worker packs some outputs at a time. */
+typedef struct large_job {
+  const kohl_session *session;
+  struct kohl_pack_job whole;
+  int outputs; /* of a piece */
+} large_job;
+
+static void pack_piece(void *state, size_t index, size_t worker) {
+  const large_job *large = state;
+  kohl_step part = *large->whole.step;
+  kohl_dense_desc *d = &part.desc.dense;
+  const int first = (int)index * large->outputs, left = d->k - first;
+  const size_t row = (size_t)d->c * sizeof(float);
+  (void)worker;
+  d->k = first;
+  size_t before = (size_t)first * row;
+  if (first && kohl_kernel_packs(part.kernel)) before = part.kernel->code->packed_size(d);
+  d->k = left < large->outputs ? left : large->outputs;
+  const struct kohl_pack_job job = {&part, (const float *)((const char *)large->whole.wei + (size_t)first * row),
+                                    (char *)large->whole.packed + before, (size_t)d->k * row};
+  pack_whole(large->session, &job);
+}
+
+static void pack_large(const kohl_session *session, const struct kohl_pack_job *job) {
+  const kohl_dense_desc *d = &job->step->desc.dense;
+  const size_t block = (size_t)KOHL_DENSE_PACK_BLOCK * (size_t)d->c * sizeof(float);
+  large_job large = {session, *job, KOHL_DENSE_PACK_BLOCK * (int)(block < PIECE_BYTES ? PIECE_BYTES / block : 1)};
+  kohl_parallel(session->ctx->threads, pack_piece, &large, (size_t)((d->k + large.outputs - 1) / large.outputs));
+}
+
+/* Jobs that wait for the others. */
+typedef struct waiting {
+  size_t count, bytes;
+} waiting;
+
+/* Where a step's weights and bias go, as its second and third argument. */
+typedef struct target {
+  void *wei, *bia;
+} target;
+
+static void pack_waiting(kohl_session *session, waiting *jobs) {
+  kohl_parallel(session->ctx->threads, pack_unit, session, jobs->count);
+  *jobs = (waiting){0, 0};
 }
 
 /* Numbers into the arena.  On a device, `from` must stay until the next wait. */
@@ -83,21 +137,28 @@ static kohl_status place(kohl_session *session, void *to, const void *from, size
   return KOHL_OK;
 }
 
-/* Weights of one step, into the arena at once, or on the CPU by a job. */
-static kohl_status place_weights(kohl_session *session, const struct kohl_pack_job *job, size_t *jobs) {
+/* Weights of one step, into the arena at once, or on the CPU by a job.  The originals in a mapped file do not stay in
+ * memory: jobs wait only until they have some bytes together, and large ones do not wait. */
+static kohl_status place_weights(kohl_session *session, const struct kohl_pack_job *job, waiting *jobs) {
   if (session->device) return place(session, job->packed, job->wei, job->bytes);
-  session->jobs[(*jobs)++] = *job;
+  if (job->step->op == &kohl_dense_op && job->step->direction == KOHL_FWD && job->bytes > 2 * PIECE_BYTES) {
+    pack_large(session, job);
+    return KOHL_OK;
+  }
+  session->jobs[jobs->count++] = *job;
+  jobs->bytes += job->bytes;
+  if (jobs->bytes > WAITING_BYTES) pack_waiting(session, jobs);
   return KOHL_OK;
 }
 
 /* Weights that go as they are stored. */
-static kohl_status pack_plain(kohl_session *session, const kohl_step *step, size_t k, size_t row, size_t *jobs) {
+static kohl_status pack_plain(kohl_session *session, const kohl_step *step, target to, size_t k, size_t row,
+                              waiting *jobs) {
   const float *wei, *bia;
   kohl_status status = stored(session, step->sources[0], "weight", &wei);
   if (status == KOHL_OK) status = stored(session, step->sources[0], "bias", &bia);
-  if (status == KOHL_OK && step->in[2] >= 0 && bia)
-    status = place(session, kohl_session_at(session, step->in[2]), bia, k * sizeof *bia);
-  const struct kohl_pack_job job = {step, wei, kohl_session_at(session, step->in[1]), k * row * sizeof *wei};
+  if (status == KOHL_OK && to.bia && bia) status = place(session, to.bia, bia, k * sizeof *bia);
+  const struct kohl_pack_job job = {step, wei, to.wei, k * row * sizeof *wei};
   return status == KOHL_OK ? place_weights(session, &job, jobs) : status;
 }
 
@@ -108,23 +169,22 @@ static kohl_status settle(kohl_session *session, kohl_status status) {
   return status == KOHL_OK ? waited : status;
 }
 
-static kohl_status pack_norm(kohl_session *session, const kohl_step *step) {
+static kohl_status pack_norm(kohl_session *session, const kohl_step *step, target to) {
   float *vectors;
   const int c = step->desc.batchnorm.c;
   kohl_status status = kohl_alloc(session->ctx, 2 * (size_t)c, sizeof *vectors, "a batch-norm", &vectors);
   if (status != KOHL_OK) return status;
   status = norm_vectors(session, step->sources[0], c, vectors, vectors + c);
-  for (int i = 0; i < 2 && status == KOHL_OK; i++) /* BATCHNORM_SCALE, BATCHNORM_SHIFT */
-    status = place(session, kohl_session_at(session, step->in[1 + i]), vectors + i * c, (size_t)c * sizeof *vectors);
+  if (status == KOHL_OK) status = place(session, to.wei, vectors, (size_t)c * sizeof *vectors);
+  if (status == KOHL_OK) status = place(session, to.bia, vectors + c, (size_t)c * sizeof *vectors);
   status = settle(session, status);
   kohl_free(session->ctx, vectors);
   return status;
 }
 
 /* Weights of several sources, or with their batch-norms folded in. */
-static kohl_status pack_folded(kohl_session *session, const kohl_step *step, size_t k, size_t row) {
+static kohl_status pack_folded(kohl_session *session, const kohl_step *step, target to, size_t k, size_t row) {
   const int sources = step->op == &kohl_conv2d_op ? step->desc.conv2d.dsts : 1;
-  const bool biased = step->in[2] >= 0;
   float *weights;
   kohl_status status = kohl_alloc(session->ctx, k * row + k, sizeof *weights, "weights to be packed", &weights);
   if (status != KOHL_OK) return status;
@@ -132,46 +192,56 @@ static kohl_status pack_folded(kohl_session *session, const kohl_step *step, siz
   for (int i = 0, done = 0; i < sources && status == KOHL_OK; i++) {
     int own = step->op == &kohl_conv2d_op ? step->desc.conv2d.dst_k[i] : (int)k;
     status = fold(session, step->sources[i], step->norms[i], own, row, weights + (size_t)done * row,
-                  biased ? bias + done : NULL);
+                  to.bia ? bias + done : NULL);
     done += own;
   }
-  struct kohl_pack_job job = {step, weights, kohl_session_at(session, step->in[1]), k * row * sizeof *weights};
-  if (status == KOHL_OK && biased)
-    status = place(session, kohl_session_at(session, step->in[2]), bias, k * sizeof *bias);
+  struct kohl_pack_job job = {step, weights, to.wei, k * row * sizeof *weights};
+  if (status == KOHL_OK && to.bia) status = place(session, to.bia, bias, k * sizeof *bias);
   if (status == KOHL_OK && session->device) status = place(session, job.packed, weights, job.bytes);
-  if (status == KOHL_OK && !session->device) pack_unit(&job, 0, 0);
+  if (status == KOHL_OK && !session->device) pack_whole(session, &job);
   status = settle(session, status);
   kohl_free(session->ctx, weights);
   return status;
 }
 
-static kohl_status pack_step(kohl_session *session, const kohl_step *step, size_t *jobs) {
+static kohl_status pack_step(kohl_session *session, const kohl_step *step, target to, waiting *jobs) {
   const kohl_desc *desc = &step->desc;
-  if (step->op == &kohl_batchnorm_op) return pack_norm(session, step);
+  if (step->op == &kohl_batchnorm_op) return pack_norm(session, step, to);
   bool conv = step->op == &kohl_conv2d_op;
   size_t row = conv ? (size_t)desc->conv2d.r * desc->conv2d.s * (size_t)(desc->conv2d.c / desc->conv2d.groups)
                     : (size_t)desc->dense.c;
   int sources = conv ? desc->conv2d.dsts : 1;
   size_t k = (size_t)(conv ? desc->conv2d.k : desc->dense.k);
-  if (sources == 1 && step->norms[0] < 0) return pack_plain(session, step, k, row, jobs);
-  return pack_folded(session, step, k, row);
+  if (sources == 1 && step->norms[0] < 0) return pack_plain(session, step, to, k, row, jobs);
+  return pack_folded(session, step, to, k, row);
 }
 
-/* Steps whose weights have memory of their own in the arena; others read params. */
-static bool has_weights(const kohl_plan *plan, const kohl_step *step) {
+bool kohl_session_has_weights(const kohl_plan *plan, const kohl_step *step) {
   bool weighted = step->op == &kohl_conv2d_op || step->op == &kohl_dense_op;
   if (step->absorbed_by >= 0 || step->repeats >= 0) return false;
   if (step->direction == KOHL_FWD && step->op == &kohl_batchnorm_op) return true;
   return step->direction != KOHL_WGRAD && weighted && plan->buffers[step->in[1]].home < 0;
 }
 
+kohl_status kohl_session_pack_step(kohl_session *session, const kohl_step *step, void *wei, void *bia) {
+  waiting jobs = {0, 0};
+  kohl_status status = pack_step(session, step, (target){wei, bia}, &jobs);
+  if (status == KOHL_OK) pack_waiting(session, &jobs);
+  return status;
+}
+
 kohl_status kohl_session_pack(kohl_session *session, bool again) {
   kohl_status status = KOHL_OK;
-  size_t jobs = 0;
+  waiting jobs = {0, 0};
   for (size_t i = 0; i < session->plan->step_count && status == KOHL_OK; i++) {
     const kohl_step *step = &session->plan->steps[i];
-    if (has_weights(session->plan, step) && (!again || step->repack)) status = pack_step(session, step, &jobs);
+    if (!kohl_session_has_weights(session->plan, step) || (again && !step->repack)) continue;
+    const target to = {kohl_session_at(session, step->in[1]), kohl_session_at(session, step->in[2])};
+    status = pack_step(session, step, to, &jobs);
   }
-  if (status == KOHL_OK) kohl_parallel(session->ctx->threads, pack_unit, session->jobs, jobs);
-  return again ? status : settle(session, status);
+  if (status == KOHL_OK) pack_waiting(session, &jobs);
+  if (again) return status;
+  status = settle(session, status);
+  kohl_model_release(session->model, NULL, 0);
+  return status;
 }

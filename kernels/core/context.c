@@ -50,7 +50,17 @@ void kohl_context_destroy(kohl_context *context) {
   if (!context) return;
   kohl_device_close(context, context->device);
   kohl_threads_destroy(context, context->threads);
+  kohl_free(context, context->packed);
   context->allocator.release(context, context->allocator.user);
+}
+
+kohl_status kohl_context_keep_packed(kohl_context *ctx, const char *path) {
+  char *copy = NULL;
+  kohl_status status = path && *path ? kohl_strdup(ctx, path, &copy) : KOHL_OK;
+  if (status != KOHL_OK) return status;
+  kohl_free(ctx, ctx->packed);
+  ctx->packed = copy;
+  return KOHL_OK;
 }
 
 kohl_status kohl_context_use_device(kohl_context *context, const char *device) {
@@ -112,6 +122,7 @@ kohl_context kohl_context_worker(const kohl_context *ctx) {
   kohl_context worker = *ctx;
   worker.threads = NULL;
   worker.device = NULL;
+  worker.packed = NULL;
   worker.chosen = worker.again = NULL;
   worker.error[0] = 0;
   return worker;

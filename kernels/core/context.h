@@ -26,6 +26,8 @@ struct kohl_context {
   struct kohl_device *device; /* where networks run; owned, NULL: the CPU; a worker's copy has none */
   bool exact;
   char impl[KOHL_IMPL_TEXT]; /* "" or "op_direction=id,..." */
+  char *
+      packed; /* owned, NULL in a worker's copy: the file of packed weights, "auto": MODEL.packed; NULL: none is kept */
   struct kohl_kernel_record *chosen; /* borrowed, NULL in a worker's copy: takes down the kernels that are chosen */
   struct kohl_kernel_record *again;  /* likewise: those that are to be chosen where they can run */
   char error[KOHL_ERROR_TEXT];
@@ -43,6 +45,10 @@ void kohl_log(kohl_context *ctx, kohl_log_level level, const char *format, ...) 
 
 /* KOHL_INTERRUPTED (with a text) when the caller's cancel callback says stop, else KOHL_OK. */
 kohl_status kohl_check_cancel(kohl_context *ctx);
+
+/* Sessions that are made from now on, and only infer on the CPU, keep their packed weights in the file at path (copied;
+ * "auto": the model's name with .packed behind it) and take them from there where they fit; NULL or "": they do not. */
+kohl_status kohl_context_keep_packed(kohl_context *ctx, const char *path);
 
 /* A copy for a worker thread: same allocator, level and log, its own error text, no thread pool. */
 kohl_context kohl_context_worker(const kohl_context *ctx);

@@ -23,6 +23,10 @@ typedef struct kohl_dense_desc {
   kohl_activation activation; /* of fwd alone */
 } kohl_dense_desc;
 
+/* Large weights are packed by several workers, a piece at a time: the packed weights of a fwd kernel are those of every
+ * so many outputs one behind the other, each as pack makes them for a desc of these outputs alone. */
+enum { KOHL_DENSE_PACK_BLOCK = 32 };
+
 /* kohl_args of fwd: src [n][c], wei as pack made it (or [k][c] for kernels without pack), bia [k] or NULL. */
 enum kohl_dense_fwd_in { DENSE_SRC, DENSE_WEI, DENSE_BIA };
 enum kohl_dense_fwd_out { DENSE_DST };
