@@ -22,6 +22,7 @@ static const char *const warp_fixed[] = {"h=1 w=1",
                                          "n=3 h=37 w=53 p=31 q=47 fill=3",
                                          "n=3 h=41 w=40 p=150 q=151 fill=2",
                                          "n=70 h=3 w=4 p=2 q=3",
+                                         "n=2 h=9 w=11 p=15 q=17", /* 255 pixels: one fewer than CUDA's blocks */
                                          NULL};
 
 static void warp_draw(case_problem *problem, uint64_t *random) {
@@ -127,6 +128,7 @@ static const char *const colour_fixed[] = {"n=1",
                                            "n=3 pixels=48",
                                            "n=3 pixels=4099",
                                            "n=70 pixels=5",
+                                           "n=2 pixels=2047",
                                            "n=3 pixels=17003",
                                            "n=2 pixels=300 brightness=1",
                                            "n=2 pixels=300 brightness=1 contrast=0.5",

@@ -17,6 +17,7 @@ static const case_field fields[] = {
 /* 64 rows are a block, from 4,097 on there are 64 blocks of more; a register group is 16 or 32 channels. */
 static const char *const fixed[] = {"n=1",
                                     "n=0 pixels=5 c=3",
+                                    "n=1 pixels=1 c=3 unbiased=1",
                                     "n=1 pixels=2 c=7 affine=0 unbiased=1",
                                     "n=2 pixels=9 c=15 src_gap=1 relu=1",
                                     "n=1 pixels=64 c=16 dst_gap=16 affine=1",

@@ -64,11 +64,16 @@ bool compare_exact(const case_tensor *tensor, const void *data, const case_value
   return true;
 }
 
+/* Whether both are NaN, the same infinity, or numbers. */
+static bool same_class(double got, double expected) {
+  return isnan(expected) ? isnan(got) : isinf(expected) ? got == expected : isfinite(got);
+}
+
 bool compare_bound(const case_tensor *tensor, const void *data, const case_value *truth, difference *where) {
   for (size_t row = 0; row < tensor->rows; row++) {
     for (int c = 0; c < tensor->channels; c++, truth++) {
       double got = compare_get(tensor, data, row * (size_t)tensor->stride + (size_t)c);
-      if (!(fabs(got - truth->value) <= truth->limit)) {
+      if (!isfinite(truth->value) ? !same_class(got, truth->value) : !(fabs(got - truth->value) <= truth->limit)) {
         return differ(tensor, row, c, got, truth->value, truth->limit, where);
       }
     }
@@ -136,8 +141,7 @@ bool compare_class(const case_tensor *tensor, const void *data, const case_value
   for (size_t row = 0; row < tensor->rows; row++) {
     for (int c = 0; c < tensor->channels; c++, truth++) {
       double got = compare_get(tensor, data, row * (size_t)tensor->stride + (size_t)c);
-      bool same = isnan(truth->value) ? isnan(got) : isinf(truth->value) ? got == truth->value : isfinite(got);
-      if (!same) return differ(tensor, row, c, got, truth->value, -1.0, where);
+      if (!same_class(got, truth->value)) return differ(tensor, row, c, got, truth->value, -1.0, where);
     }
   }
   return true;

@@ -84,13 +84,14 @@ static const char *const fixed[] = {
     "n=1 h=12 w=11 c=16 k=44 r=3 s=1 pad=1 pad_left=0 bias=1 add=1 relu=1",
     "n=1 h=12 w=11 c=44 k=16 r=3 s=1 pad=1 pad_left=0", "n=1 h=10 w=13 c=48 k=127 relu=1", "n=1 h=10 w=13 c=124 k=48",
     "n=1 h=3 w=11 c=32 k=36 r=1 s=3 pad_left=1 add=1 bias=1", "n=5 h=3 w=2 c=16 k=16 r=3 s=3 pad=2 dilation=2",
-    "n=1 h=9 w=15 c=16 k=31 r=6 s=6 pad=3 bias=1", "n=2 h=5 w=7 c=32 k=96 r=3 s=3 pad=1 groups=2 bias=1 src_gap=4",
+    "n=1 h=9 w=15 c=16 k=31 r=6 s=6 pad=3 bias=1", "n=1 h=5 w=7 c=16 k=16 r=4 s=8 pad=2 pad_left=4",
+    "n=2 h=5 w=7 c=32 k=96 r=3 s=3 pad=1 groups=2 bias=1 src_gap=4",
     "n=2 h=5 w=5 c=16 k=60 dsts=2 dst_gap=4 bias=1 relu=1", "n=2 h=11 w=10 c=16 k=32 r=3 s=3 stride=2 pad=1 bias=1",
     /* the same of wgrad, filters x weights: 128 x 128, 64 x 128 */
     "n=1 h=7 w=7 c=64 k=128 r=2 s=2 bias=1", "n=1 h=7 w=8 c=36 k=60 r=2 s=2 bias=1",
     "n=2 h=18 w=18 c=28 k=124 r=2 s=2 bias=1", "n=3 h=12 w=12 c=40 k=64 r=2 s=2 groups=2 bias=1",
-    /* more blocks of rows than a launch of wgrad has */
-    "n=1 h=140 w=130 c=16 k=16 groups=16 bias=1",
+    /* more blocks of rows than a launch of wgrad has; sums of 129 of them to be added */
+    "n=1 h=140 w=130 c=16 k=16 groups=16 bias=1", "n=1 h=130 w=129 c=2 k=2 bias=1",
     /* Winograd's tiles of 4 x 4 and 2 x 2: one, parts of them, many; channels of several chunks of 128, the last one
      * shorter; strips of workers, and patches that they share: of few tiles, and because the filters are large */
     "n=1 h=4 w=4 c=16 k=16 r=3 s=3 pad=1", "n=2 h=5 w=9 c=32 k=48 r=3 s=3 pad=1 bias=1 relu=1 src_gap=16 dst_gap=16",

@@ -15,6 +15,7 @@
 enum { COUNT, LR, MOMENTUM, SGD_DECAY, NESTEROV, INSIDE };                   /* of sgd */
 enum { STEP = LR + 1, BETA1, BETA2, EPSILON, ADAM_DECAY, PLAIN, DECOUPLED }; /* of adam */
 enum { OPTION = 1 };                                                         /* decay of ema, max of clip_norm */
+enum { INFINITE = OPTION + 1 };                                              /* of clip_norm: the last gradient */
 
 static const case_field sgd_fields[] = {COUNT_FIELD,        {"lr", 0.01, 0, 1e38}, {"momentum", 0, 0, 1},
                                         {"decay", 0, 0, 1}, {"nesterov", 0, 0, 1}, {"lr_inside", 0, 0, 1},
@@ -24,7 +25,7 @@ static const case_field adam_fields[] = {COUNT_FIELD,          {"lr", 1e-3, 0, 1
                                          {"decay", 0, 0, 1},   {"plain", 0, 0, 1},     {"decoupled", 0, 0, 1},
                                          {NULL, 0, 0, 0}};
 static const case_field ema_fields[] = {COUNT_FIELD, {"decay", 0.999, 0, 1}, {NULL, 0, 0, 0}};
-static const case_field clip_fields[] = {COUNT_FIELD, {"max", 1, 1e-30, 1e30}, {NULL, 0, 0, 0}};
+static const case_field clip_fields[] = {COUNT_FIELD, {"max", 1, 1e-30, 1e30}, {"infinite", 0, 0, 1}, {NULL, 0, 0, 0}};
 
 static const char *const sgd_fixed[] = {COUNTS,
                                         "count=17 momentum=0.9",
@@ -47,6 +48,7 @@ static const char *const clip_fixed[] = {COUNTS,
                                          "count=33 max=1000",
                                          "count=5 max=0.125",
                                          "count=1052679 max=2",
+                                         "count=33 infinite=1",
                                          NULL};
 
 static void draw_count(case_problem *problem, uint64_t *random) {
@@ -232,7 +234,10 @@ static const char *clip_layout(const case_problem *problem, kohl_direction direc
   static const char *const names[] = {"grad"};
   if (direction != KOHL_FWD) return "clip_norm has cases for fwd only";
   kohl_clip_norm_desc d = {1, (int64_t)problem->v[COUNT], (float)problem->v[OPTION]};
+  const float infinity = INFINITY;
   arrays(problem, NULL, names, 1, 3.0, out);
+  if (problem->v[INFINITE] != 0 && d.count > 0)
+    case_tensor_give(&out->out[CLIP_NORM_GRAD], (size_t)d.count - 1, &infinity, sizeof infinity);
   out->out[CLIP_NORM_NORM] = case_tensor_make("norm", 1, 1, 0);
   out->bytes += 4.0 * (double)d.count;
   memcpy(out->desc, &d, sizeof d);

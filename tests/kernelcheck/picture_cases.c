@@ -87,6 +87,7 @@ static const char *const resize_fixed[] = {"h=1 w=1",
                                            "h=20 w=20 p=8 q=9 p_full=20 q_full=20 top=5 left=6",
                                            "n=2 h=75 w=131 p=44 q=59 filter=4 dst_gap=1",
                                            "n=70 h=5 w=6 p=3 q=4",
+                                           "h=7 w=5 p=1 q=1", /* every pixel has a weight */
                                            "h=97 w=90 p=40 q=43 p_full=44 q_full=57 top=3 left=11 filter=3",
                                            NULL};
 

@@ -7,14 +7,14 @@
 #include "kernels/softmax_xent/softmax_xent.h"
 #include "tests/kernelcheck/compare.h"
 
-enum { N, C, PIXELS, SRC_GAP, DST_GAP };                             /* of softmax */
-enum { SMOOTHING = 2, WEIGHTED, BY_WEIGHTS, LOSS_WEIGHT, LEFT_OUT }; /* of softmax_xent, after n and k */
+enum { N, C, PIXELS, SRC_GAP, DST_GAP };                                    /* of softmax */
+enum { SMOOTHING = 2, WEIGHTED, BY_WEIGHTS, LOSS_WEIGHT, LEFT_OUT, WRONG }; /* of softmax_xent, after n and k */
 
 static const case_field softmax_fields[] = {{"n", 1, 0, 65536},      {"c", 1, 1, 1 << 20},    {"pixels", 1, 1, 1 << 20},
                                             {"src_gap", 0, 0, 4096}, {"dst_gap", 0, 0, 4096}, {NULL, 0, 0, 0}};
 static const case_field xent_fields[] = {{"n", 1, 0, 65536},    {"k", 1, 1, 1 << 20},    {"smoothing", 0, 0, 0.99},
                                          {"weighted", 0, 0, 1}, {"by_weights", 0, 0, 1}, {"loss_weight", 1, 1e-3, 1e3},
-                                         {"left_out", 0, 0, 1}, {NULL, 0, 0, 0}};
+                                         {"left_out", 0, 0, 1}, {"wrong", 0, 0, 2},      {NULL, 0, 0, 0}};
 
 static const char *const softmax_fixed[] = {"n=1",
                                             "n=0 c=5",
@@ -34,10 +34,13 @@ static const char *const xent_fixed[] = {"n=1",
                                          "n=3 k=1000 by_weights=1",
                                          "n=5 k=9 weighted=1 loss_weight=0.3",
                                          "n=2 k=4100 smoothing=0.1",
-                                         "n=260 k=3 weighted=1 by_weights=1",
+                                         "n=257 k=3 weighted=1 by_weights=1",
                                          "n=1 k=4 left_out=1 by_weights=1",
                                          "n=7 k=5 left_out=1 weighted=1",
                                          "n=16 k=17 left_out=1 smoothing=0.1 weighted=1 by_weights=1",
+                                         "n=1 k=4 wrong=1 weighted=1",
+                                         "n=3 k=5 wrong=1 smoothing=0.1 by_weights=1",
+                                         "n=3 k=5 wrong=2",
                                          NULL};
 
 static void softmax_draw(case_problem *problem, uint64_t *random) {
@@ -154,7 +157,8 @@ static const char *xent_layout(const case_problem *problem, kohl_direction direc
                               problem->v[BY_WEIGHTS] != 0 ? KOHL_SOFTMAX_XENT_BY_WEIGHTS : KOHL_SOFTMAX_XENT_BY_BATCH,
                               (float)problem->v[LOSS_WEIGHT]};
   if (direction == KOHL_WGRAD) return "a loss has no weights";
-  bool fwd = direction == KOHL_FWD;
+  bool fwd = direction == KOHL_FWD, wrong = problem->v[WRONG] != 0;
+  const int32_t beyond = problem->v[WRONG] == 1 ? d.k : -2; /* of the first sample, where it is wrong */
   size_t n = (size_t)d.n;
   out->in[SOFTMAX_XENT_LOGITS] = case_tensor_make(fwd ? "logits" : "probabilities", n, d.k, 0);
   if (!fwd) out->in[SOFTMAX_XENT_DGRAD_PROBABILITIES].values = CASE_POSITIVE;
@@ -164,6 +168,7 @@ static const char *xent_layout(const case_problem *problem, kohl_direction direc
   labels->values = CASE_LABELS;
   labels->labels = d.k;
   labels->holes = problem->v[LEFT_OUT] != 0;
+  if (wrong && n > 0) case_tensor_give(labels, 0, &beyond, sizeof beyond);
   if (problem->v[WEIGHTED] != 0) {
     out->in[SOFTMAX_XENT_CLASS_WEIGHTS] = case_tensor_make("class weights", 1, d.k, 0);
     out->in[SOFTMAX_XENT_CLASS_WEIGHTS].values = CASE_POSITIVE;
@@ -182,9 +187,10 @@ static const char *xent_layout(const case_problem *problem, kohl_direction direc
   return kohl_softmax_xent_check(&d);
 }
 
-static double weight_of(const kohl_args *args, int32_t label) {
+static double weight_of(const kohl_softmax_xent_desc *d, const kohl_args *args, int32_t label) {
   const float *weights = args->in[SOFTMAX_XENT_CLASS_WEIGHTS];
   if (label == -1) return 0.0;
+  if (label < 0 || label >= d->k) return NAN;
   return weights ? weights[label] : 1.0;
 }
 
@@ -201,7 +207,7 @@ static case_value loss(const kohl_softmax_xent_desc *d, const kohl_args *args, s
   int32_t label = ((const int32_t *)args->in[SOFTMAX_XENT_LABELS])[row];
   exponentials e = sum_up(x, d->k);
   compare_chain dot = {0};
-  double squares = 0.0, w = weight_of(args, label), log_sum = log(e.sum);
+  double squares = 0.0, w = weight_of(d, args, label), log_sum = log(e.sum);
   for (int j = 0; j < d->k; j++) {
     double t = target_of(d, j, label), term = t * (x[j] - e.max);
     if (t == 0.0) continue;
@@ -219,7 +225,7 @@ static double divisor_of(const kohl_softmax_xent_desc *d, const kohl_args *args)
   const int32_t *labels = args->in[SOFTMAX_XENT_LABELS];
   double sum = 0.0;
   if (d->divide_by == KOHL_SOFTMAX_XENT_BY_BATCH) return d->n;
-  for (int i = 0; i < d->n; i++) sum += weight_of(args, labels[i]);
+  for (int i = 0; i < d->n; i++) sum += weight_of(d, args, labels[i]);
   return sum == 0.0 ? 1.0 : sum;
 }
 
@@ -229,7 +235,7 @@ static double divisor_of(const kohl_softmax_xent_desc *d, const kohl_args *args)
 static void gradient(const kohl_softmax_xent_desc *d, const kohl_args *args, size_t row, case_value *values) {
   const float *p = (const float *)args->in[SOFTMAX_XENT_DGRAD_PROBABILITIES] + row * (size_t)d->k;
   int32_t label = ((const int32_t *)args->in[SOFTMAX_XENT_LABELS])[row];
-  double w = weight_of(args, label) * (double)d->loss_weight, divisor = divisor_of(d, args);
+  double w = weight_of(d, args, label) * (double)d->loss_weight, divisor = divisor_of(d, args);
   const double shared = d->divide_by == KOHL_SOFTMAX_XENT_BY_BATCH ? 0.0 : d->n, roundings = shared + 6.0;
   for (int j = 0; j < d->k; j++) {
     double t = target_of(d, j, label), value = w * (p[j] - t) / divisor, factor = fabs(w / divisor);

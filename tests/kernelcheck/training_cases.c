@@ -107,10 +107,10 @@ static void lrn_truth(const case_layout *out, const kohl_args *args, int output,
   }
 }
 
-enum { DROPOUT_N, DROPOUT_FEATURES, DROPOUT_RATE, DROPOUT_SEED, DROPOUT_EPOCH, DROPOUT_OP };
-static const case_field dropout_fields[] = {{"n", 1, 0, 65536}, {"features", 1, 1, 1 << 20}, {"rate", 0.5, 0, 0.99},
-                                            {"key", 1, 0, 1e9}, {"epoch", 0, 0, 1e9},        {"op", 0, 0, 1e9},
-                                            {NULL, 0, 0, 0}};
+enum { DROPOUT_N, DROPOUT_FEATURES, DROPOUT_RATE, DROPOUT_SEED, DROPOUT_EPOCH, DROPOUT_OP, DROPOUT_AT_RATE };
+static const case_field dropout_fields[] = {
+    {"n", 1, 0, 65536},   {"features", 1, 1, 1 << 20}, {"rate", 0.5, 0, 0.99}, {"key", 1, 0, 1e9},
+    {"epoch", 0, 0, 1e9}, {"op", 0, 0, 1e9},           {"at_rate", 0, 0, 1},   {NULL, 0, 0, 0}};
 static const char *const dropout_fixed[] = {"n=1",
                                             "n=0 features=4",
                                             "n=3 features=7 rate=0.25",
@@ -121,6 +121,7 @@ static const char *const dropout_fixed[] = {"n=1",
                                             "n=2 features=32 rate=0.3",
                                             "n=2 features=63 op=1",
                                             "n=3 features=65 rate=0.99",
+                                            "n=1 features=9 at_rate=1",
                                             "n=1 features=1000003 rate=0.1",
                                             NULL};
 
@@ -145,6 +146,11 @@ static const char *dropout_layout(const case_problem *problem, kohl_direction di
   out->in[DROPOUT_DRAWS] = case_tensor_make("draws", n, 1, 0);
   out->in[DROPOUT_DRAWS].type = CASE_U64;
   out->in[DROPOUT_DRAWS].values = CASE_LABELS;
+  if (problem->v[DROPOUT_AT_RATE] != 0 && n > 0) { /* the first feature's number is the rate, and so it is kept */
+    const uint64_t draw = 7;
+    case_tensor_give(&out->in[DROPOUT_DRAWS], 0, &draw, sizeof draw);
+    d.rate = kohl_random_uniform(d.seed, d.epoch, draw, d.op, 0);
+  }
   out->out[DROPOUT_DST] = case_tensor_make(fwd ? "dst" : "dsrc", n, d.features, 0);
   out->may_be[DROPOUT_DST] = 1u << DROPOUT_SRC;
   out->flops = 12.0 * (double)n * d.features;
