@@ -34,6 +34,9 @@ enum {
   KOHL_WINO_SIDE = 6,    /* largest side of a patch */
 };
 
+/* The parts of V for m = 4 that are computed together, by rows of positions. */
+enum { KOHL_WINO_ROW_0 = 1, KOHL_WINO_ROWS_12 = 2, KOHL_WINO_ROWS_34 = 4, KOHL_WINO_ROW_5 = 8, KOHL_WINO_ROWS = 15 };
+
 /* The patch of one tile, blocks of 16 channels of it, to V. */
 typedef struct kohl_wino_patch {
   const float *const *pixel; /* [side * side] first channels; NULL: pixel (i, j) is at src + i * row + j * column */

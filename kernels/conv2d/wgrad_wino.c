@@ -1,0 +1,338 @@
+/* The driver of the weight gradient by Winograd.
+ *
+ * Channels and filters fall into blocks of at most 128, so that dU of a block and V and Y of a chunk of tiles stay in a
+ * worker's L2.  A unit of work is one block, the tiles of one group and some of the rows of positions, a pass: the
+ * transforms of one row need nothing of the others', so that splitting them costs reading the pixels again and no
+ * arithmetic.  When all groups are done, their dU are added and become weights.
+ *
+ * With few tiles, writing and reading dU would take as long as the products.  A unit then is a smaller block, all its
+ * passes after each other, and makes its weights at once. */
+#include "kernels/conv2d/wgrad_wino.h"
+
+#include <string.h>
+
+enum {
+  BLOCK = KOHL_WINO_BLOCK,
+  CHUNK = KOHL_WGRAD_WINO_CHUNK,
+  PANEL = BLOCK * CHUNK,
+  PAD = 16,                 /* floats between positions: else they would fall into the same sets of the caches */
+  GROUPS = 16,              /* at most */
+  GROUP_WEIGHTS = 64 << 10, /* of all groups: so that adding them up stays cheap */
+  GROUP_CHUNKS = 4,         /* at least, of one group */
+  WIDEST = 128,             /* channels or filters of a block */
+  NARROW = 64,              /* channels of a block that makes its weights at once */
+  AT_ONCE_TILES = 1024,     /* at most so many tiles */
+  ONE_PASS = 64 * 64,       /* weights of a block whose 36 positions fit in L2 together, */
+  TWO_PASSES = 64 * 128,    /* or 18 at a time */
+  LEAST_SIDE = 3,           /* pixels of a picture's side: below, a tile is mostly padding */
+  LEAST_TILES = 8,          /* below, dU is more work than the pixels */
+  SUMS = (16 << 20) / sizeof(float), /* most block sums of ddst */
+};
+
+static size_t ceil_div(size_t x, size_t by) { return (x + by - 1) / by; }
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+static size_t most(size_t a, size_t b) { return a > b ? a : b; }
+
+static kohl_wino_tiling tiling_of(const kohl_conv2d_desc *d) {
+  kohl_wino_tiling t = {.m = 4, .side = 6, .positions = 36};
+  t.down = ceil_div((size_t)d->p, 4);
+  t.across = ceil_div((size_t)d->q, 4);
+  t.tiles = (size_t)d->n * t.down * t.across;
+  return t;
+}
+
+size_t kohl_wgrad_wino_groups(const kohl_conv2d_desc *d) {
+  const size_t weights = GROUP_WEIGHTS / ((size_t)d->c * (size_t)d->k);
+  const size_t chunks = ceil_div(tiling_of(d).tiles, CHUNK) / GROUP_CHUNKS;
+  return most(1, least(GROUPS, least(weights, chunks)));
+}
+
+/* Even parts of whole blocks of 16: of c channels, or of k filters. */
+typedef struct {
+  size_t blocks, count;
+  size_t widest; /* blocks of a part, at most */
+} parts;
+
+static parts parts_of(int channels, size_t widest) {
+  parts p = {.blocks = (size_t)channels / BLOCK};
+  p.count = ceil_div(p.blocks, widest / BLOCK);
+  p.widest = ceil_div(p.blocks, p.count);
+  return p;
+}
+
+static size_t part_first(const parts *p, size_t i) { return p->blocks * i / p->count; }
+
+/* What follows from the desc and the number of workers. */
+typedef struct {
+  const kohl_conv2d_desc *d;
+  kohl_wino_tiling t;
+  size_t chunks, groups;
+  bool at_once;
+  parts channels, filters;
+  const unsigned *passes;
+  size_t pass_count, pass_positions; /* positions: of a pass */
+  size_t v, y, u;                    /* floats of a worker's V and Y, and of a block's dU */
+  size_t rows;                       /* of a block of dbia's sums */
+  size_t sum_blocks;
+} shape;
+
+static shape shape_of(const kohl_conv2d_desc *d, size_t workers, bool at_once) {
+  static const unsigned one[] = {KOHL_WINO_ROWS};
+  static const unsigned two[] = {KOHL_WINO_ROW_0 | KOHL_WINO_ROWS_12, KOHL_WINO_ROWS_34 | KOHL_WINO_ROW_5};
+  static const unsigned three[] = {KOHL_WINO_ROW_0 | KOHL_WINO_ROW_5, KOHL_WINO_ROWS_12, KOHL_WINO_ROWS_34};
+  shape s = {.d = d, .t = tiling_of(d), .groups = kohl_wgrad_wino_groups(d), .at_once = at_once};
+  s.chunks = ceil_div(s.t.tiles, CHUNK);
+  s.channels = parts_of(d->c, at_once ? NARROW : WIDEST);
+  s.filters = parts_of(d->k, WIDEST);
+  const size_t weights = s.channels.widest * s.filters.widest * BLOCK * BLOCK;
+  const size_t units = s.groups * s.channels.count * s.filters.count;
+  s.passes = three, s.pass_count = 3;
+  if (weights <= ONE_PASS && units >= workers)
+    s.passes = one, s.pass_count = 1;
+  else if (weights <= TWO_PASSES && 2 * units >= workers && !at_once)
+    s.passes = two, s.pass_count = 2;
+  s.pass_positions = s.t.positions / s.pass_count;
+  s.v = s.pass_positions * (s.channels.widest * PANEL + PAD);
+  s.y = s.pass_positions * (s.filters.widest * PANEL + PAD);
+  s.u = s.t.positions * (weights + PAD);
+  s.rows = (size_t)kohl_conv2d_block_rows(d);
+  s.sum_blocks = ceil_div((size_t)d->n * (size_t)d->p, s.rows);
+  return s;
+}
+
+/* Whether units make weights at once: where one group is all, and there are units enough. */
+static bool makes_at_once(const kohl_conv2d_desc *d, size_t workers) {
+  const shape s = shape_of(d, workers, true);
+  return s.groups == 1 && s.t.tiles <= AT_ONCE_TILES && s.channels.count * s.filters.count >= workers;
+}
+
+static size_t zeros_floats(const kohl_conv2d_desc *d) { return (size_t)(d->c > d->k ? d->c : d->k); }
+static size_t sums_floats(const shape *s) { return s->d->bias ? s->sum_blocks * (size_t)s->d->k : 0; }
+
+static size_t dus_of(const shape *s, size_t workers) {
+  return s->at_once ? workers : s->groups * s->channels.count * s->filters.count;
+}
+
+static size_t floats_of(const shape *s, size_t workers) {
+  return zeros_floats(s->d) + sums_floats(s) + dus_of(s, workers) * s->u + workers * (s->v + s->y);
+}
+
+/* A smaller batch may go the other way. */
+size_t kohl_wgrad_wino_workspace_size(const void *desc, size_t workers) {
+  const shape at_once = shape_of(desc, workers, true), apart = shape_of(desc, workers, false);
+  return most(floats_of(&at_once, workers), floats_of(&apart, workers)) * sizeof(float);
+}
+
+typedef struct {
+  shape s;
+  const kohl_wgrad_wino_isa *isa;
+  const kohl_args *args;
+  float *zeros, *sums; /* sums: [block of rows][k] */
+  float *u, *v;        /* dU of all units, or of the workers; V, then Y of the first worker */
+} state;
+
+/* One block, group and pass. */
+typedef struct {
+  size_t c, k; /* first channel and filter */
+  size_t channel_blocks, filter_blocks;
+  size_t first, end; /* chunks */
+  unsigned rows;
+  float *u, *v, *y;
+} work;
+
+static size_t v_position(const work *w) { return w->channel_blocks * PANEL + PAD; }
+static size_t y_position(const work *w) { return w->filter_blocks * PANEL + PAD; }
+static size_t u_position(const work *w) { return w->channel_blocks * w->filter_blocks * BLOCK * BLOCK + PAD; }
+
+static void ddst_tile(const state *st, size_t tile, const float *ddst, const float **table,
+                      kohl_wgrad_wino_tile *call) {
+  const kohl_conv2d_desc *d = st->s.d;
+  const kohl_wino_tiling *t = &st->s.t;
+  const size_t within = tile % (t->down * t->across), column = (size_t)d->dst_stride[0];
+  const size_t p = within / t->across * 4, q = within % t->across * 4, row = (size_t)d->q * column;
+  call->ddst = ddst + (tile / (t->down * t->across) * (size_t)d->p + p) * row + q * column;
+  call->row = row, call->column = column;
+  call->pixel = NULL;
+  if (p + 4 <= (size_t)d->p && q + 4 <= (size_t)d->q) return;
+  for (size_t i = 0; i < 16; i++) {
+    const bool inside = p + i / 4 < (size_t)d->p && q + i % 4 < (size_t)d->q;
+    table[i] = inside ? call->ddst + i / 4 * row + i % 4 * column : st->zeros;
+  }
+  call->pixel = table;
+}
+
+static void transform(const state *st, const work *w, size_t tile, int tiles) {
+  const float *table[KOHL_WINO_SIDE * KOHL_WINO_SIDE];
+  kohl_wino_patch patch = {.block = PANEL, .position = v_position(w)};
+  kohl_wgrad_wino_tile ddst = {.blocks = w->filter_blocks, .block = PANEL, .position = y_position(w)};
+  for (size_t i = 0; i < (size_t)tiles; i++) {
+    kohl_wino_patch_of(st->s.d, &st->s.t, tile + i, (const float *)st->args->in[CONV2D_WGRAD_SRC] + w->c, st->zeros,
+                       table, &patch);
+    patch.blocks = w->channel_blocks;
+    patch.v = w->v + i * BLOCK;
+    st->isa->patch(&patch, w->rows);
+    ddst_tile(st, tile + i, (const float *)st->args->in[CONV2D_WGRAD_DDST] + w->k, table, &ddst);
+    ddst.y = w->y + i * BLOCK;
+    st->isa->tile(&ddst, w->rows);
+  }
+}
+
+static void multiply(const state *st, const work *w, bool first, int tiles) {
+  kohl_wgrad_wino_product call = {.v = w->v,
+                                  .y = w->y,
+                                  .channel_blocks = w->channel_blocks,
+                                  .filter_blocks = w->filter_blocks,
+                                  .tiles = tiles,
+                                  .first = first};
+  static const unsigned part_of[] = {KOHL_WINO_ROW_0,   KOHL_WINO_ROWS_12, KOHL_WINO_ROWS_12,
+                                     KOHL_WINO_ROWS_34, KOHL_WINO_ROWS_34, KOHL_WINO_ROW_5};
+  for (size_t position = 0; position < st->s.t.positions; position++) {
+    if (!(w->rows & part_of[position / 6])) continue;
+    call.u = w->u + position * u_position(w);
+    call.next_v = call.v + v_position(w);
+    call.next_y = call.y + y_position(w);
+    st->isa->multiply(&call);
+    call.v = call.next_v;
+    call.y = call.next_y;
+  }
+}
+
+/* The sums of some blocks of rows, for dbia. */
+static void sum_rows(const state *st, const work *w, size_t first, size_t end) {
+  const kohl_conv2d_desc *d = st->s.d;
+  const size_t rows = (size_t)d->n * (size_t)d->p, q = (size_t)d->q, step = (size_t)d->dst_stride[0];
+  for (size_t block = first; block < end; block++) {
+    const size_t row = block * st->s.rows, count = least(st->s.rows, rows - row);
+    st->isa->sum((const float *)st->args->in[CONV2D_WGRAD_DDST] + row * q * step + w->k, step, count * q,
+                 w->filter_blocks, st->sums + block * (size_t)d->k + w->k);
+  }
+}
+
+/* Blocks of rows are shared out over all chunks, so that ddst is summed up shortly before it is transformed. */
+static void work_do(const state *st, const work *w, bool sums) {
+  const size_t all = st->s.sum_blocks, chunks = st->s.chunks;
+  for (size_t chunk = w->first; chunk < w->end; chunk++) {
+    const int tiles = (int)least(CHUNK, st->s.t.tiles - chunk * CHUNK);
+    if (sums) sum_rows(st, w, all * chunk / chunks, all * (chunk + 1) / chunks);
+    transform(st, w, chunk * CHUNK, tiles);
+    multiply(st, w, chunk == w->first, tiles);
+  }
+}
+
+/* Block number `index` of channels and filters, in a worker's memory. */
+static work work_of(const state *st, size_t index, size_t worker) {
+  const shape *s = &st->s;
+  const size_t channels = index % s->channels.count, filters = index / s->channels.count;
+  work w = {.v = st->v + worker * (s->v + s->y)};
+  const size_t c = part_first(&s->channels, channels), k = part_first(&s->filters, filters);
+  w.c = c * BLOCK, w.k = k * BLOCK;
+  w.channel_blocks = part_first(&s->channels, channels + 1) - c;
+  w.filter_blocks = part_first(&s->filters, filters + 1) - k;
+  w.y = w.v + s->v;
+  return w;
+}
+
+/* Filters first to first + count - 1 of a block of 16 channels, both counted in w's blocks. */
+static void result(const state *st, const work *w, size_t groups, size_t channel_block, size_t first, size_t count) {
+  const kohl_conv2d_desc *d = st->s.d;
+  const size_t tap = (size_t)d->c, filter = 9 * tap;
+  const kohl_wgrad_wino_result call = {
+      .u = w->u + (channel_block * w->filter_blocks * BLOCK + first) * BLOCK,
+      .groups = groups,
+      .group = st->s.channels.count * st->s.filters.count * st->s.u,
+      .position = u_position(w),
+      .filters = count,
+      .dwei = (float *)st->args->out[CONV2D_WGRAD_DWEI] + (w->k + first) * filter + w->c + channel_block * BLOCK,
+      .dwei_filter = filter,
+      .tap = tap,
+  };
+  st->isa->result(&call);
+}
+
+static void at_once_unit(void *user, size_t index, size_t worker) {
+  const state *st = user;
+  work w = work_of(st, index, worker);
+  w.u = st->u + worker * st->s.u;
+  w.end = st->s.chunks;
+  for (size_t pass = 0; pass < st->s.pass_count; pass++) {
+    w.rows = st->s.passes[pass];
+    work_do(st, &w, st->s.d->bias && w.c == 0 && pass == 0);
+  }
+  for (size_t block = 0; block < w.channel_blocks; block++) result(st, &w, 1, block, 0, w.filter_blocks * BLOCK);
+}
+
+static void group_unit(void *user, size_t index, size_t worker) {
+  const state *st = user;
+  const shape *s = &st->s;
+  const size_t blocks = s->channels.count * s->filters.count, pass = index % s->pass_count;
+  const size_t block = index / s->pass_count % blocks, group = index / s->pass_count / blocks;
+  work w = work_of(st, block, worker);
+  w.rows = s->passes[pass];
+  w.u = st->u + (group * blocks + block) * s->u;
+  w.first = s->chunks * group / s->groups;
+  w.end = s->chunks * (group + 1) / s->groups;
+  work_do(st, &w, s->d->bias && w.c == 0 && pass == 0);
+}
+
+/* 16 channels x 16 filters. */
+static void result_unit(void *user, size_t index, size_t worker) {
+  (void)worker;
+  const state *st = user;
+  const shape *s = &st->s;
+  const size_t channel_block = index % s->channels.blocks, filter_block = index / s->channels.blocks;
+  size_t channels = 0, filters = 0;
+  while (part_first(&s->channels, channels + 1) <= channel_block) channels++;
+  while (part_first(&s->filters, filters + 1) <= filter_block) filters++;
+  const size_t block = filters * s->channels.count + channels;
+  work w = work_of(st, block, 0);
+  w.u = st->u + block * s->u;
+  result(st, &w, s->groups, channel_block - w.c / BLOCK, filter_block * BLOCK - w.k, BLOCK);
+}
+
+static void add_sums(const state *st) {
+  const size_t k = (size_t)st->s.d->k;
+  float *dbia = st->args->out[CONV2D_WGRAD_DBIA];
+  memcpy(dbia, st->sums, k * sizeof *dbia);
+  for (size_t block = 1; block < st->s.sum_blocks; block++) {
+    const float *sums = st->sums + block * k;
+    for (size_t i = 0; i < k; i++) dbia[i] += sums[i];
+  }
+}
+
+void kohl_wgrad_wino_run(const kohl_wgrad_wino_isa *isa, const kohl_conv2d_desc *d, const kohl_args *args,
+                         kohl_threads *threads) {
+  const size_t workers = kohl_threads_count(threads);
+  state st = {.s = shape_of(d, workers, makes_at_once(d, workers)), .isa = isa, .args = args};
+  const shape *s = &st.s;
+  if (!s->t.tiles) {
+    memset(args->out[CONV2D_WGRAD_DWEI], 0, 9 * (size_t)d->k * (size_t)d->c * sizeof(float));
+    if (d->bias) memset(args->out[CONV2D_WGRAD_DBIA], 0, (size_t)d->k * sizeof(float));
+    return;
+  }
+  st.zeros = args->workspace;
+  st.sums = st.zeros + zeros_floats(d);
+  st.u = st.sums + sums_floats(s);
+  st.v = st.u + dus_of(s, workers) * s->u;
+  memset(st.zeros, 0, zeros_floats(d) * sizeof *st.zeros);
+  if (s->at_once) {
+    kohl_parallel(threads, at_once_unit, &st, s->channels.count * s->filters.count);
+  } else {
+    kohl_parallel(threads, group_unit, &st, s->groups * s->channels.count * s->filters.count * s->pass_count);
+    kohl_parallel(threads, result_unit, &st, s->channels.blocks * s->filters.blocks);
+  }
+  if (d->bias) add_sums(&st);
+}
+
+const char *kohl_wgrad_wino_accepts(const void *desc) {
+  const kohl_conv2d_desc *d = desc;
+  const char *refusal = kohl_conv2d_gradient_check(d);
+  if (refusal) return refusal;
+  if (d->r != 3 || d->s != 3) return "filters are not 3x3";
+  if (d->stride_h != 1 || d->stride_w != 1 || d->dilation_h != 1 || d->dilation_w != 1)
+    return "a stride or dilation is not 1";
+  if (d->groups != 1) return "groups > 1";
+  if (d->c % BLOCK || d->k % BLOCK) return "channels or filters are no multiple of 16";
+  if (d->pad_top > 2 || d->pad_left > 2 || d->pad_bottom > 2 || d->pad_right > 2) return "a padding is above 2";
+  if (d->p < LEAST_SIDE || d->q < LEAST_SIDE) return "a picture is hardly a tile";
+  return NULL;
+}
