@@ -99,7 +99,8 @@ static const char *const fixed[] = {
     "n=2 h=9 w=10 c=16 k=33 r=3 s=3 pad=1 bias=1 relu=1 pool=1", "n=1 h=11 w=13 c=32 k=32 r=3 s=3 pad=1 pool=1",
     "n=0 h=8 w=8 c=16 k=16 r=3 s=3 pad=1 bias=1",
     /* two groups of chunks of tiles in wgrad */
-    "n=3 h=38 w=35 c=16 k=16 r=3 s=3 pad=1 bias=1", "n=1 h=3 w=5 c=512 k=512 r=3 s=3 pad=1 bias=1", NULL};
+    "n=3 h=38 w=35 c=16 k=16 r=3 s=3 pad=1 bias=1", "n=1 h=3 w=5 c=192 k=176 r=3 s=3 pad=1 bias=1",
+    "n=1 h=2 w=2 c=16 k=16 r=3 s=3 pad=1", NULL};
 
 /* 3x3 of stride 1 with whole blocks of 16 channels. */
 static void draw_winograd(case_problem *problem, uint64_t *random) {
