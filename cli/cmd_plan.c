@@ -60,7 +60,7 @@ static bool passed_over(const cli *c, const kohl_step *step, const kohl_kernel *
   const bool here = !(kernel->needs & KOHL_CAP_CUDA) == !c->ctx->device;
   if (!here || kernel >= step->kernel || kernel->direction != step->direction || kernel->kind != KOHL_KIND_KERNEL)
     return false;
-  *why = kohl_kernel_refusal(c->ctx, kernel, &step->desc);
+  *why = kohl_kernel_passed_over(c->ctx, step->op, kernel, &step->desc);
   if (!*why) *why = "it accepts; --impl or the plan chose another";
   return true;
 }

@@ -1,5 +1,6 @@
 /* The list of convolutions and what they share: checking a desc, output size, FLOPs. */
 #include "kernels/conv2d/conv2d.h"
+#include "kernels/conv2d/wino.h"
 
 #define KERNEL(...) KOHL_DECLARE_KERNEL(conv2d, __VA_ARGS__)
 #include "kernels/conv2d/conv2d.def"
@@ -10,7 +11,13 @@ static const kohl_kernel table[] = {
 #include "kernels/conv2d/conv2d.def"
 #undef KERNEL
 };
-KOHL_DEFINE_OP(conv2d, table)
+
+static const char *advise(const kohl_kernel *kernel, const void *desc) {
+  if (kernel->accuracy != KOHL_ACCURACY_WINOGRAD || kernel->direction == KOHL_WGRAD) return NULL;
+  return kohl_wino_advise(kernel->id[4] - '0', desc);
+}
+
+KOHL_DEFINE_OP_ADVISED(conv2d, table, advise)
 
 int kohl_conv2d_out(int in, int filter, int stride, int dilation, int pad_before, int pad_after) {
   int64_t room = (int64_t)in + pad_before + pad_after - (int64_t)dilation * (filter - 1) - 1;

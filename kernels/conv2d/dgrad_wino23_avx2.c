@@ -19,5 +19,5 @@ static void run(const void *desc, const kohl_args *args, kohl_threads *threads) 
   kohl_wino_dgrad_run(&kohl_wino_avx2, 2, desc, args, threads);
 }
 
-const kohl_kernel_code kohl_conv2d_dgrad_wino23_avx2 = {kohl_wino2_dgrad_accepts, packed_size, pack, workspace_size,
+const kohl_kernel_code kohl_conv2d_dgrad_wino23_avx2 = {kohl_wino_dgrad_accepts, packed_size, pack, workspace_size,
                                                         run};

@@ -13,5 +13,4 @@ static void run(const void *desc, const kohl_args *args, kohl_threads *threads) 
   kohl_wino_ref_dgrad_run(2, desc, args, threads);
 }
 
-const kohl_kernel_code kohl_conv2d_dgrad_wino23_ref = {kohl_wino2_dgrad_accepts, packed_size, pack, workspace_size,
-                                                       run};
+const kohl_kernel_code kohl_conv2d_dgrad_wino23_ref = {kohl_wino_dgrad_accepts, packed_size, pack, workspace_size, run};

@@ -15,4 +15,4 @@ static void run(const void *desc, const kohl_args *args, kohl_threads *threads) 
   kohl_wino_run(&kohl_wino_avx512, 4, desc, args, threads);
 }
 
-const kohl_kernel_code kohl_conv2d_fwd_wino43_avx512 = {kohl_wino4_accepts, packed_size, pack, workspace_size, run};
+const kohl_kernel_code kohl_conv2d_fwd_wino43_avx512 = {kohl_wino_accepts, packed_size, pack, workspace_size, run};

@@ -13,4 +13,4 @@ static void run(const void *desc, const kohl_args *args, kohl_threads *threads) 
   kohl_wino_ref_run(4, desc, args, threads);
 }
 
-const kohl_kernel_code kohl_conv2d_fwd_wino43_ref = {kohl_wino4_accepts, packed_size, pack, workspace_size, run};
+const kohl_kernel_code kohl_conv2d_fwd_wino43_ref = {kohl_wino_accepts, packed_size, pack, workspace_size, run};

@@ -111,10 +111,12 @@ void kohl_wino_patch_of(const kohl_conv2d_desc *d, const kohl_wino_tiling *tilin
 
 /* Members of a kernel, for tiles of m pixels.  Packed filters are [panel][side * side][c][width]; dgrad packs them
  * turned round with channels and filters exchanged. */
-const char *kohl_wino4_accepts(const void *desc);
-const char *kohl_wino2_accepts(const void *desc);
-const char *kohl_wino4_dgrad_accepts(const void *desc);
-const char *kohl_wino2_dgrad_accepts(const void *desc);
+const char *kohl_wino_accepts(const void *desc);
+const char *kohl_wino_dgrad_accepts(const void *desc);
+
+/* NULL, or why F(m x m) would be slower for a forward convolution or input gradient. */
+const char *kohl_wino_advise(int m, const kohl_conv2d_desc *d);
+
 size_t kohl_wino_packed_size(const kohl_wino_isa *isa, int m, const kohl_conv2d_desc *d);
 void kohl_wino_pack(const kohl_wino_isa *isa, int m, const kohl_conv2d_desc *d, const float *wei, float *packed);
 size_t kohl_wino_workspace_size(const kohl_wino_isa *isa, int m, const kohl_conv2d_desc *d, size_t workers);

@@ -1,7 +1,26 @@
 /* Memory through the context's allocator. */
 #include "kernels/core/alloc.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+enum { PAGE_BYTES = 2 << 20, LINE_BYTES = 64 };
+
+void *kohl_default_allocate(size_t bytes, void *user) {
+  (void)user;
+  const size_t to = bytes >= 2 * PAGE_BYTES ? PAGE_BYTES : LINE_BYTES;
+  if (bytes > SIZE_MAX - to) return NULL;
+  const size_t whole = (bytes + to - 1) / to * to;
+  void *memory = aligned_alloc(to, whole);
+  if (memory && to == PAGE_BYTES) (void)madvise(memory, whole, MADV_HUGEPAGE); /* a kernel without them refuses */
+  return memory;
+}
+
+void kohl_default_release(void *memory, void *user) {
+  (void)user;
+  free(memory);
+}
 
 kohl_status kohl_alloc(kohl_context *ctx, size_t count, size_t size, const char *what, void *out) {
   void *memory = NULL; /* copied out, since the caller's pointer has a type of its own */

@@ -4,6 +4,11 @@
 
 #include "kernels/core/context.h"
 
+/* The allocator of a context that was given none.  Aligned to 64; from 4 MiB on to 2 MiB and in huge pages where the system
+ * has them: kernels that walk through some ten arrays at once would otherwise wait for addresses. */
+void *kohl_default_allocate(size_t bytes, void *user);
+void kohl_default_release(void *memory, void *user);
+
 /* *out = count * size zeroed bytes aligned to 64, the caller's until kohl_free.  A count or size of 0 gives a
  * pointer that may be freed.  Overflow and a refusing allocator are KOHL_NO_RESOURCE, the text names what and
  * the bytes; *out is NULL then. */

@@ -3,21 +3,10 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "kernels/core/alloc.h"
 #include "kernels/core/device.h"
-
-static void *default_allocate(size_t bytes, void *user) {
-  (void)user;
-  return aligned_alloc(64, (bytes + 63) / 64 * 64);
-}
-
-static void default_release(void *memory, void *user) {
-  (void)user;
-  free(memory);
-}
 
 kohl_context_options kohl_context_options_default(void) {
   kohl_context_options options;
@@ -33,7 +22,7 @@ kohl_status kohl_context_create(const kohl_context_options *options, kohl_contex
   if (options->struct_size != sizeof *options) return KOHL_USAGE;
   if (options->impl && strlen(options->impl) >= KOHL_IMPL_TEXT) return KOHL_USAGE;
   kohl_allocator allocator = options->allocator;
-  if (!allocator.allocate || !allocator.release) allocator = (kohl_allocator){default_allocate, default_release, NULL};
+  if (!allocator.allocate || !allocator.release) allocator = (kohl_allocator){kohl_default_allocate, kohl_default_release, NULL};
   unsigned caps = kohl_cpu_detect();
   if (options->cpu && !kohl_cpu_limit(options->cpu, &caps)) return KOHL_USAGE;
 

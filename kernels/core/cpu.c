@@ -2,6 +2,7 @@
 #include "kernels/core/cpu.h"
 
 #include <string.h>
+#include <unistd.h>
 
 unsigned kohl_cpu_detect(void) {
   unsigned caps = KOHL_CAP_NONE;
@@ -35,4 +36,9 @@ bool kohl_cpu_limit(const char *level, unsigned *caps) {
 const char *kohl_cpu_level(unsigned caps) {
   if (caps & KOHL_CAP_AVX512) return "avx512";
   return caps & KOHL_CAP_AVX2 ? "avx2" : "ref";
+}
+
+size_t kohl_cpu_l2_bytes(void) {
+  const long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  return bytes > 0 ? (size_t)bytes : (size_t)1 << 20;
 }

@@ -3,6 +3,7 @@
 #define KOHL_KERNELS_CORE_CPU_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Capability bits, the `needs` of a kernel.  A level is the sum of what it needs. */
 enum {
@@ -23,5 +24,8 @@ bool kohl_cpu_limit(const char *level, unsigned *caps);
 
 /* The name of the highest level in caps: "ref", "avx2" or "avx512". */
 const char *kohl_cpu_level(unsigned caps);
+
+/* Bytes of a core's second-level cache; 1 MiB where the system does not say. */
+size_t kohl_cpu_l2_bytes(void);
 
 #endif

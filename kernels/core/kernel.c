@@ -76,6 +76,12 @@ static bool impl_named(const kohl_context *ctx, const kohl_op *op, kohl_directio
   return false;
 }
 
+const char *kohl_kernel_passed_over(const kohl_context *ctx, const kohl_op *op, const kohl_kernel *kernel,
+                                    const void *desc) {
+  const char *refusal = kohl_kernel_refusal(ctx, kernel, desc);
+  return refusal || !op->advise ? refusal : op->advise(kernel, desc);
+}
+
 /* The first recorded kernel that is allowed and accepts; NULL: none is. */
 static const kohl_kernel *choose_again(const kohl_context *ctx, const kohl_op *op, kohl_direction direction,
                                        const void *desc, bool cuda) {
@@ -83,7 +89,7 @@ static const kohl_kernel *choose_again(const kohl_context *ctx, const kohl_op *o
     const kohl_kernel *kernel = &op->kernels[i];
     if (kernel->direction != direction || cuda != ((kernel->needs & KOHL_CAP_CUDA) != 0)) continue;
     if (!kohl_record_has(ctx->again, kernel)) continue;
-    if (!kohl_kernel_refusal(ctx, kernel, desc)) return kernel;
+    if (!kohl_kernel_passed_over(ctx, op, kernel, desc)) return kernel;
   }
   return NULL;
 }
@@ -112,7 +118,8 @@ static const kohl_kernel *choose(kohl_context *ctx, const kohl_op *op, kohl_dire
     if (kernel->direction != direction || cuda != ((kernel->needs & KOHL_CAP_CUDA) != 0)) continue;
     if (named ? strlen(kernel->id) != length || strncmp(kernel->id, id, length) : kernel->kind != KOHL_KIND_KERNEL)
       continue;
-    const char *refusal = kohl_kernel_refusal(ctx, kernel, desc);
+    const char *refusal =
+        named ? kohl_kernel_refusal(ctx, kernel, desc) : kohl_kernel_passed_over(ctx, op, kernel, desc);
     if (!refusal) return note(ctx, op, kernel);
     if (used < sizeof why)
       used += (size_t)snprintf(why + used, sizeof why - used, "%s%s: %s", used ? "; " : "", kernel->id, refusal);

@@ -91,6 +91,9 @@ typedef struct kohl_op {
   const char *name;
   const kohl_kernel *kernels;
   size_t count;
+  /* NULL, or asked besides accepts when the choice is free: NULL, or why this kernel, though right, would be slower for
+   * the desc than a later one of the list. */
+  const char *(*advise)(const kohl_kernel *kernel, const void *desc);
 } kohl_op;
 
 /* Every op of kernels/ops.def, and how many. */
@@ -104,16 +107,20 @@ const char *kohl_dtype_name(kohl_dtype dtype);             /* "f32", "u8" */
 const char *kohl_kind_name(kohl_kind kind);                /* "kernel", "step", "baseline" */
 
 /* The kernel of the CPU to use for a desc under the context's level, --exact and --impl: the one that impl names for
- * this op and direction, else the first of context->again that is within caps and accepts, else of the list.  NULL when
- * there is none; the context's text then says why each one refused. */
+ * this op and direction, else the first of context->again that is within caps, accepts and is advised, else of the
+ * list.  NULL when there is none; the context's text then says why each one refused. */
 const kohl_kernel *kohl_kernel_choose(kohl_context *ctx, const kohl_op *op, kohl_direction direction, const void *desc);
 
 /* The same among CUDA's kernels where the context has a device, else among the CPU's: for what networks are made of. */
 const kohl_kernel *kohl_kernel_choose_on_device(kohl_context *ctx, const kohl_op *op, kohl_direction direction,
                                                 const void *desc);
 
-/* The same with its reason: NULL when the kernel can run this desc under the context, or why not. */
+/* Its reason: NULL when the kernel can run this desc under the context, or why not. */
 const char *kohl_kernel_refusal(const kohl_context *ctx, const kohl_kernel *kernel, const void *desc);
+
+/* The same, and the op's advice: NULL, or why the kernel is not taken where it is not named. */
+const char *kohl_kernel_passed_over(const kohl_context *ctx, const kohl_op *op, const kohl_kernel *kernel,
+                                    const void *desc);
 
 /* Whether it reads weights in an order of its own. */
 static inline bool kohl_kernel_packs(const kohl_kernel *kernel) { return kernel->code && kernel->code->pack; }
@@ -169,6 +176,8 @@ size_t kohl_kernel_workspace(const kohl_kernel *kernel, const void *desc, size_t
 #define KOHL_DECLARE_CUDA(symbol)
 #define KOHL_CODE_CUDA(symbol) NULL, NULL
 #endif
-#define KOHL_DEFINE_OP(op, table) const kohl_op kohl_##op##_op = {#op, table, sizeof table / sizeof *table};
+#define KOHL_DEFINE_OP(op, table) KOHL_DEFINE_OP_ADVISED(op, table, NULL)
+#define KOHL_DEFINE_OP_ADVISED(op, table, advise) \
+  const kohl_op kohl_##op##_op = {#op, table, sizeof table / sizeof *table, advise};
 
 #endif

@@ -2,6 +2,8 @@
  * block too many stays inside it and is reported instead of crashing. */
 #include "tests/kernelcheck/canary.h"
 
+#include "kernels/core/alloc.h"
+
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +20,7 @@ size_t guarded_after(const guarded *memory) { return (void)memory, GUARD; }
 
 guarded guarded_make(size_t bytes, size_t shift) {
   guarded memory = {NULL, NULL, bytes, GUARD + shift};
-  memory.base = aligned_alloc(64, (total(&memory) + 63) / 64 * 64);
+  memory.base = kohl_default_allocate(total(&memory), NULL);
   if (!memory.base) {
     fprintf(stderr, "kernelcheck: no memory for %zu bytes\n", bytes);
     exit(4);
@@ -30,7 +32,7 @@ guarded guarded_make(size_t bytes, size_t shift) {
 }
 
 void guarded_free(guarded *memory) {
-  free(memory->base);
+  kohl_default_release(memory->base, NULL);
   memory->base = NULL;
 }
 
