@@ -1,7 +1,7 @@
 /* conv2d weight gradient, the reference: strict C, one output after the other. */
 #include <math.h>
 
-#include "kernels/conv2d/conv2d.h"
+#include "kernels/conv2d/wgrad_ref.h"
 
 typedef struct {
   const kohl_conv2d_desc *d;
@@ -25,12 +25,17 @@ static float block_sum(const filter_state *st, int k, int r, int s, int c, size_
   return acc;
 }
 
-static float bias_sum(const filter_state *st, int k, size_t row, size_t stop) {
-  const kohl_conv2d_desc *d = st->d;
-  const float *ddst = (const float *)st->args->in[CONV2D_WGRAD_DDST] + k;
-  float acc = 0.0f;
-  for (size_t i = row * d->q; i < stop * d->q; i++) acc += ddst[i * d->dst_stride[0]];
-  return acc;
+float kohl_conv2d_wgrad_ref_bias(const kohl_conv2d_desc *d, const kohl_args *args, size_t k) {
+  const size_t rows = (size_t)d->n * d->p, block = (size_t)kohl_conv2d_block_rows(d);
+  const float *ddst = (const float *)args->in[CONV2D_WGRAD_DDST] + k;
+  float total = 0.0f;
+  for (size_t row = 0; row < rows; row += block) {
+    const size_t stop = rows - row < block ? rows : row + block;
+    float acc = 0.0f;
+    for (size_t i = row * d->q; i < stop * d->q; i++) acc += ddst[i * d->dst_stride[0]];
+    total = row ? total + acc : acc;
+  }
+  return total;
 }
 
 /* All weights and the bias of filter k. */
@@ -50,12 +55,7 @@ static void filter(void *state, size_t k, size_t worker) {
     }
     dwei[i] = total;
   }
-  float total = 0.0f;
-  for (size_t row = 0; d->bias && row < rows; row += block) {
-    float sum = bias_sum(st, (int)k, row, rows - row < block ? rows : row + block);
-    total = row ? total + sum : sum;
-  }
-  if (d->bias) ((float *)st->args->out[CONV2D_WGRAD_DBIA])[k] = total;
+  if (d->bias) ((float *)st->args->out[CONV2D_WGRAD_DBIA])[k] = kohl_conv2d_wgrad_ref_bias(d, st->args, k);
 }
 
 static void run(const void *desc, const kohl_args *args, kohl_threads *threads) {

@@ -59,8 +59,7 @@ static void result_line(int m, const float t[SIDE], float y[4]) {
   y[3] = fmaf((float)(ROOT / 4.0), d, fmaf((float)(2.0 * ROOT), d_far, t[5]));
 }
 
-/* V of one channel: columns first.  The positions lie `apart` floats from each other. */
-static void patch(int m, float d[SIDE][SIDE], float *v, size_t apart) {
+void kohl_wino_ref_patch(int m, float d[SIDE][SIDE], float *v, size_t apart) {
   float e[SIDE][SIDE], line[SIDE], out[SIDE];
   const int side = m + 2;
   for (int j = 0; j < side; j++) {
@@ -137,7 +136,7 @@ static void transform(const state *st, corner at, float *v) {
         pixels[i][j] = inside ? src[((size_t)y * d->w + x) * d->src_stride + c] : 0.0f;
       }
     }
-    patch(st->m, pixels, v + c, (size_t)d->c);
+    kohl_wino_ref_patch(st->m, pixels, v + c, (size_t)d->c);
   }
 }
 

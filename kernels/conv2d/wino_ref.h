@@ -5,6 +5,9 @@
 
 #include "kernels/conv2d/wino.h"
 
+/* V of one channel of a patch, columns first.  The positions lie `apart` floats from each other. */
+void kohl_wino_ref_patch(int m, float d[KOHL_WINO_SIDE][KOHL_WINO_SIDE], float *v, size_t apart);
+
 /* Members of a kernel, for tiles of m pixels.  Packed filters are U: [k][side * side][c]. */
 size_t kohl_wino_ref_packed_size(int m, const kohl_conv2d_desc *d);
 void kohl_wino_ref_pack(int m, const kohl_conv2d_desc *d, const float *wei, float *packed);

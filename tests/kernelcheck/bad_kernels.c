@@ -146,6 +146,7 @@ static void conv2d_wgrad_run(const void *desc, const kohl_args *args, kohl_threa
   const int filter = d->r * d->s * (d->c / d->groups);
   const float *ddst = args->in[CONV2D_WGRAD_DDST];
   float *dwei = args->out[CONV2D_WGRAD_DWEI], *dbia = args->out[CONV2D_WGRAD_DBIA];
+  if (bad_winograd(desc, args, threads, mistake)) return;
   size_t pixels = (size_t)d->n * d->p * d->q, dropped = mistake == BAD_conv2d_wgrad_last_pixel && pixels > 1;
   (void)threads;
   for (int k = 0; k < d->k; k++) {

@@ -109,9 +109,43 @@ static void gradient(const kohl_conv2d_desc *d, const kohl_args *args, kohl_thre
   free(u);
 }
 
+/* A copy of pixels whose first two pictures are exchanged. */
+static float *pictures(const float *from, size_t n, size_t pixels, size_t stride, int channels) {
+  const size_t picture = pixels * stride;
+  float *to = get(n * picture * sizeof *to);
+  for (size_t i = 0; i < n; i++) {
+    const size_t source = n > 1 && i < 2 ? 1 - i : i, last = (pixels - 1) * stride + (size_t)channels;
+    memcpy(to + i * picture, from + source * picture, last * sizeof *to);
+  }
+  return to;
+}
+
+static void weights(const kohl_conv2d_desc *d, const kohl_args *args, kohl_threads *threads, bad_mistake mistake) {
+  extern const kohl_kernel_code kohl_conv2d_wgrad_wino43_ref;
+  const kohl_kernel_code *code = &kohl_conv2d_wgrad_wino43_ref;
+  kohl_conv2d_desc less = *d;
+  kohl_args call = *args;
+  float *src = pictures(args->in[CONV2D_WGRAD_SRC], (size_t)d->n, (size_t)d->h * d->w, (size_t)d->src_stride, d->c);
+  float *ddst =
+      pictures(args->in[CONV2D_WGRAD_DDST], (size_t)d->n, (size_t)d->p * d->q, (size_t)d->dst_stride[0], d->k);
+  call.workspace = get(code->workspace_size(d, kohl_threads_count(threads)));
+  if (mistake == BAD_conv2d_wgrad_wino43_picture_order) {
+    call.in[CONV2D_WGRAD_SRC] = src;
+    call.in[CONV2D_WGRAD_DDST] = ddst;
+  } else if (d->n == 1 && d->p > 1) {
+    less.p--;
+  }
+  code->run(&less, &call, threads);
+  free(call.workspace);
+  free(src);
+  free(ddst);
+}
+
 bool bad_winograd(const void *desc, const kohl_args *args, kohl_threads *threads, bad_mistake mistake) {
   switch (mistake) {
     case BAD_conv2d_dgrad_wino43_border: gradient(desc, args, threads); return true;
+    case BAD_conv2d_wgrad_wino43_last_row:
+    case BAD_conv2d_wgrad_wino43_picture_order: weights(desc, args, threads, mistake); return true;
     case BAD_conv2d_fwd_wino43_short_root:
     case BAD_conv2d_fwd_wino43_short_sixth:
     case BAD_conv2d_fwd_wino43_dropped_chunk:

@@ -99,7 +99,10 @@ static const char *const fixed[] = {
     "n=1 h=5 w=6 c=144 k=160 r=3 s=3 pad=1 bias=1", "n=1 h=7 w=5 c=272 k=16 r=3 s=3 pad=2 bias=1",
     "n=1 h=7 w=5 c=16 k=272 r=3 s=3 pad=2", "n=1 h=33 w=35 c=16 k=16 r=3 s=3 pad=1 bias=1 relu=1 pool=1",
     "n=2 h=9 w=10 c=16 k=33 r=3 s=3 pad=1 bias=1 relu=1 pool=1", "n=1 h=11 w=13 c=32 k=32 r=3 s=3 pad=1 pool=1",
-    "n=0 h=8 w=8 c=16 k=16 r=3 s=3 pad=1 bias=1", "n=1 h=3 w=5 c=512 k=512 r=3 s=3 pad=1 bias=1", NULL};
+    "n=0 h=8 w=8 c=16 k=16 r=3 s=3 pad=1 bias=1",
+    /* two groups of chunks of tiles in wgrad */
+    "n=3 h=38 w=35 c=16 k=16 r=3 s=3 pad=1 bias=1", "n=1 h=3 w=5 c=192 k=176 r=3 s=3 pad=1 bias=1",
+    "n=1 h=2 w=2 c=16 k=16 r=3 s=3 pad=1", NULL};
 
 /* 3x3 of stride 1 with whole blocks of 16 channels. */
 static void draw_winograd(case_problem *problem, uint64_t *random) {
@@ -376,9 +379,11 @@ static void truth(const case_layout *out, const kohl_args *args, int output, siz
 static void bounds(const case_layout *out, const kohl_args *args, int output, const size_t *rows, size_t count,
                    case_value *values) {
   const kohl_conv2d_desc *d = (const void *)out->desc;
-  (void)output;
   if (out->accuracy != KOHL_ACCURACY_WINOGRAD) return;
-  winograd_bounds(d, out->direction, args, out->tile, rows, count, values);
+  if (out->direction != KOHL_WGRAD)
+    winograd_bounds(d, out->direction, args, out->tile, rows, count, values);
+  else if (output == CONV2D_WGRAD_DWEI)
+    winograd_wgrad_bounds(d, args, rows, count, values);
 }
 
 static bool reduce(case_problem *problem) {

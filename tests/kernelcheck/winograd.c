@@ -6,62 +6,13 @@
 #include <string.h>
 
 #include "tests/kernelcheck/compare.h"
+#include "tests/kernelcheck/winograd_parts.h"
 
-enum { SIDE = 6, POSITIONS = SIDE * SIDE, CHUNK = 128 };
+#define FLOOR WINOGRAD_FLOOR
+#define ROOT WINOGRAD_ROOT
+#define HALF WINOGRAD_HALF
 
-#define FLOOR 0x1p-126               /* of magnitudes: u times it is half a denormal step */
-#define ROOT 0x1.6a09e6p0            /* sqrt(2) in f32 */
-#define HALF 0x1.6a09e6p-1           /* its half in f32 */
-#define THIRD 0.47140452079103168293 /* sqrt(2) / 3 */
-
-/* The matrices of either m, with sqrt(2) as f32 has it in B^T and A^T. */
-typedef struct {
-  double b[SIDE][SIDE], g[SIDE][3], a[4][SIDE];
-  double roundings; /* of both transforms and U */
-  double constants; /* u times Mag that they are off by at most */
-} matrices;
-
-static const matrices four = {{{1.0, 0.0, -2.5, 0.0, 1.0, 0.0},
-                               {0.0, -2.0 * HALF, -2.0, HALF, 1.0, 0.0},
-                               {0.0, 2.0 * HALF, -2.0, -HALF, 1.0, 0.0},
-                               {0.0, -0.5 * ROOT, -0.5, ROOT, 1.0, 0.0},
-                               {0.0, 0.5 * ROOT, -0.5, -ROOT, 1.0, 0.0},
-                               {0.0, 1.0, 0.0, -2.5, 0.0, 1.0}},
-                              {{1.0, 0.0, 0.0},
-                               {-2.0 / 3.0, -THIRD, -1.0 / 3.0},
-                               {-2.0 / 3.0, THIRD, -1.0 / 3.0},
-                               {1.0 / 6.0, 0.5 * THIRD, 1.0 / 3.0},
-                               {1.0 / 6.0, -0.5 * THIRD, 1.0 / 3.0},
-                               {0.0, 0.0, 1.0}},
-                              {{1.0, 1.0, 1.0, 1.0, 1.0, 0.0},
-                               {0.0, HALF, -HALF, 2.0 * HALF, -2.0 * HALF, 0.0},
-                               {0.0, 0.5, 0.5, 2.0, 2.0, 0.0},
-                               {0.0, 0.5 * HALF, -0.5 * HALF, 2.0 * ROOT, -2.0 * ROOT, 1.0}},
-                              17.0,
-                              4.0 * 0.29};
-static const matrices two = {
-    {{1.0, 0.0, -1.0, 0.0}, {0.0, 1.0, 1.0, 0.0}, {0.0, -1.0, 1.0, 0.0}, {0.0, 1.0, 0.0, -1.0}},
-    {{1.0, 0.0, 0.0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0.0, 0.0, 1.0}},
-    {{1.0, 1.0, 1.0, 0.0}, {0.0, 1.0, -1.0, -1.0}},
-    7.0,
-    0.0};
-
-/* The forward convolution that either direction is, and where its tensors are. */
-typedef struct {
-  const matrices *t;
-  int m, side;
-  int n, h, w, c, k, p, q, pad_top, pad_left, pool;
-  const float *src, *wei, *bia, *add;
-  int src_stride, add_stride;
-  size_t filter, channel, tap; /* floats of wei from one to the next */
-  bool turned, relu;
-} problem;
-
-/* One channel of one tile: what its patch becomes. */
-typedef struct {
-  double v[POSITIONS], v_squares[POSITIONS], v_size[POSITIONS];
-  double column_squares[POSITIONS]; /* of (x, j): after the lines down the columns */
-} patch;
+enum { SIDE = WINOGRAD_SIDE, POSITIONS = WINOGRAD_POSITIONS, CHUNK = 128 };
 
 /* One channel of one filter. */
 typedef struct {
@@ -75,50 +26,7 @@ typedef struct {
   double columns[SIDE][4]; /* what roundings down the columns make of (x, output j) */
 } sums;
 
-static problem problem_of(const kohl_conv2d_desc *d, kohl_direction direction, const kohl_args *args, int m) {
-  const bool fwd = direction == KOHL_FWD;
-  problem p = {.t = m == 4 ? &four : &two, .m = m, .side = m + 2, .n = d->n, .pool = fwd && d->pool ? 2 : 1};
-  p.src = args->in[fwd ? CONV2D_SRC : CONV2D_DGRAD_DDST];
-  p.wei = args->in[fwd ? CONV2D_WEI : CONV2D_DGRAD_WEI];
-  p.bia = fwd && d->bias ? args->in[CONV2D_BIA] : NULL;
-  p.add = fwd && d->add ? args->in[CONV2D_ADD] : NULL;
-  p.add_stride = d->add_stride;
-  p.relu = fwd && d->activation == KOHL_ACTIVATION_RELU;
-  p.turned = !fwd;
-  p.tap = (size_t)d->c;
-  p.filter = fwd ? 9 * (size_t)d->c : 1;
-  p.channel = fwd ? 1 : 9 * (size_t)d->c;
-  p.src_stride = fwd ? d->src_stride : d->dst_stride[0];
-  p.h = fwd ? d->h : d->p, p.w = fwd ? d->w : d->q, p.c = fwd ? d->c : d->k;
-  p.p = fwd ? d->p : d->h, p.q = fwd ? d->q : d->w, p.k = fwd ? d->k : d->c;
-  p.pad_top = fwd ? d->pad_top : 2 - d->pad_top, p.pad_left = fwd ? d->pad_left : 2 - d->pad_left;
-  return p;
-}
-
-/* A line of B^T: its values, and the squares of what is rounded on the way, shared roundings doubled. */
-static void patch_line(int m, const double d[SIDE], double v[SIDE], double squares[SIDE]) {
-  if (m == 2) {
-    v[0] = d[0] - d[2], v[1] = d[1] + d[2], v[2] = d[2] - d[1], v[3] = d[1] - d[3];
-    for (int i = 0; i < 4; i++) squares[i] = v[i] * v[i];
-    return;
-  }
-  for (int end = 0; end < 2; end++) {
-    double first = d[end] + d[end + 4], *to = &v[end * 5];
-    *to = first - 2.5 * d[end + 2];
-    squares[end * 5] = first * first + *to * *to;
-  }
-  for (int pair = 0; pair < 2; pair++) {
-    const double square = pair ? 0.5 : 2.0, root = pair ? ROOT : HALF;
-    double even = d[4] - square * d[2], inner = d[3] - square * d[1], odd = root * inner;
-    double shared = even * even + odd * odd + root * root * inner * inner;
-    for (int i = 0; i < 2; i++) {
-      double value = v[1 + pair * 2 + i] = i ? even - odd : even + odd;
-      squares[1 + pair * 2 + i] = 2.0 * shared + value * value;
-    }
-  }
-}
-
-/* A line of A^T: the same. */
+/* A line of A^T: its values, and the squares of what is rounded on the way. */
 static void result_line(int m, const double t[SIDE], double y[4], double squares[4]) {
   double s = t[1] + t[2], d = t[1] - t[2];
   if (m == 2) {
@@ -138,45 +46,7 @@ static void result_line(int m, const double t[SIDE], double y[4], double squares
   squares[3] = 0.25 * HALF * HALF * d * d + 4.0 * ROOT * ROOT * e * e + inner * inner + y[3] * y[3];
 }
 
-/* |B^T||d||B|.  Zeros of B take part, so that a NaN or an infinity spreads to all positions. */
-static void patch_size(const problem *p, double d[SIDE][SIDE], double size[POSITIONS]) {
-  double e[SIDE][SIDE];
-  for (int x = 0; x < p->side; x++) {
-    for (int j = 0; j < p->side; j++) {
-      e[x][j] = FLOOR;
-      for (int i = 0; i < p->side; i++) e[x][j] += fabs(p->t->b[x][i]) * (fabs(d[i][j]) + FLOOR);
-    }
-  }
-  for (int x = 0; x < p->side; x++) {
-    for (int y = 0; y < p->side; y++) {
-      size[x * p->side + y] = FLOOR;
-      for (int j = 0; j < p->side; j++) size[x * p->side + y] += fabs(p->t->b[y][j]) * e[x][j];
-    }
-  }
-}
-
-static void patch_make(const problem *p, size_t tile, int c, patch *out) {
-  const size_t across = ((size_t)p->q + p->m - 1) / p->m, down = ((size_t)p->p + p->m - 1) / p->m;
-  const size_t n = tile / (across * down), side = (size_t)p->side;
-  const int top = (int)(tile / across % down) * p->m - p->pad_top, left = (int)(tile % across) * p->m - p->pad_left;
-  double d[SIDE][SIDE], e[SIDE][SIDE], line[SIDE], values[SIDE], squares[SIDE];
-  for (int i = 0; i < p->side; i++) {
-    for (int j = 0; j < p->side; j++) {
-      int y = top + i, x = left + j;
-      bool inside = y >= 0 && y < p->h && x >= 0 && x < p->w;
-      d[i][j] = inside ? p->src[((n * p->h + y) * p->w + x) * p->src_stride + c] : 0.0;
-    }
-  }
-  for (size_t j = 0; j < side; j++) {
-    for (size_t i = 0; i < side; i++) line[i] = d[i][j];
-    patch_line(p->m, line, values, squares);
-    for (size_t x = 0; x < side; x++) e[x][j] = values[x], out->column_squares[x * side + j] = squares[x];
-  }
-  for (size_t x = 0; x < side; x++) patch_line(p->m, e[x], out->v + x * side, out->v_squares + x * side);
-  patch_size(p, d, out->v_size);
-}
-
-static void filter_make(const problem *p, int k, int c, filter *out) {
+static void filter_make(const winograd_problem *p, int k, int c, filter *out) {
   const float *wei = p->wei + (size_t)k * p->filter + (size_t)c * p->channel;
   double rows[SIDE][3], sizes[SIDE][3];
   for (int x = 0; x < p->side; x++) {
@@ -198,12 +68,12 @@ static void filter_make(const problem *p, int k, int c, filter *out) {
   }
 }
 
-static void sums_make(const problem *p, const patch *patches, const filter *filters, sums *out) {
+static void sums_make(const winograd_problem *p, const winograd_patch *patches, const filter *filters, sums *out) {
   const int positions = p->side * p->side;
   double chunk[POSITIONS] = {0};
   memset(out, 0, sizeof *out);
   for (int c = 0; c < p->c; c++) {
-    const patch *v = &patches[c];
+    const winograd_patch *v = &patches[c];
     const filter *u = &filters[c];
     const bool full = (c + 1) % CHUNK == 0 || c + 1 == p->c;
     for (int i = 0; i < positions; i++) {
@@ -228,7 +98,7 @@ typedef struct {
   double value[4][4], size[4][4], squares[4][4];
 } result;
 
-static void result_make(const problem *p, const sums *from, result *out) {
+static void result_make(const winograd_problem *p, const sums *from, result *out) {
   double t[SIDE][4], squares[SIDE][4], sizes[SIDE][4], line[SIDE], y[4], own[4];
   for (int x = 0; x < p->side; x++) {
     result_line(p->m, from->m + x * p->side, t[x], squares[x]);
@@ -257,7 +127,7 @@ static void result_make(const problem *p, const sums *from, result *out) {
 }
 
 /* Pixel (i, j) of a tile after the epilogue: its limit, its variance, its value in *y. */
-static case_value finish(const problem *p, const result *from, int i, int j, int k, size_t pixel, double *y) {
+static case_value finish(const winograd_problem *p, const result *from, int i, int j, int k, size_t pixel, double *y) {
   double value = from->value[i][j], size = from->size[i][j], squares = from->squares[i][j];
   double n = p->t->roundings + (p->c < CHUNK ? p->c : CHUNK) + (p->c + CHUNK - 1) / CHUNK - 1;
   const float *addends[2] = {p->bia ? p->bia + k : NULL, p->add ? p->add + pixel * p->add_stride + k : NULL};
@@ -273,7 +143,8 @@ static case_value finish(const problem *p, const result *from, int i, int j, int
 }
 
 /* Filter k of output (row, column) of a picture: one pixel of a tile, or the four that a pool takes the largest of. */
-static void output_bounds(const problem *p, const result *from, int k, size_t n, int row, int column, case_value *to) {
+static void output_bounds(const winograd_problem *p, const result *from, int k, size_t n, int row, int column,
+                          case_value *to) {
   double largest = -INFINITY, limit = 0.0, variance = 0.0, most = 0.0;
   for (int cell = 0; cell < p->pool * p->pool; cell++) {
     const int y = row * p->pool + cell / p->pool, x = column * p->pool + cell % p->pool, i = y % p->m, j = x % p->m;
@@ -299,8 +170,8 @@ static size_t *places(size_t pixels, const size_t *rows, size_t count) {
 }
 
 /* All filters of one tile: outputs first_row .. and first_column .. of picture n. */
-static void tile_bounds(const problem *p, size_t tile, const filter *filters, const size_t *at, size_t count,
-                        patch *patches, case_value *values) {
+static void tile_bounds(const winograd_problem *p, size_t tile, const filter *filters, const size_t *at, size_t count,
+                        winograd_patch *patches, case_value *values) {
   const int p_count = p->p / p->pool, q_count = p->q / p->pool, step = p->m / p->pool;
   const size_t across = ((size_t)p->q + p->m - 1) / p->m, down = ((size_t)p->p + p->m - 1) / p->m;
   const size_t n = tile / (across * down), first = n * p_count * q_count;
@@ -315,7 +186,7 @@ static void tile_bounds(const problem *p, size_t tile, const filter *filters, co
     }
   }
   if (!spots) return;
-  for (int c = 0; c < p->c; c++) patch_make(p, tile, c, &patches[c]);
+  for (int c = 0; c < p->c; c++) winograd_patch_make(p, tile, c, &patches[c]);
   for (int k = 0; k < p->k; k++) {
     sums sum;
     result tile_result;
@@ -328,11 +199,11 @@ static void tile_bounds(const problem *p, size_t tile, const filter *filters, co
 
 void winograd_bounds(const kohl_conv2d_desc *d, kohl_direction direction, const kohl_args *args, int m,
                      const size_t *rows, size_t count, case_value *values) {
-  const problem p = problem_of(d, direction, args, m);
+  const winograd_problem p = winograd_problem_of(d, direction, args, m);
   const size_t tiles = (size_t)p.n * (((size_t)p.p + m - 1) / m) * (((size_t)p.q + m - 1) / m);
   size_t *at = places((size_t)p.n * (p.p / p.pool) * (p.q / p.pool), rows, count);
   filter *filters = malloc((size_t)p.k * p.c * sizeof *filters);
-  patch *patches = malloc((size_t)p.c * sizeof *patches);
+  winograd_patch *patches = malloc((size_t)p.c * sizeof *patches);
   if (!filters || !patches) exit(4);
   for (int k = 0; k < p.k; k++) {
     for (int c = 0; c < p.c; c++) filter_make(&p, k, c, &filters[(size_t)k * p.c + c]);

@@ -25,6 +25,13 @@
  * rounded constants, and what that is off counts as it is, squared, but at most 4 times 0.29 u Mag, 0.29 u being the
  * relative error of sqrt(2) in f32.
  *
+ * The weight gradient is G^T [sum over tiles V (.) Y] G with Y = A y A^T (kernels/conv2d/wgrad_wino.h, m = 4), and the
+ * same holds with the roles exchanged.  Mag = |G^T| [sum (|A||y||A^T|) (.) (|B^T||d||B|)] |G|.  A line of A takes 3
+ * roundings (two fused multiply-adds and a constant), one of G^T 4, so that n = 8 + 6 + sum + 8, the sum taking those
+ * of a chunk's tiles, of the chunks of a group, and of the groups.  A rounding down the columns of V comes out times
+ * G[x,r] (A y)[x,j] at column j + s of (x, s), one of Y times G[x,r] (B^T d)[x,j + s] at column j.  A constant of G^T
+ * is off by u at most: 2 u Mag more for what the constants are off.
+ *
  * A fused pool takes the largest of four: it is off by no more than the one of them that is off most, so that the limit
  * is the largest of the four, and the variance their sum. */
 #ifndef KOHL_TESTS_KERNELCHECK_WINOGRAD_H
@@ -38,5 +45,9 @@
  * anything that is not finite. */
 void winograd_bounds(const kohl_conv2d_desc *d, kohl_direction direction, const kohl_args *args, int m,
                      const size_t *rows, size_t count, case_value *values);
+
+/* The same of rows (filters) of dwei. */
+void winograd_wgrad_bounds(const kohl_conv2d_desc *d, const kohl_args *args, const size_t *rows, size_t count,
+                           case_value *values);
 
 #endif
