@@ -2,11 +2,11 @@
  *
  * Channels and filters fall into blocks of at most 128, so that dU of a block and V and Y of a chunk of tiles stay in a
  * worker's L2.  A unit of work is one block, the tiles of one group and some of the rows of positions, a pass: the
- * transforms of one row need nothing of the others', so that splitting them costs reading the pixels again and no
+ * transforms of one part of the rows need nothing of the others', so that passes cost reading the pixels again and no
  * arithmetic.  When all groups are done, their dU are added and become weights.
  *
- * With few tiles, writing and reading dU would take as long as the products.  A unit then is a smaller block, all its
- * passes after each other, and makes its weights at once. */
+ * With few tiles, writing dU and reading it again would take long beside the products.  A unit then is a block with all
+ * its passes, and makes its weights at once. */
 #include "kernels/conv2d/wgrad_wino.h"
 
 #include <string.h>
@@ -18,15 +18,14 @@ enum {
   PAD = 16,                 /* floats between positions: else they would fall into the same sets of the caches */
   GROUPS = 16,              /* at most */
   GROUP_WEIGHTS = 64 << 10, /* of all groups: so that adding them up stays cheap */
-  GROUP_CHUNKS = 4,         /* at least, of one group */
+  GROUP_CHUNKS = 4,         /* of one group, at least */
   WIDEST = 128,             /* channels or filters of a block */
-  NARROW = 64,              /* channels of a block that makes its weights at once */
-  AT_ONCE_TILES = 1024,     /* at most so many tiles */
-  ONE_PASS = 64 * 64,       /* weights of a block whose 36 positions fit in L2 together, */
-  TWO_PASSES = 64 * 128,    /* or 18 at a time */
-  LEAST_SIDE = 3,           /* pixels of a picture's side: below, a tile is mostly padding */
-  LEAST_TILES = 8,          /* below, dU is more work than the pixels */
-  SUMS = (16 << 20) / sizeof(float), /* most block sums of ddst */
+  NARROWEST = 32,
+  AT_ONCE_TILES = 1024,                   /* at most, where a unit makes its weights at once */
+  ONE_PASS = 64 * 64,                     /* weights of a block whose 36 positions fit in L2 together */
+  LEAST_SIDE = 3,                         /* pixels of a picture's side: below, a tile is mostly padding */
+  LEAST_TILES = 12,                       /* measured: 512 filters of 512 channels lose with 4, gain with 16 */
+  MOST_SUMS = (16 << 20) / sizeof(float), /* of blocks of rows of ddst */
 };
 
 static size_t ceil_div(size_t x, size_t by) { return (x + by - 1) / by; }
@@ -76,21 +75,25 @@ typedef struct {
   size_t sum_blocks;
 } shape;
 
-static shape shape_of(const kohl_conv2d_desc *d, size_t workers, bool at_once) {
+/* Narrower blocks and more passes make units enough for many workers. */
+static shape shape_of(const kohl_conv2d_desc *d, size_t workers, size_t groups, bool at_once) {
   static const unsigned one[] = {KOHL_WINO_ROWS};
   static const unsigned two[] = {KOHL_WINO_ROW_0 | KOHL_WINO_ROWS_12, KOHL_WINO_ROWS_34 | KOHL_WINO_ROW_5};
   static const unsigned three[] = {KOHL_WINO_ROW_0 | KOHL_WINO_ROW_5, KOHL_WINO_ROWS_12, KOHL_WINO_ROWS_34};
-  shape s = {.d = d, .t = tiling_of(d), .groups = kohl_wgrad_wino_groups(d), .at_once = at_once};
+  shape s = {.d = d, .t = tiling_of(d), .groups = groups, .at_once = at_once};
   s.chunks = ceil_div(s.t.tiles, CHUNK);
-  s.channels = parts_of(d->c, at_once ? NARROW : WIDEST);
-  s.filters = parts_of(d->k, WIDEST);
+  size_t units = 0;
+  for (size_t widest = WIDEST; widest >= NARROWEST && units < workers; widest /= 2) {
+    s.channels = parts_of(d->c, widest);
+    s.filters = parts_of(d->k, widest);
+    units = s.channels.count * s.filters.count * (at_once ? 1 : 3 * s.groups);
+  }
   const size_t weights = s.channels.widest * s.filters.widest * BLOCK * BLOCK;
-  const size_t units = s.groups * s.channels.count * s.filters.count;
-  s.passes = three, s.pass_count = 3;
-  if (weights <= ONE_PASS && units >= workers)
+  s.passes = two, s.pass_count = 2;
+  if (weights <= ONE_PASS && (at_once || units >= 3 * workers))
     s.passes = one, s.pass_count = 1;
-  else if (weights <= TWO_PASSES && 2 * units >= workers && !at_once)
-    s.passes = two, s.pass_count = 2;
+  else if (!at_once && units < 3 * workers)
+    s.passes = three, s.pass_count = 3;
   s.pass_positions = s.t.positions / s.pass_count;
   s.v = s.pass_positions * (s.channels.widest * PANEL + PAD);
   s.y = s.pass_positions * (s.filters.widest * PANEL + PAD);
@@ -100,10 +103,10 @@ static shape shape_of(const kohl_conv2d_desc *d, size_t workers, bool at_once) {
   return s;
 }
 
-/* Whether units make weights at once: where one group is all, and there are units enough. */
+/* One group is all, and there are units enough. */
 static bool makes_at_once(const kohl_conv2d_desc *d, size_t workers) {
-  const shape s = shape_of(d, workers, true);
-  return s.groups == 1 && s.t.tiles <= AT_ONCE_TILES && s.channels.count * s.filters.count >= workers;
+  const shape s = shape_of(d, workers, 1, true);
+  return kohl_wgrad_wino_groups(d) == 1 && s.t.tiles <= AT_ONCE_TILES && s.channels.count * s.filters.count >= workers;
 }
 
 static size_t zeros_floats(const kohl_conv2d_desc *d) { return (size_t)(d->c > d->k ? d->c : d->k); }
@@ -117,10 +120,15 @@ static size_t floats_of(const shape *s, size_t workers) {
   return zeros_floats(s->d) + sums_floats(s) + dus_of(s, workers) * s->u + workers * (s->v + s->y);
 }
 
-/* A smaller batch may go the other way. */
+/* A smaller batch may have fewer groups, or weights made at once. */
 size_t kohl_wgrad_wino_workspace_size(const void *desc, size_t workers) {
-  const shape at_once = shape_of(desc, workers, true), apart = shape_of(desc, workers, false);
-  return most(floats_of(&at_once, workers), floats_of(&apart, workers)) * sizeof(float);
+  const shape at_once = shape_of(desc, workers, 1, true);
+  size_t floats = floats_of(&at_once, workers);
+  for (size_t groups = kohl_wgrad_wino_groups(desc); groups > 0; groups--) {
+    const shape s = shape_of(desc, workers, groups, false);
+    floats = most(floats, floats_of(&s, workers));
+  }
+  return floats * sizeof(float);
 }
 
 typedef struct {
@@ -128,7 +136,7 @@ typedef struct {
   const kohl_wgrad_wino_isa *isa;
   const kohl_args *args;
   float *zeros, *sums; /* sums: [block of rows][k] */
-  float *u, *v;        /* dU of all units, or of the workers; V, then Y of the first worker */
+  float *u, *v;        /* dU of all units, or of the workers; V and Y of the first worker */
 } state;
 
 /* One block, group and pass. */
@@ -144,8 +152,7 @@ static size_t v_position(const work *w) { return w->channel_blocks * PANEL + PAD
 static size_t y_position(const work *w) { return w->filter_blocks * PANEL + PAD; }
 static size_t u_position(const work *w) { return w->channel_blocks * w->filter_blocks * BLOCK * BLOCK + PAD; }
 
-static void ddst_tile(const state *st, size_t tile, const float *ddst, const float **table,
-                      kohl_wgrad_wino_tile *call) {
+static void tile_of(const state *st, size_t tile, const float *ddst, const float **table, kohl_wgrad_wino_tile *call) {
   const kohl_conv2d_desc *d = st->s.d;
   const kohl_wino_tiling *t = &st->s.t;
   const size_t within = tile % (t->down * t->across), column = (size_t)d->dst_stride[0];
@@ -161,31 +168,101 @@ static void ddst_tile(const state *st, size_t tile, const float *ddst, const flo
   call->pixel = table;
 }
 
-static void transform(const state *st, const work *w, size_t tile, int tiles) {
+static const float *src_of(const state *st, const work *w) {
+  return (const float *)st->args->in[CONV2D_WGRAD_SRC] + w->c;
+}
+
+static const float *ddst_of(const state *st, const work *w) {
+  return (const float *)st->args->in[CONV2D_WGRAD_DDST] + w->k;
+}
+
+static void transform(const state *st, const work *w, size_t first, size_t tiles) {
   const float *table[KOHL_WINO_SIDE * KOHL_WINO_SIDE];
   kohl_wino_patch patch = {.block = PANEL, .position = v_position(w)};
-  kohl_wgrad_wino_tile ddst = {.blocks = w->filter_blocks, .block = PANEL, .position = y_position(w)};
-  for (size_t i = 0; i < (size_t)tiles; i++) {
-    kohl_wino_patch_of(st->s.d, &st->s.t, tile + i, (const float *)st->args->in[CONV2D_WGRAD_SRC] + w->c, st->zeros,
-                       table, &patch);
-    patch.blocks = w->channel_blocks;
+  kohl_wgrad_wino_tile tile = {.block = PANEL, .position = y_position(w)};
+  for (size_t i = 0; i < tiles; i++) {
+    kohl_wino_patch_of(st->s.d, &st->s.t, first + i, src_of(st, w), st->zeros, table, &patch);
     patch.v = w->v + i * BLOCK;
-    st->isa->patch(&patch, w->rows);
-    ddst_tile(st, tile + i, (const float *)st->args->in[CONV2D_WGRAD_DDST] + w->k, table, &ddst);
-    ddst.y = w->y + i * BLOCK;
-    st->isa->tile(&ddst, w->rows);
+    for (size_t block = 0; block < w->channel_blocks; block++) st->isa->patch(&patch, block, w->rows);
+    tile_of(st, first + i, ddst_of(st, w), table, &tile);
+    tile.y = w->y + i * BLOCK;
+    for (size_t block = 0; block < w->filter_blocks; block++) st->isa->tile(&tile, block, w->rows);
   }
 }
 
-static void multiply(const state *st, const work *w, bool first, int tiles) {
+/* What asks for the pixels of the next chunk of tiles while one is multiplied. */
+typedef struct {
+  const state *st;
+  const work *w;
+  size_t tile, end;             /* the next tile, and behind the last */
+  size_t block;                 /* its next block: those of src, then those of ddst */
+  uintptr_t src, ddst;          /* the first of the 4x4 pixels that the tiles before do not have */
+  size_t due, products, blocks; /* for every `products` so many blocks are asked for */
+} ahead;
+
+static void ahead_tile(ahead *a) {
+  const kohl_conv2d_desc *d = a->st->s.d;
+  const kohl_wino_tiling *t = &a->st->s.t;
+  const size_t picture = a->tile / (t->down * t->across), within = a->tile % (t->down * t->across);
+  const size_t y = within / t->across * 4, x = within % t->across * 4;
+  /* Row 5 of positions reads row 5 of the patch; without it, the tile above has not read row 1. */
+  const size_t down = picture * (size_t)d->h + y + (a->w->rows & KOHL_WINO_ROW_5 ? 2 : 1) - (size_t)d->pad_top;
+  const size_t src = (down * (size_t)d->w + x + 2 - (size_t)d->pad_left) * (size_t)d->src_stride;
+  const size_t ddst = ((picture * (size_t)d->p + y) * (size_t)d->q + x) * (size_t)d->dst_stride[0];
+  a->src = (uintptr_t)src_of(a->st, a->w) + src * sizeof(float);
+  a->ddst = (uintptr_t)ddst_of(a->st, a->w) + ddst * sizeof(float);
+}
+
+/* A share of 4x4 pixels of `blocks` cache lines, to L2, in the order of memory, which the CPU's own prefetching likes.
+ * Where they are outside the picture, it is for something else or nothing. */
+static void ask(uintptr_t first, size_t row, size_t column, size_t blocks, size_t share) {
+  for (size_t i = 0, pixel = share * 16 / blocks, line = share * 16 % blocks; i < 16; i++) {
+    const size_t floats = pixel / 4 * row + pixel % 4 * column + line * BLOCK;
+    __builtin_prefetch((const void *)(first + floats * sizeof(float)), 0, 2);
+    if (++line == blocks) line = 0, pixel++;
+  }
+}
+
+static void ahead_next(ahead *a) {
+  const kohl_conv2d_desc *d = a->st->s.d;
+  const size_t src = (size_t)d->src_stride, ddst = (size_t)d->dst_stride[0], channels = a->w->channel_blocks;
+  if (a->block < channels)
+    ask(a->src, (size_t)d->w * src, src, channels, a->block);
+  else
+    ask(a->ddst, (size_t)d->q * ddst, ddst, a->w->filter_blocks, a->block - channels);
+  if (++a->block < channels + a->w->filter_blocks) return;
+  a->block = 0;
+  if (++a->tile < a->end) ahead_tile(a);
+}
+
+static void ahead_between(void *user) {
+  ahead *a = user;
+  for (a->due += a->blocks; a->due >= a->products && a->tile < a->end; a->due -= a->products) ahead_next(a);
+}
+
+static ahead ahead_of(const state *st, const work *w, size_t chunk) {
+  const size_t panels = ceil_div(w->channel_blocks, st->isa->channel_blocks);
+  ahead a = {.st = st, .w = w, .tile = least(chunk, w->end) * CHUNK};
+  a.end = least(a.tile + CHUNK, least(w->end * CHUNK, st->s.t.tiles));
+  if (a.tile >= a.end) return a;
+  a.products = st->s.pass_positions * panels * w->filter_blocks * st->isa->pieces;
+  a.blocks = (a.end - a.tile) * (w->channel_blocks + w->filter_blocks);
+  ahead_tile(&a);
+  return a;
+}
+
+static void multiply(const state *st, const work *w, size_t chunk, size_t tiles) {
+  static const unsigned part_of[] = {KOHL_WINO_ROW_0,   KOHL_WINO_ROWS_12, KOHL_WINO_ROWS_12,
+                                     KOHL_WINO_ROWS_34, KOHL_WINO_ROWS_34, KOHL_WINO_ROW_5};
+  ahead next = ahead_of(st, w, chunk + 1);
   kohl_wgrad_wino_product call = {.v = w->v,
                                   .y = w->y,
                                   .channel_blocks = w->channel_blocks,
                                   .filter_blocks = w->filter_blocks,
-                                  .tiles = tiles,
-                                  .first = first};
-  static const unsigned part_of[] = {KOHL_WINO_ROW_0,   KOHL_WINO_ROWS_12, KOHL_WINO_ROWS_12,
-                                     KOHL_WINO_ROWS_34, KOHL_WINO_ROWS_34, KOHL_WINO_ROW_5};
+                                  .tiles = (int)tiles,
+                                  .first = chunk == w->first,
+                                  .between = ahead_between,
+                                  .user = &next};
   for (size_t position = 0; position < st->s.t.positions; position++) {
     if (!(w->rows & part_of[position / 6])) continue;
     call.u = w->u + position * u_position(w);
@@ -208,14 +285,14 @@ static void sum_rows(const state *st, const work *w, size_t first, size_t end) {
   }
 }
 
-/* Blocks of rows are shared out over all chunks, so that ddst is summed up shortly before it is transformed. */
+/* Blocks of rows are shared out over all chunks, so that ddst is summed up shortly after it is transformed. */
 static void work_do(const state *st, const work *w, bool sums) {
   const size_t all = st->s.sum_blocks, chunks = st->s.chunks;
   for (size_t chunk = w->first; chunk < w->end; chunk++) {
-    const int tiles = (int)least(CHUNK, st->s.t.tiles - chunk * CHUNK);
-    if (sums) sum_rows(st, w, all * chunk / chunks, all * (chunk + 1) / chunks);
+    const size_t tiles = least(CHUNK, st->s.t.tiles - chunk * CHUNK);
     transform(st, w, chunk * CHUNK, tiles);
-    multiply(st, w, chunk == w->first, tiles);
+    if (sums) sum_rows(st, w, all * chunk / chunks, all * (chunk + 1) / chunks);
+    multiply(st, w, chunk, tiles);
   }
 }
 
@@ -302,7 +379,8 @@ static void add_sums(const state *st) {
 void kohl_wgrad_wino_run(const kohl_wgrad_wino_isa *isa, const kohl_conv2d_desc *d, const kohl_args *args,
                          kohl_threads *threads) {
   const size_t workers = kohl_threads_count(threads);
-  state st = {.s = shape_of(d, workers, makes_at_once(d, workers)), .isa = isa, .args = args};
+  const size_t groups = kohl_wgrad_wino_groups(d);
+  state st = {.s = shape_of(d, workers, groups, makes_at_once(d, workers)), .isa = isa, .args = args};
   const shape *s = &st.s;
   if (!s->t.tiles) {
     memset(args->out[CONV2D_WGRAD_DWEI], 0, 9 * (size_t)d->k * (size_t)d->c * sizeof(float));
@@ -334,5 +412,8 @@ const char *kohl_wgrad_wino_accepts(const void *desc) {
   if (d->c % BLOCK || d->k % BLOCK) return "channels or filters are no multiple of 16";
   if (d->pad_top > 2 || d->pad_left > 2 || d->pad_bottom > 2 || d->pad_right > 2) return "a padding is above 2";
   if (d->p < LEAST_SIDE || d->q < LEAST_SIDE) return "a picture is hardly a tile";
+  if (d->n > 0 && tiling_of(d).tiles < LEAST_TILES) return "so few tiles that dU is more work than the pixels";
+  if (ceil_div((size_t)d->n * (size_t)d->p, (size_t)kohl_conv2d_block_rows(d)) > MOST_SUMS / (size_t)d->k)
+    return "more than 16 MiB of sums for the bias";
   return NULL;
 }

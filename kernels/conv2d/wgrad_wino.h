@@ -34,12 +34,11 @@ enum { KOHL_WGRAD_WINO_CHUNK = 32 }; /* tiles: V and Y of 128 channels and filte
  * are work for many threads. */
 size_t kohl_wgrad_wino_groups(const kohl_conv2d_desc *d);
 
-/* The tile of 4x4 pixels of ddst, blocks of 16 filters of it, to Y: as kohl_wino_patch. */
+/* The tile of 4x4 pixels of ddst: as kohl_wino_patch. */
 typedef struct kohl_wgrad_wino_tile {
   const float *const *pixel; /* [16]; NULL: pixel (i, j) is at ddst + i * row + j * column */
   const float *ddst;
   size_t row, column;
-  size_t blocks;
   float *y;               /* the first block's first position */
   size_t block, position; /* floats of y from block to block, from position to position */
 } kohl_wgrad_wino_tile;
@@ -50,8 +49,10 @@ typedef struct kohl_wgrad_wino_product {
   const float *next_v, *next_y; /* what the next call reads */
   float *u;
   size_t channel_blocks, filter_blocks;
-  int tiles;  /* 1 to KOHL_WGRAD_WINO_CHUNK */
-  bool first; /* u is overwritten */
+  int tiles;                   /* 1 to KOHL_WGRAD_WINO_CHUNK */
+  bool first;                  /* u is overwritten */
+  void (*between)(void *user); /* called after every product of at most 2 vectors of channels with a few filters */
+  void *user;
 } kohl_wgrad_wino_product;
 
 /* From the groups' dU to the weights of one block of channels and some filters. */
@@ -64,8 +65,11 @@ typedef struct kohl_wgrad_wino_result {
 } kohl_wgrad_wino_result;
 
 typedef struct kohl_wgrad_wino_isa {
-  void (*patch)(const kohl_wino_patch *call, unsigned rows); /* rows of V are written without gaps, ascending */
-  void (*tile)(const kohl_wgrad_wino_tile *call, unsigned rows);
+  size_t channel_blocks; /* a position has a product for every so many blocks of channels, */
+  size_t pieces;         /* and so many for every block of filters */
+  /* One block of 16 channels or filters to the rows of V or Y that are asked for, without gaps. */
+  void (*patch)(const kohl_wino_patch *call, size_t block, unsigned rows);
+  void (*tile)(const kohl_wgrad_wino_tile *call, size_t block, unsigned rows);
   void (*multiply)(const kohl_wgrad_wino_product *call);
   void (*result)(const kohl_wgrad_wino_result *call);
   /* to[blocks * 16] = the sums of so many pixels, `step` floats apart, in ascending order. */

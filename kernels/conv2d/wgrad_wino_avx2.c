@@ -6,4 +6,4 @@ enum { PIECES = 3, UNROLL = 1 };
 #define FILTERS_OF_BLOCK PIECE(6) PIECE(5) PIECE(5)
 #include "kernels/conv2d/wgrad_wino.inc"
 
-const kohl_wgrad_wino_isa kohl_wgrad_wino_avx2 = {patch, tile, multiply, result, sum};
+const kohl_wgrad_wino_isa kohl_wgrad_wino_avx2 = {BLOCKS, PIECES, patch, tile, multiply, result, sum};

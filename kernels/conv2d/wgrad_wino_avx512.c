@@ -5,4 +5,4 @@ enum { PIECES = 2, UNROLL = 4 };
 #define FILTERS_OF_BLOCK PIECE(8) PIECE(8)
 #include "kernels/conv2d/wgrad_wino.inc"
 
-const kohl_wgrad_wino_isa kohl_wgrad_wino_avx512 = {patch, tile, multiply, result, sum};
+const kohl_wgrad_wino_isa kohl_wgrad_wino_avx512 = {BLOCKS, PIECES, patch, tile, multiply, result, sum};
