@@ -36,6 +36,34 @@ static kohl_shape step_shape(const kohl_plan *plan, const kohl_step *step) {
   return pixels ? plan->buffers[step->out[0]].shape : plan->graph->nodes[step->node].shape;
 }
 
+/* Bytes that a step's own weights and bias have in the arena, as its kernel reads them. */
+static size_t packed_bytes(const kohl_plan *plan, const kohl_step *step) {
+  const bool weighted = step->op == &kohl_conv2d_op || step->op == &kohl_dense_op || step->op == &kohl_batchnorm_op;
+  size_t bytes = 0;
+  for (int i = 1; i <= 2 && weighted && step->repeats < 0; i++) {
+    const kohl_buffer *b = step->in[i] < 0 ? NULL : &plan->buffers[step->in[i]];
+    if (b && b->kind == KOHL_BUFFER_WEIGHTS && b->home < 0) bytes += b->bytes;
+  }
+  return bytes;
+}
+
+/* What the arena is for: all activations and the largest workspace, which have the place of its second part in turns.
+ */
+typedef struct arena_view {
+  size_t activations, workspace;
+} arena_view;
+
+static arena_view look_at_arena(const kohl_plan *plan) {
+  arena_view a = {0, 0};
+  for (size_t i = 0; i < plan->buffer_count; i++) {
+    const kohl_buffer *b = &plan->buffers[i];
+    if (b->home >= 0 || b->first < 0) continue;
+    if (b->kind == KOHL_BUFFER_ACTIVATION) a.activations += b->bytes;
+    if (b->kind == KOHL_BUFFER_SCRATCH && b->bytes > a.workspace) a.workspace = b->bytes;
+  }
+  return a;
+}
+
 /* Runs the network, in training the whole step, and keeps each step's shortest time. */
 static kohl_status measure(cli *c, kohl_session *session, double *best) {
   const kohl_plan *plan = session->plan;
@@ -93,8 +121,9 @@ static void write_refusals(const cli *c, kohl_json_writer *w, const kohl_step *s
 }
 
 static int print_steps(cli *c, const plan_view *v) {
-  cli_table *table = cli_table_new(v->measured ? "layer|kernel|fused|output|>MFLOP|>MB|bound|>ms|>measured|>%"
-                                               : "layer|kernel|fused|output|>MFLOP|>MB|bound|>ms");
+  cli_table *table =
+      cli_table_new(v->measured ? "layer|kernel|fused|output|>packed MB|>MFLOP|>MB|bound|>ms|>measured|>%"
+                                : "layer|kernel|fused|output|>packed MB|>MFLOP|>MB|bound|>ms");
   for (size_t i = 0; i < v->plan->step_count; i++) {
     const kohl_step *step = &v->plan->steps[i];
     if (step->absorbed_by >= 0) continue;
@@ -105,6 +134,7 @@ static int print_steps(cli *c, const plan_view *v) {
                     forward ? "" : kohl_direction_name(step->direction), step->kernel->id);
     cli_table_cell(table, step->fused);
     cli_table_cell(table, cli_shape(step_shape(v->plan, step)).text);
+    cli_table_cellf(table, "%.2f", (double)packed_bytes(v->plan, step) / 1e6);
     cli_table_cellf(table, "%.1f", s.flops / 1e6);
     cli_table_cellf(table, "%.2f", s.bytes / 1e6);
     cli_table_cell(table, s.bound);
@@ -144,8 +174,13 @@ static void print_totals(cli *c, const plan_view *v) {
     printf("measured   %.2f ms, %.1f pictures/s, %.0f GFLOP/s, %.0f %% of peak\n", measured * 1e3, batch / measured,
            sum.flops / measured / 1e9, 100.0 * sum.predicted / measured);
   }
-  printf("arena      %.1f MB (%zu bytes): activations, packed weights and workspace\n",
-         (double)v->plan->arena_bytes / 1e6, v->plan->arena_bytes);
+  const size_t arena = v->plan->arena_bytes, weights = v->plan->weights_bytes;
+  const arena_view a = look_at_arena(v->plan);
+  printf(
+      "arena      %.1f MB (%zu bytes): weights %.1f, and %.1f that are used in turns by activations (%.1f in all) and "
+      "workspace (at most %.1f)\n",
+      (double)arena / 1e6, arena, (double)weights / 1e6, (double)(arena - weights) / 1e6, (double)a.activations / 1e6,
+      (double)a.workspace / 1e6);
   if (v->plan->segments > 1)
     printf("recompute  the forward pass is cut into %d parts; all but the last are computed again\n",
            v->plan->segments);
@@ -161,6 +196,7 @@ static void write_step(const cli *c, kohl_json_writer *w, const plan_view *v, si
   cli_json_text(w, "kernel", step->kernel->id);
   cli_json_text(w, "fused", step->fused);
   cli_json_shape(w, "output", step_shape(v->plan, step));
+  cli_json_count(w, "packed_bytes", packed_bytes(v->plan, step));
   cli_json_number(w, "flops", s.flops);
   cli_json_number(w, "bytes", s.bytes);
   cli_json_text(w, "bound", s.bound);
@@ -194,7 +230,11 @@ static int print_as_json(cli *c, const plan_view *v) {
   cli_json_number(w, "peak_bytes_per_s", v->peak.bytes);
   cli_json_number(w, "predicted_ms", sum.predicted * 1e3);
   if (v->measured) cli_json_number(w, "measured_ms", measured * 1e3);
+  const arena_view a = look_at_arena(v->plan);
   cli_json_count(w, "arena_bytes", v->plan->arena_bytes);
+  cli_json_count(w, "weights_bytes", v->plan->weights_bytes);
+  cli_json_count(w, "activations_bytes", a.activations);
+  cli_json_count(w, "workspace_bytes", a.workspace);
   char digest[24];
   snprintf(digest, sizeof digest, "%016llx", (unsigned long long)v->plan->digest);
   cli_json_text(w, "digest", digest);

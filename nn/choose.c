@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "kernels/core/alloc.h"
+#include "kernels/core/record.h"
 #include "nn/plan_passes.h"
 
 static int stride(const kohl_plan *plan, int buffer) { return buffer < 0 ? 0 : kohl_buffer_stride(plan, buffer); }
@@ -79,6 +80,40 @@ static bool has_weights(const kohl_step *step) {
   return step->op == &kohl_conv2d_op || step->op == &kohl_dense_op || step->op == &kohl_batchnorm_op;
 }
 
+/* Bytes of the weights that a kernel of conv2d or dense reads; 0 of other ops. */
+static size_t weight_bytes(const kohl_step *step, const kohl_kernel *kernel) {
+  const kohl_desc *d = &step->desc;
+  if (kohl_kernel_packs(kernel)) return kernel->code->packed_size(d);
+  if (step->op == &kohl_dense_op) return (size_t)d->dense.k * (size_t)d->dense.c * sizeof(float);
+  if (step->op != &kohl_conv2d_op) return 0;
+  return (size_t)d->conv2d.k * (size_t)d->conv2d.r * (size_t)d->conv2d.s * (size_t)(d->conv2d.c / d->conv2d.groups) *
+         sizeof(float);
+}
+
+size_t kohl_plan_kernel_bytes(const kohl_context *ctx, const kohl_step *step, const kohl_kernel *kernel) {
+  return weight_bytes(step, kernel) + kohl_kernel_workspace(kernel, &step->desc, kohl_threads_count(ctx->threads));
+}
+
+const kohl_kernel *kohl_plan_lighter(const kohl_context *ctx, const kohl_step *step) {
+  const size_t bytes = kohl_plan_kernel_bytes(ctx, step, step->kernel);
+  const kohl_kernel *next = step->kernel;
+  while ((next = kohl_kernel_next(ctx, step->op, next, &step->desc))) {
+    if (kohl_plan_kernel_bytes(ctx, step, next) < bytes) return next;
+  }
+  return NULL;
+}
+
+/* As often as the plan's memory limit asks for it. */
+static void take_lighter(kohl_context *ctx, kohl_plan *plan, size_t index) {
+  kohl_step *step = &plan->steps[index];
+  for (int times = plan->lighter ? plan->lighter[index] : 0; times > 0; times--) {
+    const kohl_kernel *lighter = kohl_plan_lighter(ctx, step);
+    if (!lighter) return;
+    step->kernel = lighter;
+    if (ctx->chosen) kohl_record_add(ctx->chosen, lighter);
+  }
+}
+
 static kohl_status choose_kernel(kohl_context *ctx, kohl_plan *plan, size_t index) {
   kohl_step *step = &plan->steps[index];
   if (step->repeats >= 0) { /* exactly what was done the first time, with the same weights */
@@ -92,19 +127,13 @@ static kohl_status choose_kernel(kohl_context *ctx, kohl_plan *plan, size_t inde
     set_strides(plan, step);
     step->kernel = kohl_kernel_choose_on_device(ctx, step->op, step->direction, &step->desc);
   } while (!step->kernel && undo_pool(plan, index));
-  if (step->kernel) return KOHL_OK;
+  if (step->kernel) {
+    take_lighter(ctx, plan, index);
+    return KOHL_OK;
+  }
   const kohl_node *node = &plan->graph->nodes[step->node];
   kohl_fail_prefix(ctx, "layer '%s' (%s)", node->name, kohl_layer_name(node->layer));
   return KOHL_USAGE;
-}
-
-/* Bytes of the weights that a kernel of conv2d or dense reads. */
-static size_t weight_bytes(const kohl_step *step) {
-  const kohl_desc *d = &step->desc;
-  if (kohl_kernel_packs(step->kernel)) return step->kernel->code->packed_size(d);
-  if (step->op == &kohl_dense_op) return (size_t)d->dense.k * (size_t)d->dense.c * sizeof(float);
-  return (size_t)d->conv2d.k * (size_t)d->conv2d.r * (size_t)d->conv2d.s * (size_t)(d->conv2d.c / d->conv2d.groups) *
-         sizeof(float);
 }
 
 /* An input gradient reads packed weights, or plain ones: in params where they are trained, else a copy. */
@@ -116,7 +145,7 @@ static kohl_status add_gradient_weights(kohl_context *ctx, kohl_plan *plan, size
     plan->buffers[wei].home = plan->params;
     plan->buffers[wei].channel = (int)plan->param_offset[node];
   } else {
-    plan->buffers[wei].bytes = weight_bytes(&plan->steps[index]);
+    plan->buffers[wei].bytes = weight_bytes(&plan->steps[index], plan->steps[index].kernel);
   }
   plan->steps[index].in[1] = wei;
   return KOHL_OK;
@@ -152,7 +181,7 @@ static kohl_status add_weights(kohl_context *ctx, kohl_plan *plan, size_t index)
   if (step->direction == KOHL_DGRAD && (conv || dense)) return add_gradient_weights(ctx, plan, index);
   if (step->direction != KOHL_FWD || step->repeats >= 0) return KOHL_OK;
   if (conv || dense) {
-    size_t bytes = weight_bytes(step), k = (size_t)(conv ? desc->conv2d.k : desc->dense.k);
+    size_t bytes = weight_bytes(step, step->kernel), k = (size_t)(conv ? desc->conv2d.k : desc->dense.k);
     bool bias = conv ? desc->conv2d.bias : desc->dense.bias;
     if (reads_params(plan, step)) return add_param_weights(ctx, plan, index, bias);
     status = kohl_plan_add_floats(ctx, plan, 0, &wei);

@@ -122,8 +122,8 @@ static kohl_status compile(kohl_context *ctx, kohl_plan *plan) {
   return status == KOHL_OK ? kohl_plan_place(ctx, plan) : status;
 }
 
-static kohl_status create(kohl_context *ctx, const kohl_graph *graph, const kohl_plan_options *options, int segments,
-                          kohl_plan **out) {
+kohl_status kohl_plan_attempt(kohl_context *ctx, const kohl_graph *graph, const kohl_plan_options *options,
+                              int segments, const unsigned char *lighter, kohl_plan **out) {
   kohl_plan *plan;
   *out = NULL;
   kohl_status status = kohl_alloc(ctx, 1, sizeof *plan, "a plan", &plan);
@@ -131,10 +131,12 @@ static kohl_status create(kohl_context *ctx, const kohl_graph *graph, const kohl
   plan->graph = graph;
   plan->options = *options;
   plan->segments = segments;
+  plan->lighter = lighter;
   plan->input = plan->output = plan->draws = plan->params = plan->gradients = plan->state = -1;
   status = compile(ctx, plan);
   plan->options.taps = NULL; /* the caller's memory, not read any more */
   plan->options.heads = NULL;
+  plan->lighter = NULL;
   if (status == KOHL_OK)
     *out = plan;
   else
@@ -143,24 +145,32 @@ static kohl_status create(kohl_context *ctx, const kohl_graph *graph, const kohl
 }
 
 /* The plan with the fewest recomputed steps whose arena stays within the limit, else the smallest. */
-static kohl_status create_within(kohl_context *ctx, const kohl_graph *graph, const kohl_plan_options *options,
-                                 kohl_plan **out) {
+static kohl_status recompute_within(kohl_context *ctx, const kohl_graph *graph, const kohl_plan_options *options,
+                                    kohl_plan **out) {
   static const int segments[] = {2, 3, 4, 6, 8, 12, 16, 24, 32};
-  kohl_status status = create(ctx, graph, options, 1, out);
-  if (!options->train || !options->memory_limit) return status;
+  kohl_status status = KOHL_OK;
   for (size_t i = 0; i < sizeof segments / sizeof *segments; i++) {
     kohl_plan *other;
-    if (status != KOHL_OK || (*out)->arena_bytes <= options->memory_limit) return status;
-    status = create(ctx, graph, options, segments[i], &other);
+    if ((*out)->arena_bytes <= options->memory_limit) return KOHL_OK;
+    status = kohl_plan_attempt(ctx, graph, options, segments[i], NULL, &other);
     if (status != KOHL_OK) break;
     kohl_plan *worse = other->arena_bytes < (*out)->arena_bytes ? *out : other;
     *out = worse == other ? *out : other;
     kohl_plan_destroy(ctx, worse);
   }
-  if (status != KOHL_OK) {
-    kohl_plan_destroy(ctx, *out);
-    *out = NULL;
-  }
+  return status;
+}
+
+/* Within the limit by recomputing, in training, then by kernels that need less memory; else the smallest. */
+static kohl_status create_within(kohl_context *ctx, const kohl_graph *graph, const kohl_plan_options *options,
+                                 kohl_plan **out) {
+  kohl_status status = kohl_plan_attempt(ctx, graph, options, 1, NULL, out);
+  if (status != KOHL_OK || !options->memory_limit) return status;
+  if (options->train) status = recompute_within(ctx, graph, options, out);
+  if (status == KOHL_OK && (*out)->arena_bytes > options->memory_limit) status = kohl_plan_lighten(ctx, options, out);
+  if (status == KOHL_OK) return KOHL_OK;
+  kohl_plan_destroy(ctx, *out);
+  *out = NULL;
   return status;
 }
 

@@ -5,7 +5,8 @@
  * convolutions (fuse.c); 7 choose kernels, undoing a fusion nobody accepts (choose.c); 8 liveness and offsets
  * (arena.c).  In training the flat parameters come first (params.c), passes 3 to 6 touch only the frozen part of the
  * network that lies below everything trained, and the gradient steps follow the forward steps (backward.c); with a
- * memory limit that they exceed, parts of the forward pass are computed twice instead of kept (recompute.c).
+ * memory limit that they exceed, parts of the forward pass are computed twice instead of kept (recompute.c).  Where a
+ * limit is still exceeded, layers get kernels that need less memory (lighten.c).
  *
  * A plan holds no weights and no memory of the arena: a session (nn/session.h) does. */
 #ifndef KOHL_NN_PLAN_H
@@ -136,9 +137,10 @@ typedef struct kohl_plan {
   int state;             /* running statistics of the batch-norms that use the batch's; -1 when there are none */
   size_t param_count, state_count;
   size_t *param_offset, *state_offset; /* per node, the first of its floats in params and state; SIZE_MAX: none */
+  const unsigned char *lighter;        /* while it is made: plan_passes.h */
   int segments; /* into which the forward pass is cut for recompute; 1: all that gradients read is kept */
   size_t arena_bytes, weights_bytes; /* of all, and of the weights, which come first */
-  uint64_t digest; /* of kernels, fusions and offsets */
+  uint64_t digest;                   /* of kernels, fusions and offsets */
 } kohl_plan;
 
 kohl_plan_options kohl_plan_options_default(void);

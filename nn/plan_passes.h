@@ -10,6 +10,20 @@ kohl_status kohl_plan_add_activation(kohl_context *ctx, kohl_plan *plan, kohl_sh
 kohl_status kohl_plan_add_step(kohl_context *ctx, kohl_plan *plan, const kohl_op *op, kohl_direction direction,
                                int node, kohl_step **step);
 
+/* Makes a plan as it comes, whatever the limit: its forward pass cut into segments, and (lighter not NULL, for each of
+ * its steps) so many times a kernel that needs less memory than the list's first. */
+kohl_status kohl_plan_attempt(kohl_context *ctx, const kohl_graph *graph, const kohl_plan_options *options,
+                              int segments, const unsigned char *lighter, kohl_plan **out);
+
+/* lighten.c: replaces a plan that exceeds options->memory_limit by one with lighter kernels that does not, or, when
+ * none fits, by the smallest. */
+kohl_status kohl_plan_lighten(kohl_context *ctx, const kohl_plan_options *options, kohl_plan **plan);
+
+/* Bytes that a step needs with a kernel: its weights and workspace.  The next kernel that needs less; NULL: none does.
+ */
+size_t kohl_plan_kernel_bytes(const kohl_context *ctx, const kohl_step *step, const kohl_kernel *kernel);
+const kohl_kernel *kohl_plan_lighter(const kohl_context *ctx, const kohl_step *step);
+
 /* A weights buffer of that many floats. */
 kohl_status kohl_plan_add_floats(kohl_context *ctx, kohl_plan *plan, size_t count, int *index);
 

@@ -13,7 +13,8 @@ static const kohl_kernel table[] = {
 };
 
 static const char *advise(const kohl_kernel *kernel, const void *desc) {
-  if (kernel->accuracy != KOHL_ACCURACY_WINOGRAD || kernel->direction == KOHL_WGRAD) return NULL;
+  if (kernel->accuracy != KOHL_ACCURACY_WINOGRAD) return NULL;
+  if (kernel->direction == KOHL_WGRAD) return kohl_wgrad_wino_advise(desc);
   return kohl_wino_advise(kernel->id[4] - '0', desc);
 }
 

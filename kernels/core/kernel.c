@@ -139,3 +139,16 @@ const kohl_kernel *kohl_kernel_choose_on_device(kohl_context *ctx, const kohl_op
                                                 const void *desc) {
   return choose(ctx, op, direction, desc, ctx->device != NULL);
 }
+
+const kohl_kernel *kohl_kernel_next(const kohl_context *ctx, const kohl_op *op, const kohl_kernel *kernel,
+                                    const void *desc) {
+  const char *id;
+  size_t length;
+  if (impl_named(ctx, op, kernel->direction, &id, &length)) return NULL;
+  for (const kohl_kernel *next = kernel + 1; next < op->kernels + op->count; next++) {
+    if (next->direction == kernel->direction && next->kind == KOHL_KIND_KERNEL && next->needs == kernel->needs &&
+        !kohl_kernel_refusal(ctx, next, desc))
+      return next;
+  }
+  return NULL;
+}

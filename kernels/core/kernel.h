@@ -115,6 +115,11 @@ const kohl_kernel *kohl_kernel_choose(kohl_context *ctx, const kohl_op *op, kohl
 const kohl_kernel *kohl_kernel_choose_on_device(kohl_context *ctx, const kohl_op *op, kohl_direction direction,
                                                 const void *desc);
 
+/* The next one behind a kernel that was chosen: another algorithm for the same processor or device, which accepts too.
+ * NULL: there is none, or --impl names the one. */
+const kohl_kernel *kohl_kernel_next(const kohl_context *ctx, const kohl_op *op, const kohl_kernel *kernel,
+                                    const void *desc);
+
 /* Its reason: NULL when the kernel can run this desc under the context, or why not. */
 const char *kohl_kernel_refusal(const kohl_context *ctx, const kohl_kernel *kernel, const void *desc);
 
