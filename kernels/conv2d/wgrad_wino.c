@@ -168,10 +168,10 @@ static void tile_of(const state *st, size_t tile, const float *ddst, const float
   call->pixel = table;
 }
 
+/* The first channel or filter of the block. */
 static const float *src_of(const state *st, const work *w) {
   return (const float *)st->args->in[CONV2D_WGRAD_SRC] + w->c;
 }
-
 static const float *ddst_of(const state *st, const work *w) {
   return (const float *)st->args->in[CONV2D_WGRAD_DDST] + w->k;
 }
@@ -280,8 +280,8 @@ static void sum_rows(const state *st, const work *w, size_t first, size_t end) {
   const size_t rows = (size_t)d->n * (size_t)d->p, q = (size_t)d->q, step = (size_t)d->dst_stride[0];
   for (size_t block = first; block < end; block++) {
     const size_t row = block * st->s.rows, count = least(st->s.rows, rows - row);
-    st->isa->sum((const float *)st->args->in[CONV2D_WGRAD_DDST] + row * q * step + w->k, step, count * q,
-                 w->filter_blocks, st->sums + block * (size_t)d->k + w->k);
+    st->isa->sum(ddst_of(st, w) + row * q * step, step, count * q, w->filter_blocks,
+                 st->sums + block * (size_t)d->k + w->k);
   }
 }
 
@@ -378,8 +378,7 @@ static void add_sums(const state *st) {
 
 void kohl_wgrad_wino_run(const kohl_wgrad_wino_isa *isa, const kohl_conv2d_desc *d, const kohl_args *args,
                          kohl_threads *threads) {
-  const size_t workers = kohl_threads_count(threads);
-  const size_t groups = kohl_wgrad_wino_groups(d);
+  const size_t workers = kohl_threads_count(threads), groups = kohl_wgrad_wino_groups(d);
   state st = {.s = shape_of(d, workers, groups, makes_at_once(d, workers)), .isa = isa, .args = args};
   const shape *s = &st.s;
   if (!s->t.tiles) {
@@ -411,9 +410,12 @@ const char *kohl_wgrad_wino_accepts(const void *desc) {
   if (d->groups != 1) return "groups > 1";
   if (d->c % BLOCK || d->k % BLOCK) return "channels or filters are no multiple of 16";
   if (d->pad_top > 2 || d->pad_left > 2 || d->pad_bottom > 2 || d->pad_right > 2) return "a padding is above 2";
-  if (d->p < LEAST_SIDE || d->q < LEAST_SIDE) return "a picture is hardly a tile";
-  if (d->n > 0 && tiling_of(d).tiles < LEAST_TILES) return "so few tiles that dU is more work than the pixels";
-  if (ceil_div((size_t)d->n * (size_t)d->p, (size_t)kohl_conv2d_block_rows(d)) > MOST_SUMS / (size_t)d->k)
-    return "more than 16 MiB of sums for the bias";
+  const size_t sum_blocks = ceil_div((size_t)d->n * (size_t)d->p, (size_t)kohl_conv2d_block_rows(d));
+  if (d->bias && sum_blocks > MOST_SUMS / (size_t)d->k) return "more than 16 MiB of sums for the bias";
   return NULL;
+}
+
+const char *kohl_wgrad_wino_advise(const kohl_conv2d_desc *d) {
+  if (d->p < LEAST_SIDE || d->q < LEAST_SIDE) return "a picture is hardly a tile";
+  return tiling_of(d).tiles < LEAST_TILES ? "so few tiles that dU is more work than the pixels" : NULL;
 }

@@ -78,10 +78,14 @@ typedef struct kohl_wgrad_wino_isa {
 
 extern const kohl_wgrad_wino_isa kohl_wgrad_wino_avx2, kohl_wgrad_wino_avx512;
 
-/* Members of a kernel. */
+/* Members of a kernel.  The workspace is some V and Y for each worker, and dU for each group; it does not grow with the
+ * batch but for 1/256 of ddst, at most 16 MiB. */
 const char *kohl_wgrad_wino_accepts(const void *desc);
 size_t kohl_wgrad_wino_workspace_size(const void *desc, size_t workers);
 void kohl_wgrad_wino_run(const kohl_wgrad_wino_isa *isa, const kohl_conv2d_desc *d, const kohl_args *args,
                          kohl_threads *threads);
+
+/* NULL, or why the direct sum is faster. */
+const char *kohl_wgrad_wino_advise(const kohl_conv2d_desc *d);
 
 #endif
