@@ -3,12 +3,13 @@
 
   mutants.py [--op OP] [--file TEXT] [--csv FILE] [--jobs N]     every mutant; by hand, takes long
              [--seconds S]                                       as many as that allows, drawn by --seed
+             [--rest]                                            those alone that FILE does not have as reported
   mutants.py --sample SECONDS [--seed S]                         some of the recorded ones, as TAP, for `make check`
 
 A mutant is one change to one line of kernels/*/*_cuda.cu or a .cuh: a barrier deleted, `<` for `<=` or the other way
 round, the last one of a range left out, a division that rounded up rounding down, a `+ 1` or `- 1` left out.  It is
 compiled, linked with kernelcheck in place of the right file, and run on the CPU with threads in ascending and in
-descending order, under the detector of races, and with AddressSanitizer, until one of them reports it.  A run that
+descending order, under the detector of races, and with AddressSanitizer and UBSan, until one of them reports it.  A run that
 crashes or takes too long reports it too.  Mutants that change nothing are listed, with the reason, in
 equivalent_mutants.txt.  At least 95 % of the others must be reported.  bench/results/cuda_mutants.csv has the last
 result; a sample must agree with it.  Needs the three builds of `make cuda-host`."""
@@ -32,6 +33,8 @@ RECORD = os.path.join(ROOT, "bench/results/cuda_mutants.csv")
 REQUIRED = 0.95
 NOBODY = "nobody"
 FAST_LINK = ["-fuse-ld=gold", "-Wl,--strip-debug"]
+# of UBSan what a moved border does wrong; all of it takes twice as long to compile
+CHECKS = {"asan": ["-fno-sanitize=undefined", "-fsanitize=bounds,shift"]}
 LIMIT = 60  # seconds of the processor for one run; the right kernels take a few
 # lane, MODE of its build, order of threads
 LANES = [("plain", "release", "ascending"), ("descending", "release", "descending"),
@@ -161,7 +164,7 @@ class Runner:
         compiler, link, libraries = self.flags[mode]
         source = os.path.join(folder, mutant.path) if unit == mutant.path else unit
         stem = os.path.join(folder, mode + "_" + unit.replace("/", "_"))
-        command = compiler[:1] + ["-I" + folder] + compiler[1:] + ["-w", "-O1", "-g0", "-fno-sanitize=undefined", "-c", source, "-o", stem + ".o"]
+        command = compiler[:1] + ["-I" + folder] + compiler[1:] + ["-w", "-O1", "-g0"] + CHECKS.get(mode, []) + ["-c", source, "-o", stem + ".o"]
         if subprocess.run(command, cwd=ROOT, capture_output=True).returncode:
             return None
         subprocess.run(link + FAST_LINK + [stem + ".o"] + self.checkers + [build_of(mode) + "/libkohl.a"] + libraries +
@@ -218,8 +221,8 @@ def read_equivalent():
     return entries
 
 
-def run(mutants, jobs, seconds):
-    """[(mutant, lane)], in the order given; after `seconds` no new one is begun."""
+def run(mutants, jobs, seconds, keep=lambda results: None):
+    """[(mutant, lane)], in the order given; after `seconds` no new one is begun.  Some are given to `keep` now and then."""
     runner, results, deadline = Runner(), [], time.monotonic() + seconds
     one = lambda mutant: (mutant, runner.judge(mutant) if time.monotonic() < deadline else "late")
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
@@ -228,6 +231,7 @@ def run(mutants, jobs, seconds):
         for done, (mutant, lane) in enumerate(pool.map(one, mutants), 1):
             if done % 20 == 0:
                 print("mutants: %d of %d" % (done, len(mutants)), file=sys.stderr, flush=True)
+                keep(results)
             if lane == NOBODY:
                 print("# survived: %s:%d: %s: %s" % (mutant.path, mutant.line, mutant.name, mutant.source), flush=True)
             if lane and lane != "late":
@@ -235,10 +239,19 @@ def run(mutants, jobs, seconds):
     return results
 
 
-def read_record():
-    """{mutant's key: lane} of the last run of all."""
-    with open(RECORD, newline="") as file:
-        return {(row["file"], row["mutation"], row["code"]): row["reported by"] for row in csv.DictReader(file)}
+def read_record(path=RECORD):
+    """[(mutant's key, line, lane)] of the last run of all.  The same key twice is of the same code in two lines."""
+    with open(path, newline="") as file:
+        return [((row["file"], row["mutation"], row["code"]), int(row["line"]), row["reported by"])
+                for row in csv.DictReader(file)]
+
+
+def write_record(path, results):
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["file", "line", "mutation", "code", "reported by"])
+        for m, lane in sorted(results, key=lambda r: (r[0].path, r[0].line, r[0].name)):
+            writer.writerow([m.path, m.line, m.name, m.source, lane])
 
 
 def share(lanes):
@@ -247,29 +260,32 @@ def share(lanes):
 
 def sample(mutants, options):
     """The record says that enough are reported, and some mutants drawn now are reported as it says."""
-    record = read_record()
-    recorded = [lane for lane in record.values()]
+    recorded = [lane for _, _, lane in read_record()]
+    survivors = {key for key, _, lane in read_record() if lane == NOBODY}
+    record = {key for key, _, _ in read_record()}
     print("%s - %d recorded mutants, %.1f %% reported" % ("ok" if share(recorded) >= REQUIRED else "not ok",
                                                          len(recorded), 100 * share(recorded)))
     mutants = [m for m in mutants if m.key() in record]
     random.Random(options.seed).shuffle(mutants)
     results = run(mutants, options.jobs, options.sample)
-    missed = [m for m, lane in results if lane == NOBODY and record[m.key()] != NOBODY]
+    missed = [m for m, lane in results if lane == NOBODY and m.key() not in survivors]
     print("%s - %d mutants drawn, %d reported, %d more than recorded were not" %
           ("ok" if results and not missed else "not ok", len(results),
            sum(1 for _, lane in results if lane != NOBODY), len(missed)))
 
 
 def whole(mutants, options):
+    kept = {}
+    if options.rest:
+        kept = {(key, line): lane for key, line, lane in read_record(options.csv) if lane != NOBODY}
+    before = [(m, kept[m.key(), m.line]) for m in mutants if (m.key(), m.line) in kept]
+    wanted = [m for m in mutants if (m.key(), m.line) not in kept]
     if options.seconds:
-        random.Random(options.seed).shuffle(mutants)
-    results = run(mutants, options.jobs, options.seconds or float("inf"))
+        random.Random(options.seed).shuffle(wanted)
+    keep = lambda results: options.csv and write_record(options.csv, before + results)
+    results = before + run(wanted, options.jobs, options.seconds or float("inf"), keep)
     if options.csv:
-        with open(options.csv, "w", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["file", "line", "mutation", "code", "reported by"])
-            for m, lane in sorted(results, key=lambda r: (r[0].path, r[0].line, r[0].name)):
-                writer.writerow([m.path, m.line, m.name, m.source, lane])
+        write_record(options.csv, results)
     lanes = [lane for _, lane in results]
     print("# " + ", ".join("%s %d" % (name, lanes.count(name)) for name, _, _ in LANES) +
           "; %d not judged: they do not compile, or there was no time" % (len(mutants) - len(results)))
@@ -282,12 +298,15 @@ def main():
     parser.add_argument("--op")
     parser.add_argument("--file", help="only files whose path contains this")
     parser.add_argument("--csv")
+    parser.add_argument("--rest", action="store_true", help="keep what --csv has as reported, judge the others")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seconds", type=float, metavar="S", help="begin no more after so long")
     parser.add_argument("--sample", type=float, metavar="SECONDS")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--list", action="store_true", help="only say which there are")
     options = parser.parse_args()
+    if options.rest and not options.csv:
+        parser.error("--rest is of a --csv")
     equivalent = read_equivalent()
     mutants = [m for path in all_files() for m in mutants_of(path)]
     for key in sorted(set(equivalent) - {m.key() for m in mutants}):
