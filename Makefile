@@ -83,7 +83,7 @@ ORACLE_BIN := $(patsubst tests/oracle/%.c,$B/oracle/%,$(wildcard tests/oracle/*.
 GPU_BIN := $(if $(filter 0,$(CUDA)),,$(patsubst tests/gpu/%.c,$B/gpu/%,$(wildcard tests/gpu/*.c)))
 UNIT_BIN := $(patsubst tests/unit/%.c,$B/unit/%,$(UNIT_SRC))
 
-.PHONY: FORCE all bench-peers lib cuda-host host-flags check test asan tsan install-deps clean help unit fuzz
+.PHONY: FORCE all bench-peers bench-peers-train lib cuda-host host-flags check test asan tsan install-deps clean help unit fuzz
 all: $B/kohl $B/kernelcheck $B/libkohl.so $(GPU_BIN)
 
 help:
@@ -96,6 +96,7 @@ help:
 	@echo "make fuzz         builds the fuzz targets of tests/fuzz with clang"
 	@echo "make bench-peers  inference beside PyTorch, ONNX Runtime, OpenVINO, ncnn, TensorFlow: bench/peers/README.md;"
 	@echo "                  PEERS_PYTHON=FILE is the interpreter that has them, PEERS_ARGS='--rounds 2 ...' goes to infer.py"
+	@echo "make bench-peers-train  training steps beside PyTorch and TensorFlow, with the same variables"
 	@echo "make install-deps installs the Debian packages"
 
 # The value of CUDA that the objects were compiled with: another one compiles them again.
@@ -153,12 +154,16 @@ $B/oracle/%: $(C_B)/obj/tests/oracle/%.o $B/libkohl.a
 	@mkdir -p $(@D)
 	$(call say,LD $@) $(CC) $(LDFLAGS_ALL) $^ $(LIBS) -o $@
 
-# Beside other engines, in PEERS_PYTHON's environment (bench/peers/README.md); PEERS_ARGS goes to infer.py.
+# Beside other engines, in PEERS_PYTHON's environment (bench/peers/README.md); PEERS_ARGS goes to infer.py, or train.py.
 PEERS_PYTHON ?= python3
 PEERS_CSV ?= bench/results/infer_peers.csv
+PEERS_TRAIN_CSV ?= bench/results/train_peers.csv
 bench-peers: $B/kohl $B/oracle/random_model $B/peers/kohl_serve
 	@$(PEERS_PYTHON) bench/peers/infer.py $B --csv $(PEERS_CSV) $(PEERS_ARGS)
 	@$(PEERS_PYTHON) bench/peers/plot.py $(PEERS_CSV) $(PEERS_CSV:.csv=.png)
+
+bench-peers-train: $B/kohl $B/oracle/train_step $B/peers/kohl_serve
+	@$(PEERS_PYTHON) bench/peers/train.py $B --csv $(PEERS_TRAIN_CSV) $(PEERS_ARGS)
 
 $B/peers/%: $(C_B)/obj/bench/peers/%.o $B/libkohl.a
 	@mkdir -p $(@D)

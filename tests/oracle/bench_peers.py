@@ -2,7 +2,7 @@
 
     bench_peers.py BUILD
 
-Runs infer.py on a tiny network without peers: rows and errors.  Then its parts with engines made here: one that spins
+Runs infer.py and train.py on tiny networks without peers: rows and errors.  Then its parts with engines made here: one that spins
 between its turns must get no processor while it is stopped, one that fails must be named and left out, of several ways the
 fastest must be taken.  The multiplications of VGG-19 and Inception-v3 are counted against numbers known from elsewhere.  Prints TAP.
 """
@@ -78,6 +78,19 @@ def whole_run():
     report(0 < memory[0] < memory[1] <= memory[2] and rows[1]["rss_mb"] == "", "memory in the row of batch 1", memory)
 
 
+def whole_training():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "rows.csv")
+        done = subprocess.run([sys.executable, os.path.join(PEERS, "train.py"), BUILD, "--nets", "cleo_small", "--no-errors", "--peers", "--rounds", "2",
+                               "--threads", "1", "--csv", path], capture_output=True, text=True, check=False)
+        with open(path, newline="") as file:
+            rows = list(csv.DictReader(file))
+    report(done.returncode == 0 and [(r["engine"], r["mode"], r["rounds"]) for r in rows] == [("kohl", "frozen", "2"), ("kohl", "all", "2")],
+           "train.py runs", done.stderr)
+    # twice the work and more in the backward pass: with only the head learning a step cannot take as long
+    report(float(rows[0]["ms_min"]) < float(rows[1]["ms_min"]), "a step of the head alone is shorter", rows)
+
+
 def stopped():
     spinner = side("spin")
     try:
@@ -126,6 +139,7 @@ def counted():
 
 
 whole_run()
+whole_training()
 stopped()
 left_out()
 counted()

@@ -102,7 +102,7 @@ class PyTorch(serve.Engine):
         self.loss = loss.item()
 
     def output(self):
-        grads = [self.weights[name].grad for name in self.order]
+        grads = [self.weights[name].grad for name in self.order if self.weights[name].requires_grad]
         return torch.cat([(g.permute(0, 2, 3, 1) if g.ndim == 4 else g).flatten() for g in grads]).numpy()
 
 

@@ -63,7 +63,7 @@ class TensorFlow(serve.Engine):
     def output(self):
         found = dict(zip(self.learns, self.gradients))
         back = {4: (3, 0, 1, 2), 2: (1, 0), 1: (0,)}
-        return np.concatenate([found[name].numpy().transpose(back[len(found[name].shape)]).ravel() for name in self.order])
+        return np.concatenate([found[name].numpy().transpose(back[len(found[name].shape)]).ravel() for name in self.order if name in found])
 
 
 if __name__ == "__main__":
