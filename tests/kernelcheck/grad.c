@@ -12,8 +12,19 @@
 #include "tests/kernelcheck/instance.h"
 #include "tests/kernelcheck/options.h"
 
-/* Every input element costs two evaluations of the forward: 4,000 FLOPs make some hundred elements at most. */
-enum { PROBLEMS = 12, DRAWS = 400, MOST_FLOPS = 4000 };
+/* Every input element costs four evaluations of the forward: 4,000 FLOPs make some hundred elements at most.  A kernel
+ * that takes no such problem gets the first fixed one of MOST_FLOPS_ONCE. */
+enum { PROBLEMS = 12, DRAWS = 400, MOST_FLOPS = 4000, MOST_FLOPS_ONCE = 80000, KERNELS = 64 };
+
+/* An op in one direction. */
+typedef struct subject {
+  check_tool *tool;
+  const kohl_op *op;
+  kohl_direction direction;
+  double most_flops;
+  const kohl_kernel *only; /* NULL: every wanted one */
+  bool reached[KERNELS];
+} subject;
 
 /* A forward problem and one of its gradients, with data that belong together. */
 typedef struct gradient {
@@ -173,15 +184,17 @@ static const kohl_kernel *forward_of(const kohl_op *op, const kohl_kernel *kerne
   return found;
 }
 
-/* Every wanted kernel of a direction on one problem; false when the problem is none or too large. */
-static bool problem_run(check_tool *tool, const kohl_op *op, kohl_direction direction, const case_problem *problem) {
+/* The wanted kernels of a direction on one problem; false when the problem is none or too large. */
+static bool problem_run(subject *s, const case_problem *problem) {
+  check_tool *tool = s->tool;
+  const kohl_op *op = s->op;
   case_layout layouts[2];
   memset(layouts, 0, sizeof layouts);
   for (int i = 0; i < 2; i++) {
     layouts[i].problem = problem;
-    layouts[i].direction = i ? direction : KOHL_FWD;
+    layouts[i].direction = i ? s->direction : KOHL_FWD;
     if (problem->op->layout(problem, layouts[i].direction, &layouts[i])) return false;
-    if (layouts[i].flops > MOST_FLOPS || layouts[i].partial) return false;
+    if (layouts[i].flops > s->most_flops || layouts[i].partial) return false;
   }
   gradient g;
   instance_make(&g.fwd, &layouts[0], CASE_FLOATS, tool->options->seed);
@@ -190,10 +203,12 @@ static bool problem_run(check_tool *tool, const kohl_op *op, kohl_direction dire
   join(&g);
   for (size_t i = 0; i < op->count; i++) {
     const kohl_kernel *kernel = &op->kernels[i], *forward = forward_of(op, kernel);
-    if (kernel->direction != direction || !tool_wants(tool, kernel) || !forward) continue;
+    if (kernel->direction != s->direction || !tool_wants(tool, kernel) || !forward) continue;
+    if (s->only && kernel != s->only) continue;
     if (kernel->kind == KOHL_KIND_BASELINE) continue; /* its derivatives are not ours: `check` compares it with truth */
     if (kohl_kernel_refusal(tool->ctx, kernel, layouts[1].desc)) continue;
     if (kohl_kernel_refusal(tool->ctx, forward, layouts[0].desc)) continue;
+    if (i < KERNELS) s->reached[i] = true;
     instance_truth(&g.fwd, forward->accuracy, instance_tile(forward));
     instance_truth(&g.back, kernel->accuracy, instance_tile(kernel));
     outcome out;
@@ -213,15 +228,30 @@ static bool problem_run(check_tool *tool, const kohl_op *op, kohl_direction dire
   return true;
 }
 
+/* Kernels that took none of the small problems. */
+static void rest_run(subject *s, const case_op *cases) {
+  s->most_flops = MOST_FLOPS_ONCE;
+  for (size_t i = 0; i < s->op->count && i < KERNELS; i++) {
+    s->only = &s->op->kernels[i];
+    for (const char *const *text = cases->fixed; *text && !s->reached[i]; text++) {
+      case_problem problem;
+      const char *why;
+      if (case_parse(cases, *text, &problem, &why)) problem_run(s, &problem);
+    }
+  }
+}
+
 static void direction_run(check_tool *tool, const kohl_op *op, const case_op *cases, kohl_direction direction) {
   long before = tool->passed + tool->failed;
   bool any = false;
   const char *why;
   case_problem problem;
+  subject s = {.tool = tool, .op = op, .direction = direction, .most_flops = MOST_FLOPS};
   for (size_t i = 0; i < op->count; i++) any = any || op->kernels[i].direction == direction;
   if (!any) return;
   if (tool->options->text) {
-    if (!case_parse(cases, tool->options->text, &problem, &why) || !problem_run(tool, op, direction, &problem)) {
+    s.most_flops = MOST_FLOPS_ONCE;
+    if (!case_parse(cases, tool->options->text, &problem, &why) || !problem_run(&s, &problem)) {
       printf("FAILED %s %s: no problem for grad: \"%s\"\n", op->name, kohl_direction_name(direction),
              tool->options->text);
       tool->failed++;
@@ -232,8 +262,9 @@ static void direction_run(check_tool *tool, const kohl_op *op, const case_op *ca
   for (int draws = 0, found = 0; draws < DRAWS && found < PROBLEMS; draws++) {
     case_parse(cases, "", &problem, &why);
     cases->draw(&problem, &random);
-    found += problem_run(tool, op, direction, &problem);
+    found += problem_run(&s, &problem);
   }
+  rest_run(&s, cases);
   long runs = tool->passed + tool->failed - before;
   printf("%s %s: %ld runs\n", op->name, kohl_direction_name(direction), runs);
   if (!runs && !tool->options->impl) {

@@ -290,14 +290,18 @@ static kohl_model *network(const char *arch, int side) {
 }
 
 /* Networks with dropout, residual sums, concats and batch statistics under limits of less and less memory: the same
- * bits every time, and steps repeated. */
+ * bits every time, and steps repeated.  Of inception_v3's pictures of 75 pixels Winograd's filters take so much more
+ * memory than its activations that computing these again saves too little: it takes the direct kernels. */
 START_TEST(recompute_changes_no_bit) {
   static const struct {
     const char *arch;
     int side;
-  } nets[] = {{"cleo_small", 128}, {"resnet18", 112}, {"inception_v3", 75}, {"squeezenet1_1", 40}};
+    bool exact;
+  } nets[] = {
+      {"cleo_small", 128, false}, {"resnet18", 112, false}, {"inception_v3", 75, true}, {"squeezenet1_1", 40, false}};
   kohl_model *model = network(nets[_i].arch, nets[_i].side);
   kohl_plan_options options = training(8);
+  graph_ctx->exact = nets[_i].exact;
   outcome whole = train_once(model, options);
   ck_assert_int_eq(whole.segments, 1);
   ck_assert_int_eq(whole.repeated, 0);
