@@ -1,6 +1,6 @@
 /* The list of convolutions and what they share: checking a desc, output size, FLOPs. */
 #include "kernels/conv2d/conv2d.h"
-#include "kernels/conv2d/wino.h"
+#include "kernels/conv2d/wgrad_wino.h"
 
 #define KERNEL(...) KOHL_DECLARE_KERNEL(conv2d, __VA_ARGS__)
 #include "kernels/conv2d/conv2d.def"
