@@ -67,11 +67,22 @@ static inline __attribute__((always_inline)) void finish(const kohl_igemm_call *
   }
 }
 
+/* The addend's lines come while the chain is computed. */
+static inline __attribute__((always_inline)) void ask(const kohl_igemm_call *call, const int rows) {
+  if (!call->add) return;
+#pragma GCC unroll 1
+  for (int i = 0; i < rows; i++) {
+    _mm_prefetch((const char *)(call->add + i * call->add_stride), _MM_HINT_T0);
+    _mm_prefetch((const char *)(call->add + i * call->add_stride + LANES), _MM_HINT_T0);
+  }
+}
+
 /* Channels that the panel has not got are neither read nor written in dst, bia and add; their lanes hold zeros. */
 static inline __attribute__((always_inline)) void tile(const kohl_igemm_call *call, const int rows, const int vectors) {
   unsigned all = call->channels >= 32 ? ~0u : (1u << call->channels) - 1;
   const __mmask16 mask[2] = {(__mmask16)all, (__mmask16)(all >> 16)};
   __m512 acc[ROWS][2];
+  ask(call, rows);
 #pragma GCC unroll 14
   for (int i = 0; i < rows; i++) {
 #pragma GCC unroll 2

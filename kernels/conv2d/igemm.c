@@ -364,7 +364,7 @@ static void unit(void *context, size_t index, size_t worker) {
 /* Whether all outputs are whole, aligned vectors, and so many that no cache will keep them for the next layer. */
 static bool streams(const kohl_conv2d_desc *d, const kohl_args *args, const kohl_igemm_view *view) {
   size_t bytes = 0;
-  if (view || d->add) return false;
+  if (view) return false;
   for (int i = 0; i < d->dsts; i++) {
     bytes += (size_t)d->n * d->p * d->q * (size_t)d->dst_k[i] * sizeof(float);
     if (((uintptr_t)args->out[CONV2D_DST + i] | (size_t)d->dst_stride[i] * sizeof(float)) % LINE) return false;
