@@ -25,12 +25,15 @@ static inline __attribute__((always_inline)) void chain(const kohl_igemm_call *c
                                                         const int rows, const int vectors) {
   const size_t width = (size_t)vectors * LANES;
   const float *wei = call->wei, *const *table = call->pixel;
+  const ptrdiff_t soon = call->soon;
   for (size_t tap = 0; tap < call->taps; tap++, table += ROWS) {
     const float *pixel[ROWS];
 #pragma GCC unroll 14
     for (int i = 0; i < rows; i++) pixel[i] = table[i] + call->skip;
     size_t c = 0, run = call->run;
     for (; c + UNROLL <= run; c += UNROLL, wei += UNROLL * width) {
+      _mm_prefetch((const char *)wei + soon, _MM_HINT_T1);
+      _mm_prefetch((const char *)wei + soon + 64, _MM_HINT_T1);
 #pragma GCC unroll 4
       for (int u = 0; u < UNROLL; u++) {
         channel(acc, pixel, c + u, wei + u * width, rows, vectors);

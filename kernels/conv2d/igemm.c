@@ -177,6 +177,7 @@ typedef struct {
   const float *zeros;
   char *scratch; /* of worker 0 */
   bool stream;   /* outputs go past the caches */
+  size_t workers;
 } state;
 
 /* An output pixel, and the input pixel under the filter's first tap. */
@@ -305,9 +306,10 @@ static void multiply_apart(const state *st, kohl_igemm_call *call, const panel *
   }
 }
 
-/* All tiles of a strip times one panel. */
-static void multiply(const state *st, const panel *p, size_t tile, size_t stop, const float *const *table,
-                     float *buffer) {
+/* All tiles of a strip times one panel, while each of the first tiles fetches two lines of every 4 channels of the next
+ * one, of the same width, to L2. */
+static void multiply(const state *st, const panel *p, const panel *next, size_t tile, size_t stop,
+                     const float *const *table, float *buffer) {
   const shape *s = &st->s;
   const kohl_conv2d_desc *d = s->d;
   const float *bia = st->args->in[CONV2D_BIA], *add = st->args->in[CONV2D_ADD];
@@ -315,6 +317,8 @@ static void multiply(const state *st, const panel *p, size_t tile, size_t stop, 
   if (s->taps == 1 && !d->add && !st->view && stop - tile > 1 && s->run * width * sizeof(float) > CHUNK_BYTES) {
     chunk = CHUNK_BYTES / sizeof(float) / width;
   }
+  const size_t turns = 2 * width * sizeof(float) / LINE;
+  const ptrdiff_t ahead = ((ptrdiff_t)next->wei - (ptrdiff_t)p->wei) * (ptrdiff_t)sizeof(float);
   for (size_t c = 0; c < s->run; c += chunk) {
     for (size_t t = tile; t < stop; t++) {
       size_t pixel = first_pixel(&st->u, t);
@@ -334,6 +338,7 @@ static void multiply(const state *st, const panel *p, size_t tile, size_t stop, 
           .dst = (float *)st->args->out[CONV2D_DST + p->dst] + pixel * stride + p->dst_c,
           .add_stride = (size_t)d->add_stride,
           .dst_stride = stride,
+          .soon = next != p && stop - tile > 1 && t - tile < turns ? ahead + (ptrdiff_t)((t - tile) * 2 * LINE) : 0,
           .stream = st->stream && chunk >= s->run && p->channels == 2 * s->isa->lanes,
       };
       if (st->view) {
@@ -357,7 +362,11 @@ static void unit(void *context, size_t index, size_t worker) {
   point_tiles(st, tile, stop, table, (float *)(scratch + st->s.table));
   size_t p = block * st->s.panels / u->blocks, end = (block + 1) * st->s.panels / u->blocks;
   float *buffer = (float *)(scratch + st->s.table + st->s.copies);
-  for (; p < end; p++) multiply(st, &st->panels[p], tile, stop, table, buffer);
+  const size_t after = u->strip_major ? end : end + (st->workers - 1) * (end - p);
+  for (; p < end; p++) {
+    const size_t next = p + 1 < end ? p + 1 : after;
+    multiply(st, &st->panels[p], &st->panels[next < st->s.panels ? next : p], tile, stop, table, buffer);
+  }
   if (st->stream) st->s.isa->settle();
 }
 
@@ -389,6 +398,7 @@ void kohl_igemm_run_view(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, c
   st.panels = panels;
   st.zeros = (const float *)zeros;
   st.stream = streams(d, args, view);
+  st.workers = kohl_threads_count(threads);
   st.scratch = zeros + st.s.zeros;
   kohl_parallel(threads, unit, &st, st.u.strips * st.u.blocks);
 }

@@ -29,6 +29,8 @@ typedef struct kohl_igemm_call {
   const float *bia, *add; /* of the panel's first channel; NULL: none */
   float *dst;             /* first pixel, first channel */
   size_t add_stride, dst_stride;
+  /* Bytes from every 4th channel's weights to two cache lines that are fetched to L2: of the panel that is next. */
+  ptrdiff_t soon;
   bool stream; /* past the caches; needs whole, aligned vectors */
 } kohl_igemm_call;
 
