@@ -21,11 +21,8 @@ enum {
   GROUP_CHUNKS = 4,         /* of one group, at least */
   WIDEST = 128,             /* channels or filters of a block */
   NARROWEST = 32,
-  AT_ONCE_TILES = 1024,                   /* at most, where a unit makes its weights at once */
-  ONE_PASS = 64 * 64,                     /* weights of a block whose 36 positions fit in L2 together */
-  LEAST_SIDE = 3,                         /* pixels of a picture's side: below, a tile is mostly padding */
-  LEAST_TILES = 12,                       /* measured: 512 filters of 512 channels lose with 4, gain with 16 */
-  MOST_SUMS = (16 << 20) / sizeof(float), /* of blocks of rows of ddst */
+  AT_ONCE_TILES = 1024, /* at most, where a unit makes its weights at once */
+  ONE_PASS = 64 * 64,   /* weights of a block whose 36 positions fit in L2 together */
 };
 
 static size_t ceil_div(size_t x, size_t by) { return (x + by - 1) / by; }
@@ -398,24 +395,4 @@ void kohl_wgrad_wino_run(const kohl_wgrad_wino_isa *isa, const kohl_conv2d_desc 
     kohl_parallel(threads, result_unit, &st, s->channels.blocks * s->filters.blocks);
   }
   if (d->bias) add_sums(&st);
-}
-
-const char *kohl_wgrad_wino_accepts(const void *desc) {
-  const kohl_conv2d_desc *d = desc;
-  const char *refusal = kohl_conv2d_gradient_check(d);
-  if (refusal) return refusal;
-  if (d->r != 3 || d->s != 3) return "filters are not 3x3";
-  if (d->stride_h != 1 || d->stride_w != 1 || d->dilation_h != 1 || d->dilation_w != 1)
-    return "a stride or dilation is not 1";
-  if (d->groups != 1) return "groups > 1";
-  if (d->c % BLOCK || d->k % BLOCK) return "channels or filters are no multiple of 16";
-  if (d->pad_top > 2 || d->pad_left > 2 || d->pad_bottom > 2 || d->pad_right > 2) return "a padding is above 2";
-  const size_t sum_blocks = ceil_div((size_t)d->n * (size_t)d->p, (size_t)kohl_conv2d_block_rows(d));
-  if (d->bias && sum_blocks > MOST_SUMS / (size_t)d->k) return "more than 16 MiB of sums for the bias";
-  return NULL;
-}
-
-const char *kohl_wgrad_wino_advise(const kohl_conv2d_desc *d) {
-  if (d->p < LEAST_SIDE || d->q < LEAST_SIDE) return "a picture is hardly a tile";
-  return tiling_of(d).tiles < LEAST_TILES ? "so few tiles that dU is more work than the pixels" : NULL;
 }
