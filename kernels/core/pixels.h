@@ -17,11 +17,11 @@ typedef struct kohl_pixels_job {
   size_t pixels, block;
 } kohl_pixels_job;
 
-/* Whether c floats of each of `pixels` pixels, from `at` on and `stride` floats apart, are whole cache lines, and so
- * many that no cache keeps them for the next layer (16 MiB): such outputs go past the caches, which spares reading
- * them first. */
-static inline bool kohl_pixels_stream(const void *at, size_t stride, size_t c, size_t pixels) {
-  return pixels * c * sizeof(float) >= (size_t)16 << 20 &&
+/* Whether pixels of c floats, from `at` on and `stride` floats apart, are whole cache lines, and they and what is
+ * written next to them, `floats` in all, so many that no cache keeps them for the next layer (16 MiB).  Such outputs go
+ * past the caches, which spares reading them first. */
+static inline bool kohl_pixels_stream(const void *at, size_t stride, size_t c, size_t floats) {
+  return floats * sizeof(float) >= (size_t)16 << 20 &&
          ((uintptr_t)at | stride * sizeof(float) | c * sizeof(float)) % 64 == 0;
 }
 

@@ -73,13 +73,12 @@ static void row(const state *st, size_t n, int y, range rows, const float *ring)
   const float *ddst = (const float *)st->args->in[POOL_DGRAD_DDST] + (n * d->p + rows.first) * d->q * d->dst_stride;
   kohl_pool_cover cover = st->common;
   cover.slot = rows.first % cover.slots;
-  cover.rows = rows.end - rows.first;
   const int64_t down = ((int64_t)y + d->pad_top - (int64_t)rows.first * d->stride_h) * d->s;
   range cols = {0, 0};
   for (int x = 0; x < d->w; x++, dsrc += d->src_stride) {
     cols = advance(cols, x, d->stride_w, d->pad_left, d->s, d->q);
     cover.cols = cols.end - cols.first;
-    if (!cover.cols) cover.rows = 0;
+    cover.rows = cover.cols ? rows.end - rows.first : 0;
     cover.marks = ring + cols.first * cover.mark_pixel;
     cover.ddst = ddst + cols.first * cover.ddst_pixel;
     cover.cell = (float)(down + x + d->pad_left - (int64_t)cols.first * d->stride_w);
@@ -123,6 +122,6 @@ void kohl_pool_gather(const kohl_pool_gather_isa *isa, const kohl_pool_desc *d, 
                                 .cell_pixel = (float)d->stride_w,
                                 .max = d->mode == KOHL_POOL_MAX,
                                 .stream = kohl_pixels_stream(args->out[POOL_DGRAD_DSRC], (size_t)d->src_stride,
-                                                             (size_t)d->c, (size_t)d->n * d->h * d->w)};
+                                                             (size_t)d->c, (size_t)d->n * d->h * d->w * d->c)};
   kohl_parallel(threads, unit, &st, (size_t)d->n * st.bands);
 }
