@@ -36,6 +36,13 @@ enum { ACTIVATION_DGRAD_DSRC };                       /* out: may be ddst when t
 /* NULL, or what is wrong with the desc. */
 const char *kohl_activation_check(const kohl_activation_desc *d);
 
+/* Whether an output from `to` on goes past the caches (kohl_pixels_stream).  Not in place: there its lines are in the
+ * cache already. */
+static inline bool kohl_activation_stream(const kohl_activation_desc *d, const float *from, const float *to,
+                                          size_t stride) {
+  return from != to && kohl_pixels_stream(to, stride, (size_t)d->c, (size_t)d->n * d->pixels * d->c);
+}
+
 extern const kohl_op kohl_activation_op;
 
 #endif

@@ -1,4 +1,5 @@
-/* activation gradient with AVX2, relu and copy: 8 channels a register, a masked register for the tail. */
+/* activation gradient with AVX2, relu and copy: 8 channels a register, a masked register for the tail; large
+ * outputs that are not in place go past the caches. */
 #include <immintrin.h>
 
 #include "kernels/activation/activation.h"
@@ -19,9 +20,13 @@ static void work(const void *desc, const kohl_args *args, size_t first, size_t c
   const float *ddst = (const float *)args->in[ACTIVATION_DGRAD_DDST] + first * d->dst_stride;
   float *dsrc = (float *)args->out[ACTIVATION_DGRAD_DSRC] + first * d->src_stride;
   const bool relu = d->function == KOHL_ACTIVATION_FUNCTION_RELU;
+  const bool stream = kohl_activation_stream(d, ddst, dsrc, (size_t)d->src_stride);
   const __m256i tail = _mm256_cmpgt_epi32(_mm256_set1_epi32(d->c % 8), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
   for (; count; count--, dst += d->dst_stride, ddst += d->dst_stride, dsrc += d->src_stride) {
     int c = 0;
+    for (; stream && c < d->c; c += 8) {
+      _mm256_stream_ps(dsrc + c, gradient(_mm256_loadu_ps(dst + c), _mm256_loadu_ps(ddst + c), relu));
+    }
     for (; c + 8 <= d->c; c += 8) {
       _mm256_storeu_ps(dsrc + c, gradient(_mm256_loadu_ps(dst + c), _mm256_loadu_ps(ddst + c), relu));
     }
@@ -29,6 +34,7 @@ static void work(const void *desc, const kohl_args *args, size_t first, size_t c
     __m256 x = _mm256_maskload_ps(dst + c, tail), y = _mm256_maskload_ps(ddst + c, tail);
     _mm256_maskstore_ps(dsrc + c, tail, gradient(x, y, relu));
   }
+  if (stream) _mm_sfence();
 }
 
 static void run(const void *desc, const kohl_args *args, kohl_threads *threads) {

@@ -4,6 +4,9 @@
 #define SPREAD kohl_pool_spread_avx512
 #include "kernels/pool/spread.inc"
 
+#define GATHER gather
+#include "kernels/pool/gather.inc"
+
 static const char *accepts(const void *desc) {
   const kohl_pool_desc *d = desc;
   const char *why = kohl_pool_check(d);
@@ -11,7 +14,7 @@ static const char *accepts(const void *desc) {
 }
 
 static void run(const void *desc, const kohl_args *args, kohl_threads *threads) {
-  kohl_pool_dgrad(desc, args, threads, kohl_pool_spread_avx512);
+  kohl_pool_gather(&gather, desc, args, threads);
 }
 
-const kohl_kernel_code kohl_pool_dgrad_avx512 = {accepts, NULL, NULL, NULL, run};
+const kohl_kernel_code kohl_pool_dgrad_avx512 = {accepts, NULL, NULL, kohl_pool_gather_workspace, run};

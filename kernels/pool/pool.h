@@ -13,8 +13,8 @@
  *   max: dsrc = dsrc + ddst when the forward's last `acc = v` was at this cell: the first maximum, or the last NaN; the
  *        window's first cell when there was none (all cells -inf).
  *   avg: dsrc = dsrc + ddst / number, the quotient being rounded.
- * A unit of work owns 64 channels of a picture and goes through all their windows, so that none is looked at twice and
- * no sum is split. */
+ * ref owns 64 channels of a picture and goes through all their windows; the vector kernels (gather.h) go through the
+ * cells and take up their windows.  No sum is split. */
 #ifndef KOHL_KERNELS_POOL_POOL_H
 #define KOHL_KERNELS_POOL_POOL_H
 
@@ -72,6 +72,17 @@ const char *kohl_pool_spread_limit(int64_t cells);
 
 /* Sets c channels of h x w pixels to 0. */
 void kohl_pool_clear(float *dsrc, size_t pixels, size_t stride, int c);
+
+/* One side of a window: its cells first .. first + count - 1 inside the picture, how many inside the padding too, and
+ * how many of its own lie before the picture. */
+typedef struct kohl_pool_span {
+  int first, count, padded, skipped;
+} kohl_pool_span;
+kohl_pool_span kohl_pool_rows(const kohl_pool_desc *d, int p);
+kohl_pool_span kohl_pool_cols(const kohl_pool_desc *d, int q);
+
+/* The window of rows y and columns x whose first cell is at src, or which has no src. */
+kohl_pool_cells kohl_pool_window(const kohl_pool_desc *d, const float *src, kohl_pool_span y, kohl_pool_span x);
 
 /* Runs reduce over every window, one output row per unit of work. */
 void kohl_pool_run(const kohl_pool_desc *d, const kohl_args *args, kohl_threads *threads, kohl_pool_reduce *reduce);
