@@ -38,6 +38,13 @@ enum { BATCHNORM_WGRAD_DGAMMA, BATCHNORM_WGRAD_DBETA }; /* out: [c] */
 /* NULL, or what is wrong with the desc. */
 const char *kohl_batchnorm_check(const kohl_batchnorm_desc *d);
 
+/* Whether the forward's outputs go past the caches: not where they replace the inputs, which are in one. */
+static inline bool kohl_batchnorm_streams(const kohl_batchnorm_desc *d, const kohl_args *args) {
+  const void *dst = args->out[BATCHNORM_DST];
+  return dst != args->in[BATCHNORM_SRC] &&
+         kohl_pixels_stream(dst, (size_t)d->n * (size_t)d->pixels, d->c, d->dst_stride);
+}
+
 /* scale[i] = gamma / sqrt(variance + epsilon) and shift[i] = beta - mean * scale for c channels, worked out in
  * double and rounded once each.  gamma NULL is 1, beta NULL is 0.  A variance + epsilon of 0 or less gives inf or NaN,
  * which the caller, who knows the layer's name, refuses. */

@@ -15,18 +15,23 @@ static void work(const void *desc, const kohl_args *args, size_t first, size_t c
   const float *src = (const float *)args->in[BATCHNORM_SRC] + first * d->src_stride;
   const float *scale = args->in[BATCHNORM_SCALE], *shift = args->in[BATCHNORM_SHIFT];
   float *dst = (float *)args->out[BATCHNORM_DST] + first * d->dst_stride;
-  const bool relu = d->activation == KOHL_ACTIVATION_RELU;
+  const bool relu = d->activation == KOHL_ACTIVATION_RELU, stream = kohl_batchnorm_streams(d, args);
   const __m256i tail = _mm256_cmpgt_epi32(_mm256_set1_epi32(d->c % 8), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
   for (; count; count--, src += d->src_stride, dst += d->dst_stride) {
     int c = 0;
     for (; c + 8 <= d->c; c += 8) {
-      __m256 x = _mm256_loadu_ps(src + c);
-      _mm256_storeu_ps(dst + c, affine(x, _mm256_loadu_ps(scale + c), _mm256_loadu_ps(shift + c), relu));
+      __m256 y = affine(_mm256_loadu_ps(src + c), _mm256_loadu_ps(scale + c), _mm256_loadu_ps(shift + c), relu);
+      if (stream) {
+        _mm256_stream_ps(dst + c, y);
+      } else {
+        _mm256_storeu_ps(dst + c, y);
+      }
     }
     if (c == d->c) continue;
     __m256 x = _mm256_maskload_ps(src + c, tail), a = _mm256_maskload_ps(scale + c, tail);
     _mm256_maskstore_ps(dst + c, tail, affine(x, a, _mm256_maskload_ps(shift + c, tail), relu));
   }
+  if (stream) _mm_sfence();
 }
 
 static void run(const void *desc, const kohl_args *args, kohl_threads *threads) {

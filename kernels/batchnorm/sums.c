@@ -20,6 +20,8 @@ size_t kohl_batchnorm_sums_scratch(size_t rows, int c) { return 2 * blocks_of(ro
 static void unit(void *state, size_t index, size_t worker) {
   (void)worker;
   const state_of *st = state;
+  /* Squares come after the sum over the same rows: backwards, for what is still in a cache. */
+  if (st->mean && !st->gradients) index = st->blocks - 1 - index;
   kohl_batchnorm_rows part = *st->rows;
   size_t first = index * st->block, left = st->rows->rows - first, c = (size_t)part.c;
   part.rows = left < st->block ? left : st->block;

@@ -88,20 +88,22 @@ typedef struct {
   const kohl_batchnorm_train_coefficients *with;
   kohl_batchnorm_train_spread *spread;
   float *dsrc;
-  size_t block;
+  size_t block, blocks;
   int dsrc_stride;
+  bool stream;
 } spread_state;
 
 static void spread_unit(void *state, size_t index, size_t worker) {
   (void)worker;
   const spread_state *st = state;
+  index = st->blocks - 1 - index; /* backwards, for what the sums have left in a cache */
   kohl_batchnorm_rows part = *st->rows;
   size_t first = index * st->block, left = part.rows - first;
   part.rows = left < st->block ? left : st->block;
   part.src += first * (size_t)part.src_stride;
   part.ddst += first * (size_t)part.dst_stride;
   if (part.dst) part.dst += first * (size_t)part.dst_stride;
-  st->spread(&part, st->mean, st->with, st->dsrc + first * (size_t)st->dsrc_stride, st->dsrc_stride);
+  st->spread(&part, st->mean, st->with, st->dsrc + first * (size_t)st->dsrc_stride, st->dsrc_stride, st->stream);
 }
 
 void kohl_batchnorm_train_dgrad(const kohl_batchnorm_isa *isa, kohl_batchnorm_train_spread *spread,
@@ -130,7 +132,9 @@ void kohl_batchnorm_train_dgrad(const kohl_batchnorm_isa *isa, kohl_batchnorm_tr
     with.a[c] = (float)(-scale * (std * std) * b[c] / (double)count);
     with.b[c] = (float)(-scale * a[c] / (double)count);
   }
-  size_t block = c_floats < 8192 ? 8192 / c_floats : 1;
-  spread_state state = {&rows, saved_mean, &with, spread, args->out[BATCHNORM_TRAIN_DGRAD_DSRC], block, d->src_stride};
-  kohl_parallel(threads, spread_unit, &state, (count + block - 1) / block);
+  size_t block = c_floats < 8192 ? 8192 / c_floats : 1, blocks = (count + block - 1) / block;
+  float *dsrc = args->out[BATCHNORM_TRAIN_DGRAD_DSRC];
+  const bool stream = dsrc != rows.ddst && kohl_pixels_stream(dsrc, count, d->c, d->src_stride);
+  spread_state state = {&rows, saved_mean, &with, spread, dsrc, block, blocks, d->src_stride, stream};
+  kohl_parallel(threads, spread_unit, &state, blocks);
 }

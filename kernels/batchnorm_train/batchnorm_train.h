@@ -59,9 +59,10 @@ typedef struct kohl_batchnorm_train_coefficients {
   float *scale, *a, *b;
 } kohl_batchnorm_train_coefficients;
 
-/* Rows of dsrc from `rows` (as in sums.h). */
+/* Rows of dsrc from `rows` (as in sums.h).  stream: past the caches; needs whole, aligned lines. */
 typedef void kohl_batchnorm_train_spread(const kohl_batchnorm_rows *rows, const float *mean,
-                                         const kohl_batchnorm_train_coefficients *with, float *dsrc, int dsrc_stride);
+                                         const kohl_batchnorm_train_coefficients *with, float *dsrc, int dsrc_stride,
+                                         bool stream);
 kohl_batchnorm_train_spread kohl_batchnorm_train_spread_ref, kohl_batchnorm_train_spread_avx2,
     kohl_batchnorm_train_spread_avx512;
 

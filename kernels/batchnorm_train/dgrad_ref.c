@@ -4,7 +4,9 @@
 #include "kernels/batchnorm_train/batchnorm_train.h"
 
 void kohl_batchnorm_train_spread_ref(const kohl_batchnorm_rows *rows, const float *mean,
-                                     const kohl_batchnorm_train_coefficients *with, float *dsrc, int dsrc_stride) {
+                                     const kohl_batchnorm_train_coefficients *with, float *dsrc, int dsrc_stride,
+                                     bool stream) {
+  (void)stream;
   const float *src = rows->src, *dst = rows->dst, *ddst = rows->ddst;
   for (size_t row = 0; row < rows->rows; row++, src += rows->src_stride, ddst += rows->dst_stride) {
     for (int c = 0; c < rows->c; c++) {
