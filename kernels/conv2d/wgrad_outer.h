@@ -21,6 +21,7 @@ typedef struct kohl_wgrad_call {
   size_t rows, pixels;
   int filters;  /* 1 to isa filters */
   int channels; /* 1 to 2 * isa lanes */
+  bool far;     /* src is not packed: it is asked for some pixels ahead, beyond its end too */
   bool first;   /* dwei is overwritten instead of added to */
   float *dwei;  /* dwei[filter * filter_step + channel] */
   size_t filter_step;
