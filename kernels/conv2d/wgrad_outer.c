@@ -5,9 +5,11 @@
 
 enum {
   LINE = 64,
-  CHUNK_BYTES = 768 << 10, /* of a chunk: it is read again for every pair of panels, so it stays in L2 */
-  BLOCK_ROWS = 256,        /* the most rows of a block */
-  UNITS = 16,              /* per worker, at least: an uneven pair of cores ends together */
+  CHUNK_BYTES = 768 << 10,       /* of a chunk: it is read again for every pair of panels, so it stays in L2 */
+  DIRECT_FILTERS = 192,          /* every panel of them reads src again: with more, packing it costs less */
+  L1_WAY = 4096 / sizeof(float), /* pixels so far apart would share one set of L1 */
+  BLOCK_ROWS = 256,              /* the most rows of a block */
+  UNITS = 16,                    /* per worker, at least: an uneven pair of cores ends together */
 };
 
 /* What follows from the desc.  A line is an input row with its zeros, a slot the place of one in a chunk. */
@@ -81,7 +83,8 @@ static shape shape_of(const kohl_wgrad_isa *isa, const kohl_conv2d_desc *d) {
   s.line = s.pixels * s.width;
   /* merged: the last pixel's vectors go on behind the line */
   if (s.merged) s.line = round_up(s.line + (s.channel_panels + 1) * 2 * lanes, lanes);
-  s.direct = d->r == 1 && d->s == 1 && d->p == d->h && d->q == d->w && d->c % isa->lanes == 0;
+  s.direct = d->r == 1 && d->s == 1 && d->p == d->h && d->q == d->w && d->c % isa->lanes == 0 &&
+             d->k <= DIRECT_FILTERS && d->src_stride % L1_WAY != 0;
   s.block = (size_t)kohl_conv2d_block_rows(d);
   s.rows = (size_t)d->n * d->p;
   s.chunk = s.block;

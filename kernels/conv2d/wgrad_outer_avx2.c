@@ -6,7 +6,7 @@
 
 #include "kernels/conv2d/wgrad_outer.h"
 
-enum { FILTERS = 6, LANES = 8, AHEAD = 12 };
+enum { FILTERS = 6, LANES = 8, AHEAD = 12 /* pixels */ };
 
 /* The sums are added to dwei, which was asked for at the beginning: it comes from far. */
 static inline __attribute__((always_inline)) void tile(const kohl_wgrad_call *call, const int filters,
