@@ -1,13 +1,14 @@
 /* conv2d weight gradient by outer products: everything but the innermost loops.
  *
- * Output rows are taken in chunks of whole blocks (conv2d.h says what a block is).  First a chunk's ddst is copied to
- * panels of a few filters and its src, with zeros around, to panels of two vectors of channels, so that what follows
- * reads neighbouring memory.  Then for a block, a tap, a panel of filters and a panel of channels the micro kernel adds
- * up outer products in registers, and adds the sums to dwei:
+ * Output rows are taken in chunks of whole blocks (conv2d.h says what a block is), as many as L2 holds.  First a
+ * chunk's ddst is copied to panels of a few filters and its src, with zeros around, to panels of two vectors of
+ * channels, so that what follows reads neighbouring memory; a 1x1 filter of few filters reads src where it is.  Then
+ * for a block, a panel of channels, a panel of filters and a tap the micro kernel adds up outer products in registers,
+ * and adds the sums to dwei:
  *
  *   for row: for pixel of the row: acc[filter][0..1] = fma(ddst[filter], src[0..1], acc[filter][0..1])
  *
- * Threads share out panels and filter rows, never a sum. */
+ * Threads share out panels and taps, never a sum. */
 #ifndef KOHL_KERNELS_CONV2D_WGRAD_OUTER_H
 #define KOHL_KERNELS_CONV2D_WGRAD_OUTER_H
 
@@ -21,6 +22,7 @@ typedef struct kohl_wgrad_call {
   size_t rows, pixels;
   int filters;  /* 1 to isa filters */
   int channels; /* 1 to 2 * isa lanes */
+  bool far;     /* src is not packed: it is asked for some pixels ahead, beyond its end too */
   bool first;   /* dwei is overwritten instead of added to */
   float *dwei;  /* dwei[filter * filter_step + channel] */
   size_t filter_step;

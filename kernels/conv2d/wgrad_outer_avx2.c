@@ -6,11 +6,11 @@
 
 #include "kernels/conv2d/wgrad_outer.h"
 
-enum { FILTERS = 6, LANES = 8 };
+enum { FILTERS = 6, LANES = 8, AHEAD = 12 /* pixels */ };
 
 /* The sums are added to dwei, which was asked for at the beginning: it comes from far. */
 static inline __attribute__((always_inline)) void tile(const kohl_wgrad_call *call, const int filters,
-                                                       const int vectors) {
+                                                       const int vectors, const bool far) {
   const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
   const __m256i mask[2] = {_mm256_cmpgt_epi32(_mm256_set1_epi32(call->channels), lane),
                            _mm256_cmpgt_epi32(_mm256_set1_epi32(call->channels - LANES), lane)};
@@ -28,6 +28,7 @@ static inline __attribute__((always_inline)) void tile(const kohl_wgrad_call *ca
 #pragma GCC unroll 1
     for (size_t q = call->pixels; q > 0; q--, ddst += LANES, src += step) {
       __m256 src0 = _mm256_loadu_ps(src), src1 = vectors == 2 ? _mm256_loadu_ps(src + LANES) : src0;
+      if (far) _mm_prefetch((const char *)((uintptr_t)src + AHEAD * step * sizeof *src), _MM_HINT_T0);
 #pragma GCC unroll 6
       for (int i = 0; i < filters; i++) {
         __m256 x = _mm256_set1_ps(ddst[i]);
@@ -48,9 +49,11 @@ static inline __attribute__((always_inline)) void tile(const kohl_wgrad_call *ca
 }
 
 /* Every number of filters has its own functions, so that the sums are registers. */
-#define TILE(filters)                                                                     \
-  static void tile_##filters##_1(const kohl_wgrad_call *call) { tile(call, filters, 1); } \
-  static void tile_##filters##_2(const kohl_wgrad_call *call) { tile(call, filters, 2); }
+#define TILE(filters)                                                                               \
+  static void tile_##filters##_1(const kohl_wgrad_call *call) { tile(call, filters, 1, false); }    \
+  static void tile_##filters##_2(const kohl_wgrad_call *call) { tile(call, filters, 2, false); }    \
+  static void tile_##filters##_1_far(const kohl_wgrad_call *call) { tile(call, filters, 1, true); } \
+  static void tile_##filters##_2_far(const kohl_wgrad_call *call) { tile(call, filters, 2, true); }
 TILE(1)
 TILE(2)
 TILE(3)
@@ -59,11 +62,13 @@ TILE(5)
 TILE(6)
 
 static void micro(const kohl_wgrad_call *call) {
-#define PAIR(filters) \
-  { tile_##filters##_1, tile_##filters##_2 }
-  static void (*const tiles[FILTERS][2])(const kohl_wgrad_call *) = {PAIR(1), PAIR(2), PAIR(3),
-                                                                     PAIR(4), PAIR(5), PAIR(6)};
-  tiles[call->filters - 1][call->channels > LANES](call);
+#define TILES(filters)                                                                           \
+  {                                                                                              \
+    {tile_##filters##_1, tile_##filters##_2}, { tile_##filters##_1_far, tile_##filters##_2_far } \
+  }
+  static void (*const tiles[FILTERS][2][2])(const kohl_wgrad_call *) = {TILES(1), TILES(2), TILES(3),
+                                                                        TILES(4), TILES(5), TILES(6)};
+  tiles[call->filters - 1][call->far][call->channels > LANES](call);
 }
 
 static void copy(const kohl_wgrad_copy *c) {

@@ -6,11 +6,11 @@
 
 #include "kernels/conv2d/wgrad_outer.h"
 
-enum { FILTERS = 14, LANES = 16 };
+enum { FILTERS = 14, LANES = 16, AHEAD = 12 /* pixels */ };
 
 /* The sums are added to dwei, which was asked for at the beginning: it comes from far. */
 static inline __attribute__((always_inline)) void tile(const kohl_wgrad_call *call, const int filters,
-                                                       const int vectors) {
+                                                       const int vectors, const bool far) {
   const unsigned all = call->channels >= 32 ? ~0u : (1u << call->channels) - 1;
   const __mmask16 mask[2] = {(__mmask16)all, (__mmask16)(all >> 16)};
   __m512 acc[FILTERS][2];
@@ -27,6 +27,11 @@ static inline __attribute__((always_inline)) void tile(const kohl_wgrad_call *ca
 #pragma GCC unroll 2
     for (size_t q = call->pixels; q > 0; q--, ddst += LANES, src += step) {
       __m512 src0 = _mm512_loadu_ps(src), src1 = vectors == 2 ? _mm512_loadu_ps(src + LANES) : src0;
+      if (far) {
+        const uintptr_t ahead = (uintptr_t)src + AHEAD * step * sizeof *src;
+        _mm_prefetch((const char *)ahead, _MM_HINT_T0);
+        if (vectors == 2) _mm_prefetch((const char *)(ahead + LANES * sizeof *src), _MM_HINT_T0);
+      }
 #pragma GCC unroll 14
       for (int i = 0; i < filters; i++) {
         __m512 x = _mm512_set1_ps(ddst[i]);
@@ -47,9 +52,11 @@ static inline __attribute__((always_inline)) void tile(const kohl_wgrad_call *ca
 }
 
 /* Every number of filters has its own functions, so that the sums are registers. */
-#define TILE(filters)                                                                     \
-  static void tile_##filters##_1(const kohl_wgrad_call *call) { tile(call, filters, 1); } \
-  static void tile_##filters##_2(const kohl_wgrad_call *call) { tile(call, filters, 2); }
+#define TILE(filters)                                                                               \
+  static void tile_##filters##_1(const kohl_wgrad_call *call) { tile(call, filters, 1, false); }    \
+  static void tile_##filters##_2(const kohl_wgrad_call *call) { tile(call, filters, 2, false); }    \
+  static void tile_##filters##_1_far(const kohl_wgrad_call *call) { tile(call, filters, 1, true); } \
+  static void tile_##filters##_2_far(const kohl_wgrad_call *call) { tile(call, filters, 2, true); }
 TILE(1)
 TILE(2)
 TILE(3)
@@ -66,12 +73,14 @@ TILE(13)
 TILE(14)
 
 static void micro(const kohl_wgrad_call *call) {
-#define PAIR(filters) \
-  { tile_##filters##_1, tile_##filters##_2 }
-  static void (*const tiles[FILTERS][2])(const kohl_wgrad_call *) = {PAIR(1),  PAIR(2),  PAIR(3),  PAIR(4), PAIR(5),
-                                                                     PAIR(6),  PAIR(7),  PAIR(8),  PAIR(9), PAIR(10),
-                                                                     PAIR(11), PAIR(12), PAIR(13), PAIR(14)};
-  tiles[call->filters - 1][call->channels > LANES](call);
+#define TILES(filters)                                                                           \
+  {                                                                                              \
+    {tile_##filters##_1, tile_##filters##_2}, { tile_##filters##_1_far, tile_##filters##_2_far } \
+  }
+  static void (*const tiles[FILTERS][2][2])(const kohl_wgrad_call *) = {
+      TILES(1), TILES(2), TILES(3),  TILES(4),  TILES(5),  TILES(6),  TILES(7),
+      TILES(8), TILES(9), TILES(10), TILES(11), TILES(12), TILES(13), TILES(14)};
+  tiles[call->filters - 1][call->far][call->channels > LANES](call);
 }
 
 static void copy(const kohl_wgrad_copy *c) {
