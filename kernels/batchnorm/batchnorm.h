@@ -42,7 +42,7 @@ const char *kohl_batchnorm_check(const kohl_batchnorm_desc *d);
 static inline bool kohl_batchnorm_streams(const kohl_batchnorm_desc *d, const kohl_args *args) {
   const void *dst = args->out[BATCHNORM_DST];
   return dst != args->in[BATCHNORM_SRC] &&
-         kohl_pixels_stream(dst, (size_t)d->n * (size_t)d->pixels, d->c, d->dst_stride);
+         kohl_pixels_stream(dst, (size_t)d->dst_stride, (size_t)d->c, (size_t)d->n * d->pixels * d->c);
 }
 
 /* scale[i] = gamma / sqrt(variance + epsilon) and shift[i] = beta - mean * scale for c channels, worked out in

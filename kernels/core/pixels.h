@@ -32,13 +32,6 @@ static inline void kohl_pixels_unit(void *state, size_t index, size_t worker) {
   job->work(job->desc, job->args, first, left < job->block ? left : job->block);
 }
 
-/* Whether outputs go past the caches: whole, aligned lines, and so many that no cache keeps them for the next layer. */
-static inline bool kohl_pixels_stream(const void *to, size_t pixels, int c, int stride) {
-  const size_t line = 64, least = (size_t)16 << 20;
-  if (((uintptr_t)to | (size_t)c * sizeof(float) | (size_t)stride * sizeof(float)) % line) return false;
-  return pixels * (size_t)c * sizeof(float) >= least;
-}
-
 /* Runs work over `pixels` pixels of c >= 1 floats each.  threads may be NULL. */
 static inline void kohl_pixels_run(const void *desc, const kohl_args *args, kohl_threads *threads,
                                    kohl_pixels_work work, size_t pixels, size_t c) {

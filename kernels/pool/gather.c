@@ -53,9 +53,9 @@ static void mark(const state *st, size_t n, int p, float *marks) {
   const kohl_pool_desc *d = st->d;
   const float *ddst = (const float *)st->args->in[POOL_DGRAD_DDST] + (n * d->p + p) * d->q * d->dst_stride;
   const float *src = st->args->in[POOL_DGRAD_SRC];
-  const kohl_pool_span y = kohl_pool_rows(d, p);
+  const kohl_pool_side y = kohl_pool_rows(d, p);
   for (int q = 0; q < d->q; q++, ddst += d->dst_stride, marks += st->common.mark_pixel) {
-    const kohl_pool_span x = kohl_pool_cols(d, q);
+    const kohl_pool_side x = kohl_pool_cols(d, q);
     if (d->mode != KOHL_POOL_MAX) {
       st->isa->share(ddst, d->c, kohl_pool_window(d, NULL, y, x).divisor, marks);
       continue;

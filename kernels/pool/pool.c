@@ -48,23 +48,23 @@ const char *kohl_pool_check(const kohl_pool_desc *d) {
   return NULL;
 }
 
-static kohl_pool_span cut(int index, int stride, int pad_before, int pad_after, int window, int size) {
+static kohl_pool_side cut(int index, int stride, int pad_before, int pad_after, int window, int size) {
   int64_t start = (int64_t)index * stride - pad_before, end = start + window;
   int64_t room = (int64_t)size + pad_after;
   int64_t first = start < 0 ? 0 : start, last = end < size ? end : size;
-  return (kohl_pool_span){(int)first, (int)(last - first), (int)((end < room ? end : room) - start),
+  return (kohl_pool_side){(int)first, (int)(last - first), (int)((end < room ? end : room) - start),
                           (int)(first - start)};
 }
 
-kohl_pool_span kohl_pool_rows(const kohl_pool_desc *d, int p) {
+kohl_pool_side kohl_pool_rows(const kohl_pool_desc *d, int p) {
   return cut(p, d->stride_h, d->pad_top, d->pad_bottom, d->r, d->h);
 }
 
-kohl_pool_span kohl_pool_cols(const kohl_pool_desc *d, int q) {
+kohl_pool_side kohl_pool_cols(const kohl_pool_desc *d, int q) {
   return cut(q, d->stride_w, d->pad_left, d->pad_right, d->s, d->w);
 }
 
-kohl_pool_cells kohl_pool_window(const kohl_pool_desc *d, const float *src, kohl_pool_span y, kohl_pool_span x) {
+kohl_pool_cells kohl_pool_window(const kohl_pool_desc *d, const float *src, kohl_pool_side y, kohl_pool_side x) {
   bool all = d->mode == KOHL_POOL_AVG_ALL;
   float divisor = all ? (float)y.padded * (float)x.padded : (float)y.count * (float)x.count;
   size_t row_step = (size_t)d->w * d->src_stride;
@@ -85,10 +85,10 @@ static void row(void *state, size_t index, size_t worker) {
   const float *src = st->args->in[POOL_SRC];
   float *dst = (float *)st->args->out[POOL_DST] + index * d->q * d->dst_stride;
   size_t n = index / d->p, row_step = (size_t)d->w * d->src_stride;
-  kohl_pool_span y = kohl_pool_rows(d, (int)(index % d->p));
+  kohl_pool_side y = kohl_pool_rows(d, (int)(index % d->p));
   src += (n * d->h + y.first) * row_step;
   for (int q = 0; q < d->q; q++, dst += d->dst_stride) {
-    kohl_pool_span x = kohl_pool_cols(d, q);
+    kohl_pool_side x = kohl_pool_cols(d, q);
     kohl_pool_cells cells = kohl_pool_window(d, src + (size_t)x.first * d->src_stride, y, x);
     st->reduce(&cells, d->c, dst);
   }
@@ -127,9 +127,9 @@ static void block(void *state, size_t index, size_t worker) {
   float *dsrc = (float *)st->args->out[POOL_DGRAD_DSRC] + first;
   kohl_pool_clear(dsrc, pixels, (size_t)d->src_stride, channels);
   for (int p = 0; p < d->p; p++) {
-    kohl_pool_span y = kohl_pool_rows(d, p);
+    kohl_pool_side y = kohl_pool_rows(d, p);
     for (int q = 0; q < d->q; q++, ddst += d->dst_stride) {
-      kohl_pool_span x = kohl_pool_cols(d, q);
+      kohl_pool_side x = kohl_pool_cols(d, q);
       size_t at = ((size_t)y.first * d->w + x.first) * d->src_stride;
       kohl_pool_cells cells = kohl_pool_window(d, src ? src + at : NULL, y, x);
       st->spread(&cells, channels, ddst, dsrc + at);

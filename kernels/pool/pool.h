@@ -75,14 +75,14 @@ void kohl_pool_clear(float *dsrc, size_t pixels, size_t stride, int c);
 
 /* One side of a window: its cells first .. first + count - 1 inside the picture, how many inside the padding too, and
  * how many of its own lie before the picture. */
-typedef struct kohl_pool_span {
+typedef struct kohl_pool_side {
   int first, count, padded, skipped;
-} kohl_pool_span;
-kohl_pool_span kohl_pool_rows(const kohl_pool_desc *d, int p);
-kohl_pool_span kohl_pool_cols(const kohl_pool_desc *d, int q);
+} kohl_pool_side;
+kohl_pool_side kohl_pool_rows(const kohl_pool_desc *d, int p);
+kohl_pool_side kohl_pool_cols(const kohl_pool_desc *d, int q);
 
 /* The window of rows y and columns x whose first cell is at src, or which has no src. */
-kohl_pool_cells kohl_pool_window(const kohl_pool_desc *d, const float *src, kohl_pool_span y, kohl_pool_span x);
+kohl_pool_cells kohl_pool_window(const kohl_pool_desc *d, const float *src, kohl_pool_side y, kohl_pool_side x);
 
 /* Runs reduce over every window, one output row per unit of work. */
 void kohl_pool_run(const kohl_pool_desc *d, const kohl_args *args, kohl_threads *threads, kohl_pool_reduce *reduce);
