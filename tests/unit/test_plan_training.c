@@ -248,6 +248,7 @@ typedef struct outcome {
   size_t params, states, arena;
   double loss;
   int segments, absorbed, repeated;
+  uint64_t kernels; /* a hash of those of steps that repeat no other */
 } outcome;
 
 static outcome train_once(const kohl_model *model, kohl_plan_options options) {
@@ -258,7 +259,9 @@ static outcome train_once(const kohl_model *model, kohl_plan_options options) {
   o.arena = session->plan->arena_bytes;
   o.loss = kohl_session_loss(session, options.batch);
   o.absorbed = o.repeated = 0;
+  o.kernels = 0;
   for (size_t i = 0; i < session->plan->step_count; i++) {
+    if (session->plan->steps[i].repeats < 0) o.kernels = o.kernels * 31 + (uintptr_t)session->plan->steps[i].kernel;
     o.absorbed += session->plan->steps[i].absorbed_by >= 0;
     o.repeated += session->plan->steps[i].repeats >= 0 && session->plan->steps[i].absorbed_by < 0;
   }
@@ -290,8 +293,9 @@ static kohl_model *network(const char *arch, int side) {
 }
 
 /* Networks with dropout, residual sums, concats and batch statistics under limits of less and less memory: the same
- * bits every time, and steps repeated.  Of inception_v3's pictures of 75 pixels Winograd's filters take so much more
- * memory than its activations that computing these again saves too little: it takes the direct kernels. */
+ * bits every time, and steps repeated, until a limit takes other kernels.  Of inception_v3's pictures of 75 pixels
+ * Winograd's filters take so much more memory than its activations that computing these again saves too little: it
+ * takes the direct kernels. */
 START_TEST(recompute_changes_no_bit) {
   static const struct {
     const char *arch;
@@ -319,11 +323,11 @@ START_TEST(recompute_changes_no_bit) {
     ck_assert_uint_le(part.arena, options.memory_limit);
     ck_assert_int_gt(part.segments, 1);
     ck_assert_int_gt(part.repeated, 0);
-    same(&whole, &part);
+    if (part.kernels == whole.kernels) same(&whole, &part), tried++;
     forget(&part);
-    tried++;
   }
-  ck_assert_msg(tried > 0, "%s: no limit below %zu bytes could be kept", nets[_i].arch, whole.arena);
+  ck_assert_msg(tried > 0, "%s: no limit below %zu bytes could be kept with the same kernels", nets[_i].arch,
+                whole.arena);
   forget(&whole);
   kohl_model_destroy(graph_ctx, model);
 }
