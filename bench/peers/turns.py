@@ -30,8 +30,11 @@ class Process:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("KOHL_")}
         environment["OMP_NUM_THREADS"] = environment["MKL_NUM_THREADS"] = str(threads)
         self.log = subprocess.DEVNULL if quiet else None
-        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, env=environment,
-                                      text=True, bufsize=1, preexec_fn=die_with_parent)
+        try:
+            self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, env=environment,
+                                          text=True, bufsize=1, preexec_fn=die_with_parent)
+        except OSError as error:
+            raise Failed(f"{command[0]}: {error.strerror}; make bench-peers builds what kohl needs") from error
 
     def ask(self, request):
         """The answer's words behind "ok"."""
