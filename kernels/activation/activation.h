@@ -12,6 +12,7 @@
 
 #include "kernels/core/activation.h"
 #include "kernels/core/pixels.h"
+#include "kernels/core/stream.h"
 
 typedef enum kohl_activation_function {
   KOHL_ACTIVATION_FUNCTION_COPY,
@@ -36,11 +37,11 @@ enum { ACTIVATION_DGRAD_DSRC };                       /* out: may be ddst when t
 /* NULL, or what is wrong with the desc. */
 const char *kohl_activation_check(const kohl_activation_desc *d);
 
-/* Whether an output from `to` on goes past the caches (kohl_pixels_stream).  Not in place: there its lines are in the
+/* Whether an output from `to` on goes past the caches (kohl_stream_pays).  Not in place: there its lines are in the
  * cache already. */
 static inline bool kohl_activation_stream(const kohl_activation_desc *d, const float *from, const float *to,
                                           size_t stride) {
-  return from != to && kohl_pixels_stream(to, stride, (size_t)d->c, (size_t)d->n * d->pixels * d->c);
+  return from != to && kohl_stream_pays(to, stride, (size_t)d->c, (size_t)d->n * d->pixels * d->c);
 }
 
 extern const kohl_op kohl_activation_op;

@@ -34,7 +34,7 @@ static void work(const void *desc, const kohl_args *args, size_t first, size_t c
     __m256 x = _mm256_maskload_ps(dst + c, tail), y = _mm256_maskload_ps(ddst + c, tail);
     _mm256_maskstore_ps(dsrc + c, tail, gradient(x, y, relu));
   }
-  if (stream) _mm_sfence();
+  if (stream) kohl_stream_settle();
 }
 
 static void run(const void *desc, const kohl_args *args, kohl_threads *threads) {

@@ -29,7 +29,7 @@ static void work(const void *desc, const kohl_args *args, size_t first, size_t c
       }
     }
   }
-  if (stream) _mm_sfence();
+  if (stream) kohl_stream_settle();
 }
 
 static void run(const void *desc, const kohl_args *args, kohl_threads *threads) {

@@ -29,7 +29,7 @@ static void work(const void *desc, const kohl_args *args, size_t first, size_t c
     for (; c + 8 <= d->c; c += 8) _mm256_storeu_ps(dst + c, apply(_mm256_loadu_ps(src + c), relu));
     if (c < d->c) _mm256_maskstore_ps(dst + c, tail, apply(_mm256_maskload_ps(src + c, tail), relu));
   }
-  if (stream) _mm_sfence();
+  if (stream) kohl_stream_settle();
 }
 
 static void run(const void *desc, const kohl_args *args, kohl_threads *threads) {

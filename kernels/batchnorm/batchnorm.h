@@ -16,6 +16,7 @@
 #include "kernels/batchnorm/sums.h"
 #include "kernels/core/activation.h"
 #include "kernels/core/pixels.h"
+#include "kernels/core/stream.h"
 
 typedef struct kohl_batchnorm_desc {
   int n, pixels, c;           /* n pictures of pixels = h*w pixels with c channels */
@@ -42,7 +43,7 @@ const char *kohl_batchnorm_check(const kohl_batchnorm_desc *d);
 static inline bool kohl_batchnorm_streams(const kohl_batchnorm_desc *d, const kohl_args *args) {
   const void *dst = args->out[BATCHNORM_DST];
   return dst != args->in[BATCHNORM_SRC] &&
-         kohl_pixels_stream(dst, (size_t)d->dst_stride, (size_t)d->c, (size_t)d->n * d->pixels * d->c);
+         kohl_stream_pays(dst, (size_t)d->dst_stride, (size_t)d->c, (size_t)d->n * d->pixels * d->c);
 }
 
 /* scale[i] = gamma / sqrt(variance + epsilon) and shift[i] = beta - mean * scale for c channels, worked out in

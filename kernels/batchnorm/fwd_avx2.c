@@ -31,7 +31,7 @@ static void work(const void *desc, const kohl_args *args, size_t first, size_t c
     __m256 x = _mm256_maskload_ps(src + c, tail), a = _mm256_maskload_ps(scale + c, tail);
     _mm256_maskstore_ps(dst + c, tail, affine(x, a, _mm256_maskload_ps(shift + c, tail), relu));
   }
-  if (stream) _mm_sfence();
+  if (stream) kohl_stream_settle();
 }
 
 static void run(const void *desc, const kohl_args *args, kohl_threads *threads) {

@@ -31,7 +31,7 @@ static void work(const void *desc, const kohl_args *args, size_t first, size_t c
     __m512 x = _mm512_maskz_loadu_ps(tail, src + c), a = _mm512_maskz_loadu_ps(tail, scale + c);
     _mm512_mask_storeu_ps(dst + c, tail, affine(x, a, _mm512_maskz_loadu_ps(tail, shift + c), relu));
   }
-  if (stream) _mm_sfence();
+  if (stream) kohl_stream_settle();
 }
 
 static void run(const void *desc, const kohl_args *args, kohl_threads *threads) {

@@ -134,7 +134,7 @@ void kohl_batchnorm_train_dgrad(const kohl_batchnorm_isa *isa, kohl_batchnorm_tr
   }
   size_t block = c_floats < 8192 ? 8192 / c_floats : 1, blocks = (count + block - 1) / block;
   float *dsrc = args->out[BATCHNORM_TRAIN_DGRAD_DSRC];
-  const bool stream = dsrc != rows.ddst && kohl_pixels_stream(dsrc, (size_t)d->src_stride, (size_t)d->c, count * d->c);
+  const bool stream = dsrc != rows.ddst && kohl_stream_pays(dsrc, (size_t)d->src_stride, (size_t)d->c, count * d->c);
   spread_state state = {&rows, saved_mean, &with, spread, dsrc, block, blocks, d->src_stride, stream};
   kohl_parallel(threads, spread_unit, &state, blocks);
 }

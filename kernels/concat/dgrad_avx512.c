@@ -1,19 +1,6 @@
 /* concat gradient with AVX-512: large outputs go past the caches. */
 #include "kernels/core/lanes_avx512.h"
 
-#include "kernels/concat/copy.inc"
-
-static const char *accepts(const void *desc) { return kohl_concat_check(desc); }
-
-static void work(const void *desc, const kohl_args *args, size_t first, size_t count) {
-  const kohl_concat_desc *d = desc;
-  copy(d, args->in[CONCAT_DGRAD_DDST], (size_t)d->dst_stride, args->out[CONCAT_DGRAD_DSRC], (size_t)d->src_stride,
-       first, count);
-}
-
-static void run(const void *desc, const kohl_args *args, kohl_threads *threads) {
-  const kohl_concat_desc *d = desc;
-  kohl_pixels_run(d, args, threads, work, (size_t)d->n * d->pixels, (size_t)d->c);
-}
+#include "kernels/concat/dgrad.inc"
 
 const kohl_kernel_code kohl_concat_dgrad_avx512 = {accepts, NULL, NULL, NULL, run};

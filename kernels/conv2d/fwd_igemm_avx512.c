@@ -147,9 +147,7 @@ static void micro(const kohl_igemm_call *call) {
   tiles[call->rows - 1][call->channels > LANES](call);
 }
 
-static void settle(void) { _mm_sfence(); }
-
-const kohl_igemm_isa kohl_igemm_avx512 = {ROWS, LANES, micro, settle};
+const kohl_igemm_isa kohl_igemm_avx512 = {ROWS, LANES, micro};
 
 static size_t packed_size(const void *desc) { return kohl_igemm_packed_size(&kohl_igemm_avx512, desc); }
 

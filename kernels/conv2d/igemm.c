@@ -1,5 +1,7 @@
 /* The implicit GEMM's driver: panels, packing, pointer tables and the split into units of work. */
 #include "kernels/conv2d/igemm.h"
+#include "kernels/core/size.h"
+#include "kernels/core/stream.h"
 
 #include <string.h>
 
@@ -10,7 +12,6 @@ enum {
   MOST_UNITS = 64,         /* per worker, in the search for a split */
   PACK = 32,               /* taps and channels of a block of weights that is packed at once */
   MERGE_FLOATS = 64,       /* a filter row of at most so many floats is treated as one tap */
-  STREAM_BYTES = 16 << 20, /* of outputs, from which on they go past the caches */
   CHUNK_BYTES = 512 << 10, /* a longer panel of a 1x1 filter is cut along its chain, to stay in L2 */
 };
 
@@ -34,12 +35,10 @@ typedef struct {
   bool strip_major; /* units go through the blocks of one strip first */
 } split;
 
-static size_t round_up(size_t x, size_t to) { return (x + to - 1) / to * to; }
-
 /* The next number to try after x: half as much again, a multiple of `of`, then `last`, then beyond. */
 static size_t grow(size_t x, size_t of, size_t last) {
   if (x == last) return last + 1;
-  size_t next = round_up(x + (x + 1) / 2, of);
+  size_t next = kohl_round_up(x + (x + 1) / 2, of);
   return next < last ? next : last;
 }
 
@@ -81,10 +80,10 @@ static shape shape_of(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d) {
   s.most_tiles = TABLE_BYTES / tile;
   if (s.most_tiles > TILES) s.most_tiles = TILES;
   if (s.most_tiles < 1) s.most_tiles = 1;
-  s.table = round_up(s.most_tiles * tile, LINE);
-  s.copies = s.merged ? round_up(s.most_tiles * s.taps * isa->rows * s.run * sizeof(float), LINE) : 0;
-  s.tile = round_up((size_t)isa->rows * 2 * isa->lanes * sizeof(float), LINE);
-  s.zeros = round_up((s.merged ? s.run : (size_t)d->c) * sizeof(float), LINE);
+  s.table = kohl_round_up(s.most_tiles * tile, LINE);
+  s.copies = s.merged ? kohl_round_up(s.most_tiles * s.taps * isa->rows * s.run * sizeof(float), LINE) : 0;
+  s.tile = kohl_round_up((size_t)isa->rows * 2 * isa->lanes * sizeof(float), LINE);
+  s.zeros = kohl_round_up((s.merged ? s.run : (size_t)d->c) * sizeof(float), LINE);
   return s;
 }
 
@@ -154,7 +153,7 @@ void kohl_igemm_pack(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, const
 }
 
 /* The workspace: the panels, the zero pixel, then each worker's pointer tables and copies. */
-static size_t shared_bytes(const shape *s) { return round_up(s->panels * sizeof(panel), LINE) + s->zeros; }
+static size_t shared_bytes(const shape *s) { return kohl_round_up(s->panels * sizeof(panel), LINE) + s->zeros; }
 static size_t worker_bytes(const shape *s) { return s->table + s->copies + s->tile; }
 
 size_t kohl_igemm_workspace_size(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, size_t workers) {
@@ -367,7 +366,7 @@ static void unit(void *context, size_t index, size_t worker) {
     const size_t next = p + 1 < end ? p + 1 : after;
     multiply(st, &st->panels[p], &st->panels[next < st->s.panels ? next : p], tile, stop, table, buffer);
   }
-  if (st->stream) st->s.isa->settle();
+  if (st->stream) kohl_stream_settle();
 }
 
 /* Whether all outputs are whole, aligned vectors, and so many that no cache will keep them for the next layer. */
@@ -378,7 +377,7 @@ static bool streams(const kohl_conv2d_desc *d, const kohl_args *args, const kohl
     bytes += (size_t)d->n * d->p * d->q * (size_t)d->dst_k[i] * sizeof(float);
     if (((uintptr_t)args->out[CONV2D_DST + i] | (size_t)d->dst_stride[i] * sizeof(float)) % LINE) return false;
   }
-  return bytes >= STREAM_BYTES;
+  return bytes >= KOHL_STREAM_LEAST_BYTES;
 }
 
 void kohl_igemm_run(const kohl_igemm_isa *isa, const kohl_conv2d_desc *d, const kohl_args *args,

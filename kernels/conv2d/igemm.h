@@ -38,7 +38,6 @@ typedef struct kohl_igemm_isa {
   int rows;  /* most pixels of a tile */
   int lanes; /* floats of a vector; a panel is two vectors wide, or one where 'lanes' channels or fewer are left */
   void (*micro)(const kohl_igemm_call *call);
-  void (*settle)(void); /* after streaming stores */
 } kohl_igemm_isa;
 
 extern const kohl_igemm_isa kohl_igemm_avx2, kohl_igemm_avx512;

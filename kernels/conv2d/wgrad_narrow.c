@@ -1,5 +1,6 @@
 /* conv2d weight gradient for few input channels: blocks, their input rows, and their sums in order. */
 #include "kernels/conv2d/wgrad_narrow.h"
+#include "kernels/core/size.h"
 
 #include <string.h>
 
@@ -25,12 +26,10 @@ typedef struct {
   size_t together;    /* blocks */
 } shape;
 
-static size_t round_up(size_t x, size_t to) { return (x + to - 1) / to * to; }
-
 static shape shape_of(const kohl_conv2d_desc *d, size_t workers) {
   shape s = {.d = d, .taps = (size_t)d->r * d->s * d->c + (d->bias ? 1 : 0)};
   s.pixels = (size_t)(d->q - 1) * d->stride_w + (size_t)(d->s - 1) * d->dilation_w + 1;
-  s.line = round_up(s.pixels * d->c, LINE / sizeof(float));
+  s.line = kohl_round_up(s.pixels * d->c, LINE / sizeof(float));
   s.rows = (size_t)d->n * d->p;
   s.block = (size_t)kohl_conv2d_block_rows(d);
   s.sums = s.taps * d->k;
@@ -162,7 +161,7 @@ static void write_totals(const state *st) {
   if (d->bias) memcpy(st->args->out[CONV2D_WGRAD_DBIA], st->total + weights * k, k * sizeof(float));
 }
 
-static float *line_up(float *p) { return (float *)round_up((uintptr_t)p, LINE); }
+static float *line_up(float *p) { return (float *)kohl_round_up((uintptr_t)p, LINE); }
 
 void kohl_wgrad_narrow_run(const kohl_narrow_isa *isa, const kohl_conv2d_desc *d, const kohl_args *args,
                            kohl_threads *threads) {

@@ -1,5 +1,6 @@
 /* conv2d weight gradient by outer products: chunks, packing and the split into units of work. */
 #include "kernels/conv2d/wgrad_outer.h"
+#include "kernels/core/size.h"
 
 #include <string.h>
 
@@ -29,13 +30,9 @@ typedef struct {
   size_t slots;              /* of a chunk, at most */
 } shape;
 
-static size_t ceil_div(size_t x, size_t by) { return (x + by - 1) / by; }
-static size_t round_up(size_t x, size_t to) { return ceil_div(x, to) * to; }
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
-
 /* Slots of so many output rows that begin at row p of a picture: pictures share none. */
 static size_t slots_of(const shape *s, size_t p, size_t rows) {
-  const size_t all = (size_t)s->d->p, here = least(rows, all - p);
+  const size_t all = (size_t)s->d->p, here = kohl_smaller(rows, all - p);
   size_t slots = (here - 1) * s->stride_h + s->reach, whole = (rows - here) / all, rest = (rows - here) % all;
   slots += whole * ((all - 1) * s->stride_h + s->reach);
   return rest ? slots + (rest - 1) * s->stride_h + s->reach : slots;
@@ -43,7 +40,7 @@ static size_t slots_of(const shape *s, size_t p, size_t rows) {
 
 /* The most slots of so many rows, wherever they begin: every picture's first row needs a whole reach. */
 static size_t most_slots(const shape *s, size_t rows) {
-  size_t pictures = least(rows, rows / s->d->p + 2);
+  size_t pictures = kohl_smaller(rows, rows / s->d->p + 2);
   return (rows - pictures) * s->stride_h + pictures * (s->reach > s->stride_h ? s->reach : s->stride_h);
 }
 
@@ -52,7 +49,7 @@ static size_t src_floats(const shape *s, size_t slots) {
   return s->direct ? 0 : slots * s->line * (s->merged ? 1 : s->channel_panels);
 }
 static size_t sums_floats(const shape *s, size_t rows) {
-  return ceil_div(rows, s->block) * s->filter_panels * s->isa->lanes;
+  return kohl_ceil_div(rows, s->block) * s->filter_panels * s->isa->lanes;
 }
 
 /* What is packed of so many rows. */
@@ -73,16 +70,16 @@ static shape shape_of(const kohl_wgrad_isa *isa, const kohl_conv2d_desc *d) {
     s.across = 1;
     s.channels = (size_t)d->s * d->c;
   }
-  s.channel_panels = ceil_div(s.channels, 2 * lanes);
+  s.channel_panels = kohl_ceil_div(s.channels, 2 * lanes);
   s.width = s.merged ? (size_t)d->c : s.channels > lanes ? 2 * lanes : lanes;
-  s.filter_panels = ceil_div((size_t)d->k, (size_t)isa->filters);
+  s.filter_panels = kohl_ceil_div((size_t)d->k, (size_t)isa->filters);
   s.stride_h = d->r == 1 ? 1 : (size_t)d->stride_h;
   s.stride_w = d->s == 1 ? 1 : (size_t)d->stride_w;
   s.reach = (size_t)(d->r - 1) * d->dilation_h + 1;
   s.pixels = (d->q - 1) * s.stride_w + (size_t)(d->s - 1) * d->dilation_w + 1;
   s.line = s.pixels * s.width;
   /* merged: the last pixel's vectors go on behind the line */
-  if (s.merged) s.line = round_up(s.line + (s.channel_panels + 1) * 2 * lanes, lanes);
+  if (s.merged) s.line = kohl_round_up(s.line + (s.channel_panels + 1) * 2 * lanes, lanes);
   s.direct = d->r == 1 && d->s == 1 && d->p == d->h && d->q == d->w && d->c % isa->lanes == 0 &&
              d->k <= DIRECT_FILTERS && d->src_stride % L1_WAY != 0;
   s.block = (size_t)kohl_conv2d_block_rows(d);
@@ -126,7 +123,7 @@ static void pack_ddst(const state *st, size_t block) {
   const size_t lanes = (size_t)s->isa->lanes, stride = (size_t)d->dst_stride[0];
   float *sums = st->sums + block * s->filter_panels * lanes;
   memset(sums, 0, s->filter_panels * lanes * sizeof *sums);
-  for (size_t row = block * s->block, stop = least(row + s->block, st->rows); row < stop; row++) {
+  for (size_t row = block * s->block, stop = kohl_smaller(row + s->block, st->rows); row < stop; row++) {
     for (size_t p = 0; p < s->filter_panels; p++) {
       size_t filter = first_filter(s, p);
       kohl_wgrad_copy copy = {
@@ -147,15 +144,15 @@ static void pack_ddst(const state *st, size_t block) {
 /* The packed pixels of a line that are in the picture: first to stop - 1. */
 static void inside(const shape *s, size_t step, size_t *first, size_t *stop) {
   const size_t before = (size_t)s->d->pad_left, end = before + s->d->w;
-  *first = least(ceil_div(before, step), s->pixels);
-  *stop = least(ceil_div(end, step), s->pixels);
+  *first = kohl_smaller(kohl_ceil_div(before, step), s->pixels);
+  *stop = kohl_smaller(kohl_ceil_div(end, step), s->pixels);
 }
 
 /* One input row between its zeros. */
 static void pack_src(const state *st, size_t slot) {
   const shape *s = &st->s;
   const kohl_conv2d_desc *d = s->d;
-  const size_t p = st->first % d->p, here = (least(st->rows, d->p - p) - 1) * s->stride_h + s->reach;
+  const size_t p = st->first % d->p, here = (kohl_smaller(st->rows, d->p - p) - 1) * s->stride_h + s->reach;
   const size_t whole = (d->p - 1) * s->stride_h + s->reach, step = d->s == 1 ? (size_t)d->stride_w : 1;
   const size_t lanes = (size_t)s->isa->lanes, panels = s->merged ? 1 : s->channel_panels;
   const size_t panel_floats = st->slots * s->line;
@@ -182,7 +179,7 @@ static void pack_src(const state *st, size_t slot) {
         .from_step = step * d->src_stride,
         .to_step = s->width,
         .pixels = stop - first,
-        .channels = (int)least(left, 2 * lanes),
+        .channels = (int)kohl_smaller(left, 2 * lanes),
         .vectors = s->width > lanes ? 2 : 1,
     };
     s->isa->copy(&copy);
@@ -204,7 +201,7 @@ static void pack_unit(void *context, size_t index, size_t worker) {
 /* Where each row of a block finds its src line for filter row 0 and a panel. */
 static void point(const state *st, size_t row, size_t stop, size_t panel, const float **table) {
   const shape *s = &st->s;
-  const size_t all = (size_t)s->d->p, p0 = st->first % all, here = least(st->rows, all - p0);
+  const size_t all = (size_t)s->d->p, p0 = st->first % all, here = kohl_smaller(st->rows, all - p0);
   const size_t skip = panel * (s->merged ? 2 * (size_t)s->isa->lanes : st->slots * s->line);
   for (; row < stop; row++, table++) {
     size_t slot = row * s->stride_h, later = row - here;
@@ -218,7 +215,7 @@ static void point(const state *st, size_t row, size_t stop, size_t panel, const 
 static void multiply_block(const state *st, size_t row, size_t panel, const size_t filters[2], const size_t taps[2]) {
   const shape *s = &st->s;
   const kohl_conv2d_desc *d = s->d;
-  const size_t stop = least(row + s->block, st->rows), channel = panel * 2 * s->isa->lanes;
+  const size_t stop = kohl_smaller(row + s->block, st->rows), channel = panel * 2 * s->isa->lanes;
   const bool run = d->r == 1 && d->s == 1; /* no zeros: a panel's rows follow each other */
   const float *table[BLOCK_ROWS];
   kohl_wgrad_call call = {
@@ -226,7 +223,7 @@ static void multiply_block(const state *st, size_t row, size_t panel, const size
       .step = s->direct ? (size_t)d->src_stride : s->stride_w * s->width,
       .rows = run ? 1 : stop - row,
       .pixels = run ? (stop - row) * d->q : (size_t)d->q,
-      .channels = (int)least(s->channels - channel, 2 * s->isa->lanes),
+      .channels = (int)kohl_smaller(s->channels - channel, 2 * s->isa->lanes),
       .far = s->direct,
       .first = st->first + row == 0,
       .filter_step = (size_t)d->r * d->s * d->c,
@@ -276,7 +273,7 @@ static void add_bias(const state *st) {
   }
 }
 
-static float *line_up(float *p) { return (float *)round_up((uintptr_t)p, LINE); }
+static float *line_up(float *p) { return (float *)kohl_round_up((uintptr_t)p, LINE); }
 
 void kohl_wgrad_outer_run(const kohl_wgrad_isa *isa, const kohl_conv2d_desc *d, const kohl_args *args,
                           kohl_threads *threads) {
@@ -288,11 +285,11 @@ void kohl_wgrad_outer_run(const kohl_wgrad_isa *isa, const kohl_conv2d_desc *d, 
     return;
   }
   const size_t workers = kohl_threads_count(threads), units = workers > 1 ? UNITS * workers : 1;
-  st.filter_blocks = least(ceil_div(units, s->channel_panels), s->filter_panels);
-  st.tap_blocks = least(ceil_div(units, s->channel_panels * st.filter_blocks), d->r * s->across);
+  st.filter_blocks = kohl_smaller(kohl_ceil_div(units, s->channel_panels), s->filter_panels);
+  st.tap_blocks = kohl_smaller(kohl_ceil_div(units, s->channel_panels * st.filter_blocks), d->r * s->across);
   for (; st.first < s->rows; st.first += st.rows) {
-    st.rows = least(s->chunk, s->rows - st.first);
-    st.blocks = ceil_div(st.rows, s->block);
+    st.rows = kohl_smaller(s->chunk, s->rows - st.first);
+    st.blocks = kohl_ceil_div(st.rows, s->block);
     st.slots = s->direct ? 0 : slots_of(s, st.first % d->p, st.rows);
     st.ddst = line_up(args->workspace);
     st.src = line_up(st.ddst + ddst_floats(s, st.rows));

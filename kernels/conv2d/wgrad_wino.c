@@ -8,6 +8,7 @@
  * With few tiles, writing dU and reading it again would take long beside the products.  A unit then is a block with all
  * its passes, and makes its weights at once. */
 #include "kernels/conv2d/wgrad_wino.h"
+#include "kernels/core/size.h"
 
 #include <string.h>
 
@@ -25,22 +26,18 @@ enum {
   ONE_PASS = 64 * 64,   /* weights of a block whose 36 positions fit in L2 together */
 };
 
-static size_t ceil_div(size_t x, size_t by) { return (x + by - 1) / by; }
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
-static size_t most(size_t a, size_t b) { return a > b ? a : b; }
-
 static kohl_wino_tiling tiling_of(const kohl_conv2d_desc *d) {
   kohl_wino_tiling t = {.m = 4, .side = 6, .positions = 36};
-  t.down = ceil_div((size_t)d->p, 4);
-  t.across = ceil_div((size_t)d->q, 4);
+  t.down = kohl_ceil_div((size_t)d->p, 4);
+  t.across = kohl_ceil_div((size_t)d->q, 4);
   t.tiles = (size_t)d->n * t.down * t.across;
   return t;
 }
 
 size_t kohl_wgrad_wino_groups(const kohl_conv2d_desc *d) {
   const size_t weights = GROUP_WEIGHTS / ((size_t)d->c * (size_t)d->k);
-  const size_t chunks = ceil_div(tiling_of(d).tiles, CHUNK) / GROUP_CHUNKS;
-  return most(1, least(GROUPS, least(weights, chunks)));
+  const size_t chunks = kohl_ceil_div(tiling_of(d).tiles, CHUNK) / GROUP_CHUNKS;
+  return kohl_larger(1, kohl_smaller(GROUPS, kohl_smaller(weights, chunks)));
 }
 
 /* Even parts of whole blocks of 16: of c channels, or of k filters. */
@@ -51,8 +48,8 @@ typedef struct {
 
 static parts parts_of(int channels, size_t widest) {
   parts p = {.blocks = (size_t)channels / BLOCK};
-  p.count = ceil_div(p.blocks, widest / BLOCK);
-  p.widest = ceil_div(p.blocks, p.count);
+  p.count = kohl_ceil_div(p.blocks, widest / BLOCK);
+  p.widest = kohl_ceil_div(p.blocks, p.count);
   return p;
 }
 
@@ -78,7 +75,7 @@ static shape shape_of(const kohl_conv2d_desc *d, size_t workers, size_t groups, 
   static const unsigned two[] = {KOHL_WINO_ROW_0 | KOHL_WINO_ROWS_12, KOHL_WINO_ROWS_34 | KOHL_WINO_ROW_5};
   static const unsigned three[] = {KOHL_WINO_ROW_0 | KOHL_WINO_ROW_5, KOHL_WINO_ROWS_12, KOHL_WINO_ROWS_34};
   shape s = {.d = d, .t = tiling_of(d), .groups = groups, .at_once = at_once};
-  s.chunks = ceil_div(s.t.tiles, CHUNK);
+  s.chunks = kohl_ceil_div(s.t.tiles, CHUNK);
   size_t units = 0;
   for (size_t widest = WIDEST; widest >= NARROWEST && units < workers; widest /= 2) {
     s.channels = parts_of(d->c, widest);
@@ -96,7 +93,7 @@ static shape shape_of(const kohl_conv2d_desc *d, size_t workers, size_t groups, 
   s.y = s.pass_positions * (s.filters.widest * PANEL + PAD);
   s.u = s.t.positions * (weights + PAD);
   s.rows = (size_t)kohl_conv2d_block_rows(d);
-  s.sum_blocks = ceil_div((size_t)d->n * (size_t)d->p, s.rows);
+  s.sum_blocks = kohl_ceil_div((size_t)d->n * (size_t)d->p, s.rows);
   return s;
 }
 
@@ -123,7 +120,7 @@ size_t kohl_wgrad_wino_workspace_size(const void *desc, size_t workers) {
   size_t floats = floats_of(&at_once, workers);
   for (size_t groups = kohl_wgrad_wino_groups(desc); groups > 0; groups--) {
     const shape s = shape_of(desc, workers, groups, false);
-    floats = most(floats, floats_of(&s, workers));
+    floats = kohl_larger(floats, floats_of(&s, workers));
   }
   return floats * sizeof(float);
 }
@@ -238,9 +235,9 @@ static void ahead_between(void *user) {
 }
 
 static ahead ahead_of(const state *st, const work *w, size_t chunk) {
-  const size_t panels = ceil_div(w->channel_blocks, st->isa->channel_blocks);
-  ahead a = {.st = st, .w = w, .tile = least(chunk, w->end) * CHUNK};
-  a.end = least(a.tile + CHUNK, least(w->end * CHUNK, st->s.t.tiles));
+  const size_t panels = kohl_ceil_div(w->channel_blocks, st->isa->channel_blocks);
+  ahead a = {.st = st, .w = w, .tile = kohl_smaller(chunk, w->end) * CHUNK};
+  a.end = kohl_smaller(a.tile + CHUNK, kohl_smaller(w->end * CHUNK, st->s.t.tiles));
   if (a.tile >= a.end) return a;
   a.products = st->s.pass_positions * panels * w->filter_blocks * st->isa->pieces;
   a.blocks = (a.end - a.tile) * (w->channel_blocks + w->filter_blocks);
@@ -276,7 +273,7 @@ static void sum_rows(const state *st, const work *w, size_t first, size_t end) {
   const kohl_conv2d_desc *d = st->s.d;
   const size_t rows = (size_t)d->n * (size_t)d->p, q = (size_t)d->q, step = (size_t)d->dst_stride[0];
   for (size_t block = first; block < end; block++) {
-    const size_t row = block * st->s.rows, count = least(st->s.rows, rows - row);
+    const size_t row = block * st->s.rows, count = kohl_smaller(st->s.rows, rows - row);
     st->isa->sum(ddst_of(st, w) + row * q * step, step, count * q, w->filter_blocks,
                  st->sums + block * (size_t)d->k + w->k);
   }
@@ -286,7 +283,7 @@ static void sum_rows(const state *st, const work *w, size_t first, size_t end) {
 static void work_do(const state *st, const work *w, bool sums) {
   const size_t all = st->s.sum_blocks, chunks = st->s.chunks;
   for (size_t chunk = w->first; chunk < w->end; chunk++) {
-    const size_t tiles = least(CHUNK, st->s.t.tiles - chunk * CHUNK);
+    const size_t tiles = kohl_smaller(CHUNK, st->s.t.tiles - chunk * CHUNK);
     transform(st, w, chunk * CHUNK, tiles);
     if (sums) sum_rows(st, w, all * chunk / chunks, all * (chunk + 1) / chunks);
     multiply(st, w, chunk, tiles);

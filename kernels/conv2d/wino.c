@@ -6,6 +6,8 @@
  * tiles): every byte of U, which is then the most of what is read, is read by one worker only. */
 #include "kernels/conv2d/wino.h"
 #include "kernels/core/cpu.h"
+#include "kernels/core/size.h"
+#include "kernels/core/stream.h"
 
 #include <string.h>
 
@@ -17,9 +19,6 @@ enum {
   HEAVY_BYTES = 2 << 20,    /* of U, from which on it leaves L2 between two strips */
   AHEAD_BYTES = 1400 << 10, /* of V, from which on its next position is asked for instead of the next strip's pixels */
 };
-
-static size_t round_up(size_t x, size_t to) { return (x + to - 1) / to * to; }
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 static size_t panels_of(const kohl_wino_isa *isa, const kohl_conv2d_desc *d) {
   return ((size_t)d->k + isa->width - 1) / isa->width;
@@ -39,7 +38,7 @@ static kohl_wino_tiling tiling_of(const kohl_conv2d_desc *d, int m, size_t worke
   t.across = ((size_t)d->q + m - 1) / m;
   t.tiles = (size_t)d->n * t.down * t.across;
   t.strip = strip_of(m, d->c, false);
-  t.strips = smaller(round_up((t.tiles + t.strip - 1) / t.strip, workers), t.tiles);
+  t.strips = kohl_smaller(kohl_round_up((t.tiles + t.strip - 1) / t.strip, workers), t.tiles);
   return t;
 }
 
@@ -60,10 +59,10 @@ static size_t m_floats(const kohl_wino_isa *isa, const kohl_wino_tiling *t, size
 /* For any batch up to d->n: as many tiles as either split can have at a time. */
 size_t kohl_wino_workspace_size(const kohl_wino_isa *isa, int m, const kohl_conv2d_desc *d, size_t workers) {
   const kohl_wino_tiling t = tiling_of(d, m, workers);
-  const size_t strip = smaller(strip_of(m, d->c, true), t.tiles), shared = smaller(SHARED_TILES, t.tiles);
+  const size_t strip = kohl_smaller(strip_of(m, d->c, true), t.tiles), shared = kohl_smaller(SHARED_TILES, t.tiles);
   const size_t apart = workers * (v_floats(d, &t, strip) + m_floats(isa, &t, strip));
   const size_t together = v_floats(d, &t, shared) + workers * m_floats(isa, &t, shared);
-  return (round_up((size_t)d->c, LINE) + (apart > together ? apart : together)) * sizeof(float);
+  return (kohl_round_up((size_t)d->c, LINE) + (apart > together ? apart : together)) * sizeof(float);
 }
 
 void kohl_wino_patch_of(const kohl_conv2d_desc *d, const kohl_wino_tiling *t, size_t tile, const float *src,
@@ -174,7 +173,7 @@ static void finish(const state *st, size_t first, size_t tiles, size_t panel, co
   const size_t dst_row = (size_t)d->q / pool * (size_t)d->dst_stride[0], add_row = (size_t)d->q * (size_t)d->add_stride;
   const float *bia = d->bias ? (const float *)st->args->in[CONV2D_BIA] + k0 : NULL;
   kohl_wino_result call = {.position = tiles * width + PAD,
-                           .channels = (int)smaller(width, (size_t)d->k - k0),
+                           .channels = (int)kohl_smaller(width, (size_t)d->k - k0),
                            .bia = bia,
                            .add_row = add_row,
                            .add_column = (size_t)d->add_stride,
@@ -187,8 +186,8 @@ static void finish(const state *st, size_t first, size_t tiles, size_t panel, co
     const size_t picture = (first + i) / (t->down * t->across), within = (first + i) % (t->down * t->across);
     const size_t y = within / t->across * size, x = within % t->across * size;
     call.m = m + i * width;
-    call.rows = (int)smaller(size, (size_t)d->p - y);
-    call.columns = (int)smaller(size, (size_t)d->q - x);
+    call.rows = (int)kohl_smaller(size, (size_t)d->p - y);
+    call.columns = (int)kohl_smaller(size, (size_t)d->q - x);
     call.dst = (float *)st->args->out[CONV2D_DST] + (picture * ((size_t)d->p / pool) + y / pool) * dst_row +
                x / pool * call.column + k0;
     if (d->add)
@@ -220,7 +219,7 @@ static void strip_unit(void *user, size_t index, size_t worker) {
   const part all = {first, count, v, count};
   transform(st, first, count, 0, count, v);
   for (size_t i = 0; i < st->panels; i++) panel(st, &all, i, m, &a);
-  if (st->stream) st->isa->settle();
+  if (st->stream) kohl_stream_settle();
 }
 
 static void patch_unit(void *user, size_t index, size_t worker) {
@@ -236,12 +235,12 @@ static void panel_unit(void *user, size_t index, size_t worker) {
   const part of = {first, count, st->v + first * KOHL_WINO_BLOCK, tiles};
   ahead a = {.pixels = false};
   panel(st, &of, index / st->pieces, st->m + worker * st->m_worker, &a);
-  if (st->stream) st->isa->settle();
+  if (st->stream) kohl_stream_settle();
 }
 
 void kohl_wino_run(const kohl_wino_isa *isa, int m, const kohl_conv2d_desc *d, const kohl_args *args,
                    kohl_threads *threads) {
-  const size_t workers = kohl_threads_count(threads), zeros = round_up((size_t)d->c, LINE);
+  const size_t workers = kohl_threads_count(threads), zeros = kohl_round_up((size_t)d->c, LINE);
   float *memory = args->workspace;
   state st = {
       .isa = isa, .d = d, .args = args, .t = tiling_of(d, m, workers), .panels = panels_of(isa, d), .workers = workers};
@@ -249,17 +248,18 @@ void kohl_wino_run(const kohl_wino_isa *isa, int m, const kohl_conv2d_desc *d, c
   memset(memory, 0, zeros * sizeof *memory);
   st.zeros = memory;
   st.v = memory + zeros;
-  st.stream =
-      ((uintptr_t)args->out[CONV2D_DST] | (size_t)d->dst_stride[0] * sizeof(float)) % LINE == 0 && !d->add && !d->pool;
+  /* At every size: measured as fast as through the caches or faster, with one picture too. */
+  st.stream = ((uintptr_t)args->out[CONV2D_DST] | (size_t)d->dst_stride[0] * sizeof(float)) % KOHL_STREAM_LINE == 0 &&
+              !d->add && !d->pool;
   if (shares(d, &st.t, workers)) {
     st.m_worker = m_floats(isa, &st.t, st.t.tiles);
     st.m = st.v + v_floats(d, &st.t, st.t.tiles);
     kohl_parallel(threads, patch_unit, &st, st.t.tiles);
-    st.pieces = smaller((2 * workers + st.panels - 1) / st.panels, (st.t.tiles + LEAST_ROWS - 1) / LEAST_ROWS);
+    st.pieces = kohl_smaller((2 * workers + st.panels - 1) / st.panels, (st.t.tiles + LEAST_ROWS - 1) / LEAST_ROWS);
     kohl_parallel(threads, panel_unit, &st, st.panels * st.pieces);
     return;
   }
-  const size_t most = smaller(st.t.strip, st.t.tiles);
+  const size_t most = kohl_smaller(st.t.strip, st.t.tiles);
   st.v_worker = v_floats(d, &st.t, most);
   st.m_worker = m_floats(isa, &st.t, most);
   st.m = st.v + workers * st.v_worker;

@@ -87,7 +87,6 @@ typedef struct kohl_wino_isa {
   void (*result2)(const kohl_wino_result *call);
   void (*filters4)(const kohl_wino_filters *call);
   void (*filters2)(const kohl_wino_filters *call);
-  void (*settle)(void); /* after streaming stores */
 } kohl_wino_isa;
 
 extern const kohl_wino_isa kohl_wino_avx2, kohl_wino_avx512;
@@ -128,5 +127,37 @@ kohl_conv2d_desc kohl_wino_dgrad(const kohl_conv2d_desc *d);
 void kohl_wino_dgrad_pack(const kohl_wino_isa *isa, int m, const kohl_conv2d_desc *d, const float *wei, float *packed);
 void kohl_wino_dgrad_run(const kohl_wino_isa *isa, int m, const kohl_conv2d_desc *d, const kohl_args *args,
                          kohl_threads *threads);
+
+/* Defines the kernel of one size and instruction set: what <direction>_wino<m>3_<isa>.c consists of. */
+#define KOHL_WINO_FWD(m, isa)                                                                              \
+  static size_t packed_size(const void *desc) { return kohl_wino_packed_size(&kohl_wino_##isa, m, desc); } \
+  static void pack(const void *desc, const void *wei, void *packed) {                                      \
+    kohl_wino_pack(&kohl_wino_##isa, m, desc, wei, packed);                                                \
+  }                                                                                                        \
+  static size_t workspace_size(const void *desc, size_t workers) {                                         \
+    return kohl_wino_workspace_size(&kohl_wino_##isa, m, desc, workers);                                   \
+  }                                                                                                        \
+  static void run(const void *desc, const kohl_args *args, kohl_threads *threads) {                        \
+    kohl_wino_run(&kohl_wino_##isa, m, desc, args, threads);                                               \
+  }                                                                                                        \
+  const kohl_kernel_code kohl_conv2d_fwd_wino##m##3_##isa = {kohl_wino_accepts, packed_size, pack, workspace_size, run};
+
+#define KOHL_WINO_DGRAD(m, isa)                                                                            \
+  static size_t packed_size(const void *desc) {                                                            \
+    const kohl_conv2d_desc conv = kohl_wino_dgrad(desc);                                                   \
+    return kohl_wino_packed_size(&kohl_wino_##isa, m, &conv);                                              \
+  }                                                                                                        \
+  static void pack(const void *desc, const void *wei, void *packed) {                                      \
+    kohl_wino_dgrad_pack(&kohl_wino_##isa, m, desc, wei, packed);                                          \
+  }                                                                                                        \
+  static size_t workspace_size(const void *desc, size_t workers) {                                         \
+    const kohl_conv2d_desc conv = kohl_wino_dgrad(desc);                                                   \
+    return kohl_wino_workspace_size(&kohl_wino_##isa, m, &conv, workers);                                  \
+  }                                                                                                        \
+  static void run(const void *desc, const kohl_args *args, kohl_threads *threads) {                        \
+    kohl_wino_dgrad_run(&kohl_wino_##isa, m, desc, args, threads);                                         \
+  }                                                                                                        \
+  const kohl_kernel_code kohl_conv2d_dgrad_wino##m##3_##isa = {kohl_wino_dgrad_accepts, packed_size, pack, \
+                                                               workspace_size, run};
 
 #endif

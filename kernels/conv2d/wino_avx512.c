@@ -31,7 +31,4 @@ static void multiply(const kohl_wino_product *call) {
   products[call->rows - 1](call);
 }
 
-static void settle(void) { _mm_sfence(); }
-
-const kohl_wino_isa kohl_wino_avx512 = {ROWS,    WIDTH,   multiply, patch4,   patch2,
-                                        result4, result2, filters4, filters2, settle};
+const kohl_wino_isa kohl_wino_avx512 = {ROWS, WIDTH, multiply, patch4, patch2, result4, result2, filters4, filters2};

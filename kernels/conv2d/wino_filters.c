@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "kernels/conv2d/wino.h"
+#include "kernels/core/size.h"
 
 kohl_conv2d_desc kohl_wino_dgrad(const kohl_conv2d_desc *d) {
   return (kohl_conv2d_desc){.n = d->n,
@@ -38,11 +39,8 @@ const double kohl_wino_g4[6][3] = {
 };
 const double kohl_wino_g2[4][3] = {{1.0, 0.0, 0.0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0.0, 0.0, 1.0}};
 
-static size_t round_up(size_t x, size_t to) { return (x + to - 1) / to * to; }
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
 size_t kohl_wino_packed_size(const kohl_wino_isa *isa, int m, const kohl_conv2d_desc *d) {
-  return round_up((size_t)d->k, (size_t)isa->width) * (size_t)((m + 2) * (m + 2)) * (size_t)d->c * sizeof(float);
+  return kohl_round_up((size_t)d->k, (size_t)isa->width) * (size_t)((m + 2) * (m + 2)) * (size_t)d->c * sizeof(float);
 }
 
 /* Where tap (r, s) of a channel's filter is: the filters' memory in either direction. */
@@ -73,7 +71,7 @@ static void pack(const kohl_wino_isa *isa, int m, const kohl_conv2d_desc *d, con
   const size_t width = (size_t)isa->width, c = (size_t)d->c, positions = (size_t)((m + 2) * (m + 2));
   memset(g, 0, sizeof g);
   for (size_t k0 = 0; k0 < (size_t)d->k; k0 += width, packed += positions * c * width) {
-    const size_t count = smaller(width, (size_t)d->k - k0);
+    const size_t count = kohl_smaller(width, (size_t)d->k - k0);
     if (count < width) memset(g, 0, sizeof g);
     for (size_t c0 = 0; c0 < c; c0 += KOHL_WINO_BLOCK) {
       gather(from, k0, count, c0, width, g);

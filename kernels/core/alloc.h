@@ -4,8 +4,8 @@
 
 #include "kernels/core/context.h"
 
-/* The allocator of a context that was given none.  Aligned to 64; from 4 MiB on to 2 MiB and in huge pages where the system
- * has them: kernels that walk through some ten arrays at once would otherwise wait for addresses. */
+/* The allocator of a context that was given none.  Aligned to 64; from 4 MiB on to 2 MiB and in huge pages where the
+ * system has them: kernels that walk through some ten arrays at once would otherwise wait for addresses. */
 void *kohl_default_allocate(size_t bytes, void *user);
 void kohl_default_release(void *memory, void *user);
 

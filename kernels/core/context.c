@@ -22,7 +22,8 @@ kohl_status kohl_context_create(const kohl_context_options *options, kohl_contex
   if (options->struct_size != sizeof *options) return KOHL_USAGE;
   if (options->impl && strlen(options->impl) >= KOHL_IMPL_TEXT) return KOHL_USAGE;
   kohl_allocator allocator = options->allocator;
-  if (!allocator.allocate || !allocator.release) allocator = (kohl_allocator){kohl_default_allocate, kohl_default_release, NULL};
+  if (!allocator.allocate || !allocator.release)
+    allocator = (kohl_allocator){kohl_default_allocate, kohl_default_release, NULL};
   unsigned caps = kohl_cpu_detect();
   if (options->cpu && !kohl_cpu_limit(options->cpu, &caps)) return KOHL_USAGE;
 

@@ -17,14 +17,6 @@ typedef struct kohl_pixels_job {
   size_t pixels, block;
 } kohl_pixels_job;
 
-/* Whether pixels of c floats, from `at` on and `stride` floats apart, are whole cache lines, and they and what is
- * written next to them, `floats` in all, so many that no cache keeps them for the next layer (16 MiB).  Such outputs go
- * past the caches, which spares reading them first. */
-static inline bool kohl_pixels_stream(const void *at, size_t stride, size_t c, size_t floats) {
-  return floats * sizeof(float) >= (size_t)16 << 20 &&
-         ((uintptr_t)at | stride * sizeof(float) | c * sizeof(float)) % 64 == 0;
-}
-
 static inline void kohl_pixels_unit(void *state, size_t index, size_t worker) {
   (void)worker;
   const kohl_pixels_job *job = (const kohl_pixels_job *)state; /* C++ reads this too */

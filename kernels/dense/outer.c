@@ -1,5 +1,6 @@
 /* The driver of the dense gradients: cuts the output into units, a unit into tiles. */
 #include "kernels/dense/outer.h"
+#include "kernels/core/size.h"
 
 enum {
   PANELS = 16,         /* of a unit, at most: long enough runs of every row for the memory's sake */
@@ -13,8 +14,6 @@ typedef struct {
   size_t rows, columns, tiles, panels;
   size_t row_blocks, column_blocks;
 } product;
-
-static size_t ceil_div(size_t x, size_t by) { return (x + by - 1) / by; }
 
 /* One block of rows times one block of columns. */
 static void unit(void *state, size_t index, size_t worker) {
@@ -43,13 +42,13 @@ static void multiply(const kohl_outer_isa *isa, const kohl_outer_call *whole, si
                      kohl_threads *threads) {
   product m = {.isa = isa, .whole = *whole, .rows = rows, .columns = columns};
   if (!rows) return;
-  m.tiles = ceil_div(rows, (size_t)isa->rows);
-  m.panels = ceil_div(columns, 2 * (size_t)isa->lanes);
+  m.tiles = kohl_ceil_div(rows, (size_t)isa->rows);
+  m.panels = kohl_ceil_div(columns, 2 * (size_t)isa->lanes);
   size_t fit = B_BYTES / sizeof(float) / (2 * (size_t)isa->lanes) / (whole->depth ? whole->depth : 1);
-  m.column_blocks = ceil_div(m.panels, fit < 1 ? 1 : fit > PANELS ? PANELS : fit);
+  m.column_blocks = kohl_ceil_div(m.panels, fit < 1 ? 1 : fit > PANELS ? PANELS : fit);
   m.row_blocks = 1;
   size_t workers = kohl_threads_count(threads), want = workers > 1 ? UNITS * workers : 1;
-  if (m.column_blocks < want) m.row_blocks = ceil_div(want, m.column_blocks);
+  if (m.column_blocks < want) m.row_blocks = kohl_ceil_div(want, m.column_blocks);
   if (m.row_blocks > m.tiles) m.row_blocks = m.tiles;
   kohl_parallel(threads, unit, &m, m.row_blocks * m.column_blocks);
 }

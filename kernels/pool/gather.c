@@ -1,8 +1,9 @@
 /* pool's gradient cell by cell: cutting into bands, marking rows of windows as they come up, and which windows lie over
  * a cell. */
 #include "kernels/pool/gather.h"
+#include "kernels/core/size.h"
 
-#include "kernels/core/pixels.h"
+#include "kernels/core/stream.h"
 
 enum {
   LINE = 64,        /* bytes */
@@ -10,11 +11,9 @@ enum {
   UNITS = 4         /* for each worker, if bands allow it */
 };
 
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
 /* Rows of windows over one row of cells at most. */
 static size_t slots_of(const kohl_pool_desc *d) {
-  return smaller(((size_t)d->r + d->stride_h - 1) / d->stride_h, (size_t)d->p);
+  return kohl_smaller(((size_t)d->r + d->stride_h - 1) / d->stride_h, (size_t)d->p);
 }
 
 /* Floats of a window's marks: whole cache lines. */
@@ -91,7 +90,7 @@ static void unit(void *shared, size_t index, size_t worker) {
   const state *st = shared;
   const kohl_pool_desc *d = st->d;
   const size_t n = index / st->bands, begin = index % st->bands * st->band;
-  const size_t end = smaller(begin + st->band, (size_t)d->h);
+  const size_t end = kohl_smaller(begin + st->band, (size_t)d->h);
   float *ring = (float *)st->args->workspace + worker * (size_t)st->common.slots * st->common.mark_row;
   range rows = {0, 0};
   int marked = -1;
@@ -103,14 +102,14 @@ static void unit(void *shared, size_t index, size_t worker) {
     }
     row(st, n, (int)y, rows, ring);
   }
-  if (st->common.stream) st->isa->settle();
+  if (st->common.stream) kohl_stream_settle();
 }
 
 void kohl_pool_gather(const kohl_pool_gather_isa *isa, const kohl_pool_desc *d, const kohl_args *args,
                       kohl_threads *threads) {
   if (!d->n) return;
   const size_t most = ((size_t)d->p + BAND_WINDOWS - 1) / BAND_WINDOWS;
-  const size_t bands = smaller((UNITS * kohl_threads_count(threads) + d->n - 1) / d->n, most);
+  const size_t bands = kohl_smaller((UNITS * kohl_threads_count(threads) + d->n - 1) / d->n, most);
   const size_t band = ((size_t)d->h + bands - 1) / bands;
   state st = {isa, d, args, ((size_t)d->h + band - 1) / band, band, {0}};
   st.common = (kohl_pool_cover){.mark_pixel = mark_pixel(d),
@@ -121,7 +120,7 @@ void kohl_pool_gather(const kohl_pool_gather_isa *isa, const kohl_pool_desc *d, 
                                 .cell_row = (float)d->stride_h * (float)d->s,
                                 .cell_pixel = (float)d->stride_w,
                                 .max = d->mode == KOHL_POOL_MAX,
-                                .stream = kohl_pixels_stream(args->out[POOL_DGRAD_DSRC], (size_t)d->src_stride,
-                                                             (size_t)d->c, (size_t)d->n * d->h * d->w * d->c)};
+                                .stream = kohl_stream_pays(args->out[POOL_DGRAD_DSRC], (size_t)d->src_stride,
+                                                           (size_t)d->c, (size_t)d->n * d->h * d->w * d->c)};
   kohl_parallel(threads, unit, &st, (size_t)d->n * st.bands);
 }

@@ -30,7 +30,6 @@ typedef struct kohl_pool_gather_isa {
   void (*share)(const float *ddst, int c, float divisor, float *marks);
   /* dsrc[0 .. c-1] of a cell. */
   void (*sum)(const kohl_pool_cover *cover, int c, float *dsrc);
-  void (*settle)(void); /* after streaming stores */
 } kohl_pool_gather_isa;
 
 size_t kohl_pool_gather_workspace(const void *desc, size_t workers);
