@@ -44,7 +44,6 @@ static const case_field fields[] = {{"n", 1, 0, 4096},        {"h", 1, 1, 65536}
 
 /* Register blocks in use are 14 x 32, 6 x 16 and 12 x 32 pixels x channels: sizes stand at, below and above them. */
 static const char *const fixed[] = {
-    "n=1 h=256 w=256 c=1 k=64 bias=1 relu=1", /* 16 MiB: past the caches */
     "n=1 h=1 w=1 c=1 k=1", "n=0 h=5 w=5 c=3 k=4 r=3 s=3 pad=1 bias=1",
     "n=1 h=3 w=13 c=15 k=31 r=3 s=3 pad=1 bias=1 relu=1", "n=1 h=3 w=14 c=16 k=32 r=3 s=3 pad=1 bias=1 relu=1",
     "n=1 h=3 w=15 c=17 k=33 r=3 s=3 pad=1 bias=1 relu=1", "n=2 h=7 w=7 c=5 k=15 bias=1", "n=2 h=6 w=6 c=8 k=16 bias=1",

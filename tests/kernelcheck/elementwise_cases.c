@@ -25,12 +25,10 @@ static const case_field function_fields[] = {FIELDS("function")}; /* of kohl_act
       "n=1 pixels=3 c=16 dst_gap=16 " option, "n=1 pixels=11 c=17 src_gap=15 dst_gap=3 " option,                      \
       "n=3 pixels=4 c=31 dst_gap=1", "n=1 pixels=2 c=33 src_gap=31 " option, "n=1 pixels=700 c=37 dst_gap=2 " option, \
       "n=2 pixels=1 c=8193 " option, "n=2 pixels=8191 c=1", "n=1 pixels=66 c=2052 " option
-/* Outputs from 16 MiB on go past the caches. */
-#define LARGE "n=1 pixels=2050 c=2048", "n=1 pixels=2051 c=2048 src_gap=16 dst_gap=32"
 static const char *const relu_fixed[] = {SHAPES("relu=1"), NULL};
 static const char *const function_fixed[] = {SHAPES("function=1"), "n=2 pixels=9 c=17 src_gap=1 dst_gap=2 function=2",
-                                             "n=1 pixels=1 c=1 function=2", LARGE, NULL};
-static const char *const concat_fixed[] = {SHAPES("relu=1"), LARGE, NULL};
+                                             "n=1 pixels=1 c=1 function=2", NULL};
+static const char *const concat_fixed[] = {SHAPES("relu=1"), NULL};
 
 static void draw(case_problem *problem, uint64_t *random, int functions) {
   double *v = problem->v;

@@ -45,8 +45,6 @@ static const char *const pool_fixed[] = {"n=1 h=1 w=1 c=1",
                                          "n=1 h=2 w=2 c=5 r=5 s=5 pad=4",
                                          "n=1 h=60 w=60 c=3 r=60 s=60 mode=2",
                                          "n=1 h=5 w=7 c=9 stride=2",
-                                         "n=16 h=8 w=8 c=4096 r=3 s=3 stride=2 pad=1",
-                                         "n=16 h=8 w=8 c=4096 r=3 s=3 pad=1 mode=1",
                                          NULL};
 
 static const char *const adaptive_fixed[] = {"n=1 h=1 w=1 c=1",
